@@ -1,0 +1,191 @@
+//! The context of a request: its id and trace, a span for the log, errors and panics turned into problems, one access
+//! line and one measurement. The outermost layer of every listener.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpResponse};
+use futures_util::FutureExt;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::identity::Caller;
+use crate::keys::random_bytes;
+use crate::{Fault, Problem, problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The id of the current request: the client's own where it is well-formed, else a new one.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// Gives a request its context; use it with [`actix_web::middleware::from_fn`] as the outermost layer.
+pub async fn with_context(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let id = request_id(&request);
+    let trace = trace_parent(&request);
+    let method = request.method().clone();
+    let path = request.path().to_owned();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let http_request = request.request().clone();
+    let span = tracing::info_span!("request", request_id = %id, trace_id = trace.get(3..35).unwrap_or_default());
+
+    let answer = AssertUnwindSafe(next.call(request))
+        .catch_unwind()
+        .instrument(span.clone())
+        .await;
+    let response = match answer {
+        Ok(Ok(response)) => response.map_into_boxed_body(),
+        Ok(Err(error)) => ServiceResponse::new(http_request.clone(), HttpResponse::from_error(error)),
+        Err(panic) => {
+            let detail = format!("panic: {}", panic_message(panic.as_ref()));
+            ServiceResponse::new(
+                http_request.clone(),
+                HttpResponse::from_error(Problem::from(Fault::internal(detail))),
+            )
+        }
+    };
+    let _entered = span.enter();
+    let mut response = explain(response, &path, &id);
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    if let Ok(value) = HeaderValue::from_str(&trace) {
+        headers.insert(TRACEPARENT, value);
+    }
+    record(&response, method.as_str(), started);
+    Ok(response)
+}
+
+/// One access line and one measurement per request. The route's template is logged, never the path's or query's values,
+/// which may be personal or secret.
+fn record(response: &ServiceResponse<BoxBody>, method: &str, started: Instant) {
+    let elapsed = started.elapsed();
+    let route = response
+        .request()
+        .match_pattern()
+        .unwrap_or_else(|| "_unmatched".to_owned());
+    let status = response.status().as_u16();
+    let user = match response.request().extensions().get::<Caller>() {
+        Some(Caller::SignedIn(who)) => Some(who.user),
+        _ => None,
+    };
+    let labels = [
+        ("http_request_method", known_method(method).to_owned()),
+        ("http_route", route.clone()),
+        ("http_response_status_code", status.to_string()),
+    ];
+    metrics::histogram!("http_server_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
+    let duration_ms = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX) as f64 / 1000.0;
+    tracing::info!(target: "access", method = known_method(method), route, status, duration_ms, user_id = user.map(tracing::field::display), "request");
+}
+
+/// Methods are a closed list, so that a client cannot make up metric labels.
+fn known_method(method: &str) -> &str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or("_OTHER")
+}
+
+/// Makes every error a problem that names the request, and logs the cause of our own failures once.
+fn explain(response: ServiceResponse<BoxBody>, path: &str, request_id: &str) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let problem = response
+        .response()
+        .error()
+        .and_then(|error| error.as_error::<Problem>())
+        .cloned();
+    if let Some(cause) = problem.as_ref().and_then(Problem::cause) {
+        match status {
+            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(cause, "request failed"),
+            _ => tracing::warn!(cause, "request failed"),
+        }
+    }
+    let already_explained = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value == problem::CONTENT_TYPE);
+    let problem = match problem {
+        Some(problem) => problem,
+        None if already_explained => return response,
+        None => generic(status),
+    };
+    let (request, old) = response.into_parts();
+    let mut answer = problem.respond(Some((path, request_id)));
+    for (name, value) in old.headers() {
+        if !answer.headers().contains_key(name) && *name != header::CONTENT_LENGTH {
+            answer.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    ServiceResponse::new(request, answer)
+}
+
+/// The problem for an error that actix answered by itself.
+fn generic(status: StatusCode) -> Problem {
+    let (code, detail) = match status {
+        StatusCode::NOT_FOUND => ("not_found", "no such resource"),
+        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "the resource does not know this method"),
+        StatusCode::PAYLOAD_TOO_LARGE => ("payload_too_large", "the body is too large"),
+        StatusCode::URI_TOO_LONG => ("uri_too_long", "the address is too long"),
+        status if status.is_server_error() => ("internal_error", "something went wrong on our side"),
+        _ => ("bad_request", "the request cannot be understood"),
+    };
+    Problem::new(status, code, detail)
+}
+
+fn request_id(request: &ServiceRequest) -> String {
+    let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+    let sound = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+    };
+    given
+        .filter(sound)
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// The `traceparent` (W3C Trace Context) of the request, or a new one.
+fn trace_parent(request: &ServiceRequest) -> String {
+    let given = request
+        .headers()
+        .get(&TRACEPARENT)
+        .and_then(|value| value.to_str().ok());
+    let sound = |text: &&str| {
+        let parts: Vec<&str> = text.split('-').collect();
+        let lower_hex = |part: &str, length: usize| {
+            part.len() == length
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        };
+        matches!(parts[..], ["00", trace, span, flags]
+            if lower_hex(trace, 32) && lower_hex(span, 16) && lower_hex(flags, 2)
+                && trace.bytes().any(|byte| byte != b'0') && span.bytes().any(|byte| byte != b'0'))
+    };
+    let fresh = || format!("00-{}-{}-01", Uuid::now_v7().simple(), base16(&random_bytes(8)));
+    given.filter(sound).map_or_else(fresh, str::to_owned)
+}
+
+fn base16(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

@@ -1,0 +1,186 @@
+//! `Idempotency-Key`: the same key, operation and caller has one effect and one answer, however often it is sent.
+//! The claim is stored before the work, in the database of the module that does the work.
+
+use std::future::{Ready, ready};
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, dev::Payload};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::Problem;
+use crate::problem;
+
+/// The longest key, in characters.
+pub const MAX_KEY: usize = 255;
+
+/// The `Idempotency-Key` of a request, where there is one. Quoted (a structured-field string) and bare forms are the same.
+#[derive(Clone, Debug, Default)]
+pub struct IdempotencyKey(Option<String>);
+
+/// One operation under an idempotency key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Call {
+    /// Whose key it is: a user, or the holder of a cart's or an order's secret.
+    pub scope: String,
+    /// Which operation, e.g. `place_order`.
+    pub operation: String,
+    /// The client's key.
+    pub key: String,
+    /// What was asked for: the same key with another fingerprint is refused.
+    pub fingerprint: Vec<u8>,
+}
+
+/// The outcome of an operation that may have been carried out before.
+#[derive(Clone, Debug)]
+pub enum Answer<T> {
+    /// Done just now.
+    Fresh(T),
+    /// Done before: the stored answer.
+    Replayed(Stored),
+    /// Being done right now by another request.
+    InProgress,
+    /// The key was used for something else.
+    KeyReused,
+}
+
+/// The answer of an earlier request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its status.
+    pub status: u16,
+    /// Its body, without secrets.
+    pub body: Value,
+}
+
+impl IdempotencyKey {
+    /// The call, where the client sent a key. `scope` names the caller, `request` is what was asked for: the path's
+    /// parameters and the body.
+    pub fn call(self, operation: &str, scope: impl ToString, request: &[&[u8]]) -> Option<Call> {
+        let key = self.0?;
+        Some(Call {
+            scope: scope.to_string(),
+            operation: operation.to_owned(),
+            key,
+            fingerprint: fingerprint(request),
+        })
+    }
+
+    /// The call; 400 where the client sent no key. For operations that move money.
+    pub fn required(self, operation: &str, scope: impl ToString, request: &[&[u8]]) -> Result<Call, Problem> {
+        let missing = || {
+            Problem::bad_request(
+                "idempotency_key_required",
+                "send an Idempotency-Key, new for each order, payment or refund",
+            )
+        };
+        self.call(operation, scope, request).ok_or_else(missing)
+    }
+}
+
+impl<T: Serialize> Answer<T> {
+    /// The HTTP answer; a fresh result is sent with `status` and whatever `decorate` adds to it.
+    pub fn respond(self, status: StatusCode, decorate: impl FnOnce(&mut HttpResponseBuilder, &T)) -> HttpResponse {
+        match self {
+            Self::Fresh(value) => {
+                let mut response = HttpResponse::build(status);
+                decorate(&mut response, &value);
+                response.json(value)
+            }
+            Self::Replayed(stored) => stored.respond(),
+            Self::InProgress => in_progress().respond(None),
+            Self::KeyReused => key_reused().respond(None),
+        }
+    }
+}
+
+impl Stored {
+    /// The stored answer, marked as a replay.
+    pub fn respond(self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        let media_type = if status.is_success() {
+            "application/json"
+        } else {
+            problem::CONTENT_TYPE
+        };
+        HttpResponse::build(status)
+            .insert_header(("Idempotent-Replayed", "true"))
+            .content_type(media_type)
+            .body(self.body.to_string())
+    }
+}
+
+/// 409: the first request with this key is still running.
+pub fn in_progress() -> Problem {
+    Problem::conflict(
+        "request_in_progress",
+        "a request with this Idempotency-Key is running; repeat it in a moment",
+    )
+    .with_header(header::RETRY_AFTER, "1")
+}
+
+/// 422: the key belongs to another request.
+pub fn key_reused() -> Problem {
+    let detail = "this Idempotency-Key was used for another request; make a new key for each operation";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail)
+}
+
+impl FromRequest for IdempotencyKey {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(read(request))
+    }
+}
+
+fn read(request: &HttpRequest) -> Result<IdempotencyKey, Problem> {
+    let mut values = request.headers().get_all("idempotency-key");
+    let Some(value) = values.next() else {
+        return Ok(IdempotencyKey(None));
+    };
+    let invalid = || {
+        Problem::bad_request(
+            "invalid_idempotency_key",
+            format!("one Idempotency-Key of 1 to {MAX_KEY} printable ASCII characters"),
+        )
+    };
+    let text = value.to_str().map_err(|_| invalid())?.trim();
+    let bare = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text);
+    let sound = (1..=MAX_KEY).contains(&bare.len()) && bare.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !sound || values.next().is_some() {
+        return Err(invalid());
+    }
+    Ok(IdempotencyKey(Some(bare.to_owned())))
+}
+
+/// JSON parts are compared by meaning, so that a client may serialise its retry with other white space or key order.
+fn fingerprint(request: &[&[u8]]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for part in request {
+        let canonical = serde_json::from_slice::<Value>(part)
+            .map_or_else(|_| part.to_vec(), |value| value.to_string().into_bytes());
+        hash.update((canonical.len() as u64).to_be_bytes());
+        hash.update(canonical);
+    }
+    hash.finalize().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_of_the_meaning_not_of_the_white_space() {
+        assert_eq!(
+            fingerprint(&[br#"{"a":1,"b":2}"#]),
+            fingerprint(&[br#"{ "b": 2, "a": 1 }"#])
+        );
+        assert_ne!(fingerprint(&[br#"{"a":1}"#]), fingerprint(&[br#"{"a":2}"#]));
+        assert_ne!(fingerprint(&[b"ab", b"c"]), fingerprint(&[b"a", b"bc"]));
+    }
+}

@@ -1,0 +1,277 @@
+//! The settings of a shop. One file serves every process, so that all sections are known everywhere, whether or not
+//! the module that reads them is inside. `config/default.toml` holds every key with its default and its meaning;
+//! the types here only give them shape.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+
+use crate::Currency;
+use crate::text::Email;
+
+/// Everything.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each section documents itself")]
+pub struct Settings {
+    /// Which of the compiled-in modules serve here.
+    pub run: Vec<String>,
+    pub server: Server,
+    pub data: Data,
+    pub database: Database,
+    /// Where the modules that do not run here are: name to the addresses of their internal listeners.
+    pub upstream: BTreeMap<String, Vec<String>>,
+    pub keys: KeySettings,
+    pub shop: Shop,
+    pub user: User,
+    pub cart: Cart,
+    pub order: Order,
+    pub payments: Payments,
+    pub mail: Mail,
+    pub limits: Limits,
+    pub cors: Cors,
+    pub log: Log,
+}
+
+/// Listeners and how they stop.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address of the public listener; only where the gateway runs.
+    pub public: String,
+    /// Address of the listener for siblings and gateways elsewhere.
+    pub internal: String,
+    /// Address of `/livez`, `/readyz` and `/metrics`.
+    pub management: String,
+    /// HTTP workers; 0 chooses by the number of cores and where the database is.
+    pub workers: usize,
+    /// How long readiness is off before the listeners close.
+    #[serde(deserialize_with = "duration")]
+    pub drain_delay: Duration,
+    /// How long requests in flight may then take.
+    #[serde(deserialize_with = "duration")]
+    pub drain_timeout: Duration,
+}
+
+/// Files of this process.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Where the embedded database, keys and mail are; empty for the system's usual place.
+    pub dir: PathBuf,
+}
+
+/// PostgreSQL.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Where PostgreSQL is; empty for the embedded one.
+    pub url: SecretString,
+    /// Serve although the server may lose commits it has acknowledged.
+    pub allow_unsafe_durability: bool,
+    /// Connections per distinct address; 0 chooses by the number of cores.
+    pub connections: u32,
+    /// How long a request may wait for a connection before it is answered 503.
+    #[serde(deserialize_with = "duration")]
+    pub wait_timeout: Duration,
+    /// The longest statement.
+    #[serde(deserialize_with = "duration")]
+    pub statement_timeout: Duration,
+    /// The longest wait for a row lock.
+    #[serde(deserialize_with = "duration")]
+    pub lock_timeout: Duration,
+    /// Where the embedded database's programs are; empty to look in the usual places.
+    pub binaries: PathBuf,
+    /// The user module's own database.
+    pub user: Option<ModuleDatabase>,
+    /// The product module's own database.
+    pub product: Option<ModuleDatabase>,
+    /// The cart module's own database.
+    pub cart: Option<ModuleDatabase>,
+    /// The order module's own database.
+    pub order: Option<ModuleDatabase>,
+}
+
+impl Database {
+    /// The address for one module: its own where it has one, else the common one.
+    pub fn url_of(&self, module: &str) -> &SecretString {
+        let own = match module {
+            "user" => &self.user,
+            "product" => &self.product,
+            "cart" => &self.cart,
+            "order" => &self.order,
+            _ => &None,
+        };
+        own.as_ref().map_or(&self.url, |own| &own.url)
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Database")
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A database of one module's own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModuleDatabase {
+    /// Where it is.
+    pub url: SecretString,
+}
+
+/// Keys, each given directly or by a file; empty means: made by itself beside the embedded database.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "three keys, three pairs; config/default.toml tells what each is for"
+)]
+pub struct KeySettings {
+    pub token: SecretString,
+    pub token_file: PathBuf,
+    pub service: SecretString,
+    pub service_file: PathBuf,
+    pub secret: SecretString,
+    pub secret_file: PathBuf,
+}
+
+/// The shop itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shop {
+    /// Its name, in mails.
+    pub name: String,
+    /// The currency of prices and carts.
+    #[serde(deserialize_with = "currency")]
+    pub currency: Currency,
+}
+
+/// Accounts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// How long a sign-in lasts, refreshed or not.
+    #[serde(deserialize_with = "duration")]
+    pub session_lifetime: Duration,
+    /// How many passwords are hashed at a time; 0 chooses by the number of cores.
+    pub hashing_permits: usize,
+    /// How many more may wait; others are answered 503.
+    pub hashing_queue: usize,
+}
+
+/// Carts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cart {
+    /// How long a cart lives after its last change.
+    #[serde(deserialize_with = "duration")]
+    pub lifetime: Duration,
+}
+
+/// Orders.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// How long an order waits for its payment before it is cancelled.
+    #[serde(deserialize_with = "duration")]
+    pub payment_window: Duration,
+    /// How long a call to a payment provider may take.
+    #[serde(deserialize_with = "duration")]
+    pub provider_timeout: Duration,
+    /// How long the process that works on an order has it for itself; afterwards another may go on.
+    #[serde(deserialize_with = "duration")]
+    pub lease: Duration,
+}
+
+/// Payment providers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payments {
+    /// Bank transfer, cash on delivery: captured by staff.
+    pub manual: Provider,
+    /// A payment service of our own for development and tests.
+    pub sandbox: Provider,
+}
+
+/// One payment provider.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Whether customers can choose it.
+    pub enabled: bool,
+}
+
+/// Mail.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// The sender.
+    #[serde(deserialize_with = "email")]
+    pub from: Email,
+    /// `smtp://user:password@host:port` or `smtps://…`; empty writes `.eml` files into the data directory.
+    pub smtp_url: SecretString,
+}
+
+/// Rate limits and sizes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Whether rates are limited at all; load tests switch this off.
+    pub enabled: bool,
+    /// Requests per minute and address.
+    pub general_per_minute: u32,
+    /// Logins per minute and address.
+    pub login_per_minute: u32,
+    /// Registrations per minute and address.
+    pub register_per_minute: u32,
+    /// Refreshes per minute and address.
+    pub refresh_per_minute: u32,
+    /// The largest JSON body, in bytes.
+    pub body_bytes: usize,
+    /// Connections at a time, over all workers.
+    pub connections: usize,
+    /// Proxies (addresses or networks) whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+}
+
+/// Cross-origin requests.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    /// Exact origins, e.g. `https://shop.example`.
+    pub origins: Vec<String>,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// A `tracing` filter, e.g. `info` or `info,bodega=debug`; `RUST_LOG` wins.
+    pub filter: String,
+    /// `json`, `pretty`, or `auto`: pretty on a terminal.
+    pub format: String,
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|error| serde::de::Error::custom(format!("`{text}` is not a duration like `15m`: {error}")))
+}
+
+fn currency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Currency, D::Error> {
+    let code = String::deserialize(deserializer)?;
+    code.parse()
+        .map_err(|_| serde::de::Error::custom(format!("`{code}` is not an ISO 4217 currency code")))
+}
+
+fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Email, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Email::parse(text.clone()).map_err(|_| serde::de::Error::custom(format!("`{text}` is not an e-mail address")))
+}
