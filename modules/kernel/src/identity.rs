@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Problem;
 use crate::id::{SessionId, UserId};
+use crate::keys::SecretKey;
 use crate::token::{TokenError, TokenVerifier};
 
 /// What an account may do beyond being a customer.
@@ -53,6 +54,27 @@ impl Caller {
         match self {
             Self::Anonymous => None,
             Self::SignedIn(who) => Some(who.user),
+        }
+    }
+}
+
+/// What a caller can prove about a cart or an order: to be its user, or to hold its secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The signed-in user, if any.
+    pub user: Option<UserId>,
+    /// The guest secret that was sent, if any.
+    pub secret: Option<String>,
+}
+
+impl Holder {
+    /// Whether this caller may act on the object `id`, which belongs to `owner`, or to whoever has its secret where it
+    /// has no owner. A secret never opens a user's object: the sign-in does.
+    pub fn may_act_on(&self, id: impl ToString, owner: Option<UserId>, key: &SecretKey) -> bool {
+        match (owner, &self.secret) {
+            (Some(owner), _) => self.user == Some(owner),
+            (None, Some(secret)) => key.is_guest_secret(id, secret),
+            (None, None) => false,
         }
     }
 }

@@ -1,11 +1,26 @@
 //! What the binary asks of a module: routes, jobs, migrations, health, and proof that its books are in order.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::Fault;
 use crate::job::Job;
+use crate::keys::Keys;
+use crate::settings::Settings;
+use crate::{Clock, Fault};
+
+/// What every module is built from, besides its database and its siblings. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The keys of this process.
+    pub keys: Keys,
+    /// The settings of the shop.
+    pub settings: Arc<Settings>,
+    /// The time.
+    pub clock: Clock,
+}
 
 /// A module of the shop, ready to be served.
 #[async_trait]

@@ -1,1 +1,215 @@
-//! 
+//! What siblings may ask of the cart module, and what it tells them.
+
+use async_trait::async_trait;
+use kernel::address::Address;
+use kernel::id::{CartId, ItemId, OrderId, ProductId, UserId, VariantId};
+use kernel::identity::Holder;
+use kernel::text::Email;
+use kernel::{Currency, Fault, FieldErrors, Money, Problem, Text};
+use serde::{Deserialize, Serialize};
+
+/// The cart module, here or elsewhere.
+#[async_trait]
+pub trait CartApi: Send + Sync {
+    /// Takes a cart to the till: applies the order's overrides, prices it, compares the total with what the buyer was
+    /// shown, and locks it for the order. Repeatable: the same order gets the same snapshot again.
+    async fn freeze(&self, request: Freeze) -> Result<FrozenCart, CartError>;
+
+    /// Gives a cart back to its buyer after its order has died: `open` again, version raised. Repeatable; a cart that is
+    /// not locked by `order` stays as it is.
+    async fn unfreeze(&self, cart: CartId, order: OrderId) -> Result<(), CartError>;
+
+    /// Closes a cart whose order was placed. Repeatable.
+    async fn complete(&self, cart: CartId, order: OrderId) -> Result<(), CartError>;
+
+    /// The carts that are locked or completed by an order, in the order of their ids, after `after`; for verification.
+    /// Repeatable.
+    async fn claimed(&self, after: Option<CartId>, limit: i64) -> Result<Vec<ClaimedCart>, CartError>;
+}
+
+/// What an order asks of its cart.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Freeze {
+    /// The cart.
+    pub cart: CartId,
+    /// The order that locks it.
+    pub order: OrderId,
+    /// Who places the order: the cart's user, or the holder of its secret.
+    pub holder: Holder,
+    /// The version of the cart that the buyer was shown.
+    pub version: i64,
+    /// The total that the buyer was shown.
+    pub expected_total: Money,
+    /// What the order sets on the cart first.
+    pub overrides: Overrides,
+}
+
+/// Fields of a cart that an order may set on its way through.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overrides {
+    /// Where the confirmation goes.
+    pub email: Option<Email>,
+    /// Where the goods go.
+    pub shipping_address: Option<Address>,
+    /// Where the bill goes.
+    pub billing_address: Option<Address>,
+    /// How the goods go.
+    pub shipping_method: Option<Text<1, 100>>,
+}
+
+/// A cart as an order takes it over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenCart {
+    /// The cart.
+    pub cart: CartId,
+    /// Its version, now that it is locked.
+    pub version: i64,
+    /// Its user; `None` for a guest's.
+    pub user: Option<UserId>,
+    /// Its currency.
+    pub currency: Currency,
+    /// Where the confirmation goes.
+    pub email: String,
+    /// Where the goods go.
+    pub shipping_address: Option<Address>,
+    /// Where the bill goes.
+    pub billing_address: Option<Address>,
+    /// How the goods go.
+    pub shipping_method: Option<String>,
+    /// What is bought.
+    pub lines: Vec<PricedLine>,
+    /// What it costs.
+    pub totals: Totals,
+}
+
+/// A priced line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PricedLine {
+    /// The cart's line.
+    pub item: ItemId,
+    /// What is bought.
+    pub variant: VariantId,
+    /// Its product.
+    pub product: ProductId,
+    /// Stock keeping unit, where there is one.
+    pub sku: Option<String>,
+    /// The product's title.
+    pub title: String,
+    /// The variant's title.
+    pub variant_title: String,
+    /// How many.
+    pub quantity: i64,
+    /// What one costs.
+    pub unit_price: Money,
+    /// What is taken off the line.
+    pub discount: Money,
+    /// The tax in, or on, the line.
+    pub tax: Money,
+    /// What the line costs.
+    pub total: Money,
+}
+
+/// What a cart or an order costs. `total` is what the goods cost all told; `amount_due` is what is left to pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Totals {
+    /// Quantity times unit price, over all lines.
+    pub subtotal: Money,
+    /// What is taken off.
+    pub discount: Money,
+    /// What shipping costs.
+    pub shipping: Money,
+    /// Tax that is added.
+    pub tax: Money,
+    /// `subtotal - discount + shipping + tax`.
+    pub total: Money,
+    /// What gift cards pay.
+    pub gift_cards: Money,
+    /// `total - gift_cards`.
+    pub amount_due: Money,
+}
+
+/// A cart that an order holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimedCart {
+    /// The cart.
+    pub cart: CartId,
+    /// The order.
+    pub order: OrderId,
+    /// Whether the cart is completed; otherwise it is locked.
+    pub completed: bool,
+}
+
+/// A reason why a cart cannot be checked out as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CartProblem {
+    /// Stable and machine-readable, e.g. `insufficient_stock`.
+    pub code: String,
+    /// The line concerned, where one is.
+    pub item_id: Option<ItemId>,
+    /// For people.
+    pub detail: String,
+}
+
+/// Why the cart module refuses or fails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum CartError {
+    /// Unknown, or somebody else's.
+    #[error("no such {0}")]
+    NotFound(String),
+    /// Fields are wrong.
+    #[error("{0}")]
+    Invalid(FieldErrors),
+    /// An order is being paid; the cart cannot be changed meanwhile.
+    #[error("the cart is being paid for")]
+    InCheckout(OrderId),
+    /// The cart was bought.
+    #[error("the cart was completed")]
+    Completed(OrderId),
+    /// The cart was merged into another, or has expired.
+    #[error("the cart is {0}")]
+    Closed(String),
+    /// The cart has changed since the buyer was shown it; its present version.
+    #[error("the cart has changed")]
+    Changed(i64),
+    /// The resource has changed since the client read it; its present version.
+    #[error("the cart is at version {0}")]
+    VersionMismatch(i64),
+    /// The total is not what the buyer was shown.
+    #[error("the price has changed")]
+    PriceChanged {
+        /// What the buyer was shown.
+        old: Money,
+        /// What it is.
+        new: Money,
+    },
+    /// Something is missing or wrong; each problem is named.
+    #[error("the cart cannot be checked out")]
+    NotReady(Vec<CartProblem>),
+    /// A technical failure.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl From<CartError> for Problem {
+    fn from(error: CartError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CartError::NotFound(what) => Self::not_found(&what),
+            CartError::Invalid(errors) => Self::invalid(errors),
+            CartError::InCheckout(order) => Self::conflict("cart_in_checkout", detail).with("order_id", order),
+            CartError::Completed(order) => Self::conflict("cart_completed", detail).with("order_id", order),
+            CartError::Closed(status) => Self::conflict("cart_closed", detail).with("cart_status", status),
+            CartError::Changed(version) => Self::conflict("cart_changed", detail).with("version", version),
+            CartError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
+            CartError::PriceChanged { old, new } => {
+                Self::conflict("price_changed", detail).with("old", old).with("new", new)
+            }
+            CartError::NotReady(problems) => {
+                let status = actix_web::http::StatusCode::UNPROCESSABLE_ENTITY;
+                Self::new(status, "cart_not_ready", detail).with("problems", problems)
+            }
+            CartError::Fault(fault) => fault.into(),
+        }
+    }
+}

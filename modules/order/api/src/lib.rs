@@ -1,1 +1,44 @@
-//! 
+//! What siblings may hear of the order module.
+
+use kernel::event::Payload;
+use kernel::id::{CartId, OrderId, UserId};
+use kernel::Money;
+use serde::{Deserialize, Serialize};
+
+/// An order was placed: it is paid for, or its payment is authorised.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderPlaced {
+    /// The order.
+    pub order: OrderId,
+    /// Its number, as people know it.
+    pub number: String,
+    /// Its buyer; `None` for a guest.
+    pub user: Option<UserId>,
+    /// The cart it came from.
+    pub cart: CartId,
+    /// What it costs.
+    pub total: Money,
+}
+
+impl Payload for OrderPlaced {
+    const TYPE: &'static str = "order.placed";
+
+    fn subject(&self) -> String {
+        self.order.to_string()
+    }
+}
+
+/// An order was cancelled; its stock is back and its money returned or never taken.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderCancelled {
+    /// The order.
+    pub order: OrderId,
+}
+
+impl Payload for OrderCancelled {
+    const TYPE: &'static str = "order.cancelled";
+
+    fn subject(&self) -> String {
+        self.order.to_string()
+    }
+}

@@ -1,1 +1,153 @@
-//! 
+//! What siblings may ask of the product module, and what it tells them.
+
+use async_trait::async_trait;
+use kernel::event::Payload;
+use kernel::id::{ProductId, ReservationId, VariantId};
+use kernel::{Currency, Fault, FieldErrors, Money, Problem};
+use serde::{Deserialize, Serialize};
+
+/// The product module, here or elsewhere.
+#[async_trait]
+pub trait ProductApi: Send + Sync {
+    /// What `variants` cost in `currency` right now, and how many there are. Unknown variants are left out of the
+    /// answer. Repeatable.
+    async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError>;
+
+    /// Sets stock aside for an order that is being paid: all of `demands` or nothing. Demands for one variant are
+    /// summed. Repeatable: the same reservation is made once; after a release it is refused as not found.
+    async fn reserve(&self, reservation: ReservationId, demands: Vec<Demand>) -> Result<(), ProductError>;
+
+    /// Turns a reservation into a sale: the stock leaves. Repeatable.
+    async fn commit(&self, reservation: ReservationId) -> Result<(), ProductError>;
+
+    /// Gives back whatever a reservation holds: what is set aside becomes available, what was sold is restocked.
+    /// Repeatable; releasing an unknown reservation succeeds, and forbids that it is ever made.
+    async fn release(&self, reservation: ReservationId) -> Result<(), ProductError>;
+
+    /// The reservations that hold or have taken stock, in the order of their ids, after `after`; for verification.
+    /// Repeatable.
+    async fn reservations(&self, after: Option<ReservationId>, limit: i64) -> Result<Vec<Reservation>, ProductError>;
+}
+
+/// What a variant is and costs right now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// The variant.
+    pub variant: VariantId,
+    /// Its product.
+    pub product: ProductId,
+    /// Stock keeping unit, where there is one.
+    pub sku: Option<String>,
+    /// The product's title.
+    pub title: String,
+    /// The variant's title, e.g. `S / Black`.
+    pub variant_title: String,
+    /// The product's first image.
+    pub image_url: Option<String>,
+    /// What one costs; `None` where it is not sold in the currency asked for.
+    pub unit_price: Option<Money>,
+    /// How many can be sold now.
+    pub available: i64,
+    /// Whether it is on sale at all: neither deleted nor of a product that is a draft or archived.
+    pub on_sale: bool,
+}
+
+/// How many of a variant an order needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Demand {
+    /// The variant.
+    pub variant: VariantId,
+    /// How many, at least 1.
+    pub quantity: i64,
+}
+
+/// A variant of which there is not enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Shortage {
+    /// The variant.
+    pub variant_id: VariantId,
+    /// How many were asked for.
+    pub requested: i64,
+    /// How many there are.
+    pub available: i64,
+}
+
+/// What an order holds of the stock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// Its id, chosen by the order.
+    pub id: ReservationId,
+    /// How far it is.
+    pub state: ReservationState,
+}
+
+/// How far a reservation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReservationState {
+    /// Stock is set aside.
+    Reserved,
+    /// Stock has left.
+    Committed,
+}
+
+/// Why the product module refuses or fails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum ProductError {
+    /// Unknown, or not for the caller to see.
+    #[error("no such {0}")]
+    NotFound(String),
+    /// Fields are wrong.
+    #[error("{0}")]
+    Invalid(FieldErrors),
+    /// Query parameters are wrong.
+    #[error("{0}")]
+    InvalidQuery(FieldErrors),
+    /// There is not enough stock.
+    #[error("not enough stock")]
+    InsufficientStock(Vec<Shortage>),
+    /// Another object has the handle, SKU or external id.
+    #[error("another {0} has this value")]
+    Taken(String),
+    /// The object is still needed by others, e.g. a category with products.
+    #[error("still in use: {0}")]
+    InUse(String),
+    /// The resource has changed since the client read it; its present version.
+    #[error("the resource is at version {0}")]
+    VersionMismatch(i64),
+    /// A technical failure.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Something that lists or details show has changed: created, edited, deleted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProductChanged {
+    /// The product.
+    pub product: ProductId,
+}
+
+impl Payload for ProductChanged {
+    const TYPE: &'static str = "product.changed";
+
+    fn subject(&self) -> String {
+        self.product.to_string()
+    }
+}
+
+impl From<ProductError> for Problem {
+    fn from(error: ProductError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ProductError::NotFound(what) => Self::not_found(&what),
+            ProductError::Invalid(errors) => Self::invalid(errors),
+            ProductError::InvalidQuery(errors) => Self::invalid_query(errors),
+            ProductError::InsufficientStock(lines) => Self::conflict("insufficient_stock", detail).with("lines", lines),
+            ProductError::Taken(_) => Self::conflict("already_taken", detail),
+            ProductError::InUse(_) => Self::conflict("in_use", detail),
+            ProductError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
+            ProductError::Fault(fault) => fault.into(),
+        }
+    }
+}

@@ -1,1 +1,82 @@
-//! 
+//! What siblings may ask of the user module, and what it tells them.
+
+use async_trait::async_trait;
+use kernel::event::Payload;
+use kernel::id::UserId;
+use kernel::{Fault, FieldErrors, Problem};
+use serde::{Deserialize, Serialize};
+
+/// The user module, here or elsewhere.
+#[async_trait]
+pub trait UserApi: Send + Sync {
+    /// The profile of an active account. Repeatable.
+    async fn profile(&self, user: UserId) -> Result<Profile, UserError>;
+}
+
+/// What siblings may know of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The account.
+    pub user: UserId,
+    /// Its address.
+    pub email: String,
+    /// Its name, where it gave one.
+    pub name: Option<String>,
+}
+
+/// Why the user module refuses or fails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum UserError {
+    /// Unknown, deleted, or somebody else's.
+    #[error("no such {0}")]
+    NotFound(String),
+    /// Fields are wrong.
+    #[error("{0}")]
+    Invalid(FieldErrors),
+    /// Unknown address, wrong password, disabled account: one answer for all.
+    #[error("the address or the password is wrong")]
+    InvalidCredentials,
+    /// The refresh token is unknown, expired, revoked, or was used before.
+    #[error("the refresh token does not hold")]
+    InvalidRefreshToken,
+    /// Another account has the address.
+    #[error("an account with this address exists")]
+    EmailTaken,
+    /// The resource has changed since the client read it; its present version.
+    #[error("the resource is at version {0}")]
+    VersionMismatch(i64),
+    /// A technical failure.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// An account was deleted; siblings forget whom their data is about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserDeleted {
+    /// The account.
+    pub user: UserId,
+}
+
+impl Payload for UserDeleted {
+    const TYPE: &'static str = "user.deleted";
+
+    fn subject(&self) -> String {
+        self.user.to_string()
+    }
+}
+
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Self {
+        let detail = error.to_string();
+        match error {
+            UserError::NotFound(what) => Self::not_found(&what),
+            UserError::Invalid(errors) => Self::invalid(errors),
+            UserError::InvalidCredentials => Self::unauthenticated("invalid_credentials", detail),
+            UserError::InvalidRefreshToken => Self::unauthenticated("invalid_refresh_token", detail),
+            UserError::EmailTaken => Self::conflict("email_taken", detail),
+            UserError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
+            UserError::Fault(fault) => fault.into(),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The outbox: events written in the transaction of the change they tell of, read in a commit-safe order.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Jsonb, Text, Timestamptz};
+use kernel::Fault;
+use kernel::event::{Event, Feed, Position};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::Db;
+use crate::statement::{Bind, Statement};
+
+/// Publishes an event with the transaction that `connection` is in.
+pub fn append(connection: &mut PgConnection, schema: &'static str, event: &Event) -> QueryResult<()> {
+    const SQL: &str = "INSERT INTO @.outbox (id, type, subject, time, data) VALUES (?, ?, ?, ?, ?)";
+    let binds = [
+        Bind::Uuid(event.id.uuid()),
+        Bind::Text(event.r#type.clone()),
+        Bind::Text(event.subject.clone()),
+        Bind::Time(event.time),
+        Bind::Json(event.data.clone()),
+    ];
+    Statement::new(schema, SQL, binds).execute(connection).map(drop)
+}
+
+/// The feed of one module's outbox.
+#[derive(Clone)]
+pub struct OutboxFeed {
+    db: Db,
+    schema: &'static str,
+}
+
+impl OutboxFeed {
+    /// The events of `schema`.
+    pub fn new(db: Db, schema: &'static str) -> Self {
+        Self { db, schema }
+    }
+}
+
+#[async_trait]
+impl Feed for OutboxFeed {
+    async fn read(&self, after: Position, limit: i64) -> Result<Vec<(Position, Event)>, Fault> {
+        let schema = self.schema;
+        self.db.run(move |connection| Ok(read(connection, schema, after, limit)?)).await
+    }
+}
+
+/// At most `limit` events after `after`. A transaction that still runs may yet write events that belong before newer
+/// ones; those newer ones are held back until it has ended.
+pub(crate) fn read(
+    connection: &mut PgConnection,
+    schema: &'static str,
+    after: Position,
+    limit: i64,
+) -> QueryResult<Vec<(Position, Event)>> {
+    const SQL: &str = "SELECT transaction_id, sequence, id, type, subject, time, data FROM @.outbox \
+        WHERE (transaction_id, sequence) > (?, ?) \
+        AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
+        ORDER BY transaction_id, sequence LIMIT ?";
+    let binds = [Bind::BigInt(after.transaction), Bind::BigInt(after.sequence), Bind::BigInt(limit)];
+    let rows: Vec<Row> = Statement::new(schema, SQL, binds).load(connection)?;
+    Ok(rows.into_iter().map(Row::into_event).collect())
+}
+
+/// Removes events older than `before` that every consumer of this schema has read. Feeds for other processes keep their
+/// cursor elsewhere, which is why the age counts as well.
+pub(crate) fn prune(connection: &mut PgConnection, schema: &'static str, before: DateTime<Utc>) -> QueryResult<usize> {
+    const SQL: &str = "DELETE FROM @.outbox AS old WHERE old.time < ? AND NOT EXISTS (SELECT 1 FROM @.consumers \
+        WHERE (consumers.transaction_id, consumers.sequence) < (old.transaction_id, old.sequence))";
+    Statement::new(schema, SQL, [Bind::Time(before)]).execute(connection)
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    transaction_id: i64,
+    #[diesel(sql_type = BigInt)]
+    sequence: i64,
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    r#type: String,
+    #[diesel(sql_type = Text)]
+    subject: String,
+    #[diesel(sql_type = Timestamptz)]
+    time: DateTime<Utc>,
+    #[diesel(sql_type = Jsonb)]
+    data: Value,
+}
+
+impl Row {
+    fn into_event(self) -> (Position, Event) {
+        let position = Position { transaction: self.transaction_id, sequence: self.sequence };
+        let event = Event { id: self.id.into(), r#type: self.r#type, subject: self.subject, time: self.time, data: self.data };
+        (position, event)
+    }
+}
