@@ -92,16 +92,20 @@ impl Server {
     }
 
     pub(super) fn create_database_if_missing(&self, database: &str) -> Result<(), SessionError> {
+        const NO_SUCH_DATABASE: &str = "3D000";
         const DUPLICATE_DATABASE: &str = "42P04";
-        let mut session = self.open_session()?;
-        let literal = database.replace('\'', "''");
-        if session.execute(&format!("SELECT FROM pg_database WHERE datname = '{literal}'"))? > 0 {
-            return Ok(());
+        match Session::open(&self.directory.socket(), NAME, database) {
+            Err(error) if error.is(NO_SUCH_DATABASE) => {}
+            outcome => return outcome.map(|_| ()),
         }
         let identifier = database.replace('"', "\"\"");
-        match session.execute(&format!("CREATE DATABASE \"{identifier}\"")) {
-            Err(SessionError::Refused { code, .. }) if code == DUPLICATE_DATABASE => Ok(()),
-            outcome => outcome.map(|_| ()),
+        match self
+            .open_session()?
+            .execute(&format!("CREATE DATABASE \"{identifier}\""))
+        {
+            // Another process was faster.
+            Err(error) if error.is(DUPLICATE_DATABASE) => Ok(()),
+            outcome => outcome,
         }
     }
 

@@ -36,6 +36,13 @@ pub enum SessionError {
     Protocol,
 }
 
+impl SessionError {
+    /// Whether the server refused with this SQLSTATE.
+    pub(super) fn is(&self, sqlstate: &str) -> bool {
+        matches!(self, SessionError::Refused { code, .. } if code == sqlstate)
+    }
+}
+
 /// A session with the server, open and ready for a query.
 pub(super) struct Session {
     stream: UnixStream,
@@ -55,16 +62,16 @@ impl Session {
         }
         body.push(0);
         session.send(&[], &body)?;
-        session.rows_until_ready()?;
+        session.await_ready()?;
         Ok(session)
     }
 
-    /// Runs one statement and counts the rows that it answers.
-    pub(super) fn execute(&mut self, statement: &str) -> Result<usize, SessionError> {
+    /// Runs one statement that answers no rows, or none of interest.
+    pub(super) fn execute(&mut self, statement: &str) -> Result<(), SessionError> {
         let mut body = statement.as_bytes().to_vec();
         body.push(0);
         self.send(b"Q", &body)?;
-        self.rows_until_ready()
+        self.await_ready()
     }
 
     fn send(&mut self, kind: &[u8], body: &[u8]) -> Result<(), SessionError> {
@@ -74,13 +81,11 @@ impl Session {
     }
 
     /// Reads on until the server is ready for the next query; an error of the server ends the session.
-    fn rows_until_ready(&mut self) -> Result<usize, SessionError> {
-        let mut rows = 0;
+    fn await_ready(&mut self) -> Result<(), SessionError> {
         loop {
             let (kind, body) = self.receive()?;
             match kind {
-                b'Z' => return Ok(rows),
-                b'D' => rows += 1,
+                b'Z' => return Ok(()),
                 b'E' => return Err(refusal(&body)),
                 // Authentication: anything but "ok" asks for a password, which an embedded server has none of.
                 b'R' if body != [0; 4] => return Err(SessionError::Protocol),

@@ -334,8 +334,8 @@ fn the_server_hears_neither_ctrl_c_nor_the_environment_of_the_store() {
     store.stop();
 }
 
+/// Not a test by itself: here a process of this program becomes the store that another test starts and kills.
 #[test]
-#[ignore = "not a test but the store that other tests start and kill"]
 fn store_process() {
     be_a_store();
 }

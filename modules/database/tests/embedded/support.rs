@@ -127,7 +127,7 @@ impl Store {
     /// Begins to start a cluster and does not wait for it.
     pub(crate) fn launch(folder: &Folder, environment: &[(&str, &str)]) -> Store {
         let process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store_process", "--ignored", "--nocapture"])
+            .args(["--exact", "store_process", "--nocapture"])
             .env(STORE_VARIABLE, folder.path())
             .env_remove(BINARIES_VARIABLE)
             .envs(environment.iter().copied())
