@@ -23,7 +23,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { statement: Duration::from_secs(5), lock: Duration::from_secs(2), idle_in_transaction: Duration::from_secs(10) }
+        Self {
+            statement: Duration::from_secs(5),
+            lock: Duration::from_secs(2),
+            idle_in_transaction: Duration::from_secs(10),
+        }
     }
 }
 
@@ -37,7 +41,9 @@ pub fn connect(url: &SecretString, limits: &Limits) -> ConnectionResult<PgConnec
         limits.lock.as_millis(),
         limits.idle_in_transaction.as_millis()
     );
-    connection.batch_execute(&settings).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    connection
+        .batch_execute(&settings)
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
 }
 
@@ -45,9 +51,15 @@ pub fn connect(url: &SecretString, limits: &Limits) -> ConnectionResult<PgConnec
 /// so: a libpq without TLS does that silently under its default `sslmode=prefer`.
 pub fn check_transport(url: &SecretString) -> Result<(), String> {
     let parameters = conninfo(url.expose_secret())?;
-    let value = |name: &str| parameters.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
+    let value = |name: &str| {
+        parameters
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, value)| value.as_str())
+    };
     let hosts = [value("host"), value("hostaddr")].join(",");
-    let local = |host: &str| host.is_empty() || host.starts_with('/') || matches!(host, "localhost" | "127.0.0.1" | "::1");
+    let local =
+        |host: &str| host.is_empty() || host.starts_with('/') || matches!(host, "localhost" | "127.0.0.1" | "::1");
     let remote = hosts.split(',').find(|host| !local(host));
     let mode = value("sslmode");
     match remote {
@@ -90,7 +102,10 @@ diesel::define_sql_function! {
 fn conninfo(url: &str) -> Result<Vec<(String, String)>, String> {
     let text = CString::new(url).map_err(|_| "database.url holds a NUL character".to_owned())?;
     let mut message = ptr::null_mut();
-    #[expect(unsafe_code, reason = "libpq's parser has no safe wrapper; its result is copied and freed at once")]
+    #[expect(
+        unsafe_code,
+        reason = "libpq's parser has no safe wrapper; its result is copied and freed at once"
+    )]
     // SAFETY: `text` is a valid C string that outlives the call, `message` a valid place for an error; libpq returns an
     // array that ends with a null keyword, or null and a message. Both are freed exactly once.
     unsafe {
@@ -127,16 +142,31 @@ mod tests {
 
     #[test]
     fn local_addresses_need_no_encryption() {
-        for url in ["postgres:///shop?host=/run/postgresql", "postgres://u:p@localhost/shop", "postgres://127.0.0.1:5433/shop", "dbname=shop", "host=/tmp dbname=shop"] {
+        for url in [
+            "postgres:///shop?host=/run/postgresql",
+            "postgres://u:p@localhost/shop",
+            "postgres://127.0.0.1:5433/shop",
+            "dbname=shop",
+            "host=/tmp dbname=shop",
+        ] {
             assert_eq!(check(url), Ok(()), "{url}");
         }
     }
 
     #[test]
     fn plain_text_to_another_host_must_be_asked_for() {
-        for url in ["postgres://u:p@db.example/shop", "host=10.0.0.5 dbname=shop", "postgres://u@localhost,db.example/shop", "postgres://u@db.example/shop?sslmode=prefer"] {
+        for url in [
+            "postgres://u:p@db.example/shop",
+            "host=10.0.0.5 dbname=shop",
+            "postgres://u@localhost,db.example/shop",
+            "postgres://u@db.example/shop?sslmode=prefer",
+        ] {
             assert!(check(url).is_err(), "{url}");
-            let explicit = if url.starts_with("postgres") { format!("{url}{}sslmode=disable", if url.contains('?') { "&" } else { "?" }) } else { format!("{url} sslmode=disable") };
+            let explicit = if url.starts_with("postgres") {
+                format!("{url}{}sslmode=disable", if url.contains('?') { "&" } else { "?" })
+            } else {
+                format!("{url} sslmode=disable")
+            };
             if !url.contains("prefer") {
                 assert_eq!(check(&explicit), Ok(()), "{explicit}");
             }

@@ -32,7 +32,13 @@ pub struct Consumer {
 impl Consumer {
     /// A consumer whose cursor lies in `schema` of `db`.
     pub fn new(name: &'static str, db: Db, schema: &'static str, feed: Arc<dyn Feed>, clock: Clock) -> Self {
-        Self { name, db, schema, feed, clock }
+        Self {
+            name,
+            db,
+            schema,
+            feed,
+            clock,
+        }
     }
 
     /// Reads what is new and has `handle` digest it, event by event. For a [`kernel::job::Job`].
@@ -60,7 +66,11 @@ impl Consumer {
             self.advance(position).await?;
         }
         self.release(position, 0).await?;
-        Ok(if count == usize::try_from(BATCH).unwrap_or(0) { Round::More } else { Round::Idle })
+        Ok(if count == usize::try_from(BATCH).unwrap_or(0) {
+            Round::More
+        } else {
+            Round::Idle
+        })
     }
 
     /// Takes the consumer for this process, unless another has it. The lease is in the database's time, long enough for
@@ -78,20 +88,45 @@ impl Consumer {
                 Ok::<_, crate::Failure<Fault>>(lease.get_result(connection).optional()?)
             })
             .await?;
-        Ok(leased.map(|row| (Position { transaction: row.transaction_id, sequence: row.sequence }, row.failures)))
+        Ok(leased.map(|row| {
+            (
+                Position {
+                    transaction: row.transaction_id,
+                    sequence: row.sequence,
+                },
+                row.failures,
+            )
+        }))
     }
 
     async fn advance(&self, to: Position) -> Result<(), Fault> {
         const SQL: &str = "UPDATE @.consumers SET transaction_id = ?, sequence = ?, failures = 0, \
             leased_until = now() + interval '60 seconds' WHERE name = ?";
-        self.update(SQL, [Bind::BigInt(to.transaction), Bind::BigInt(to.sequence), Bind::Text(self.name.to_owned())]).await
+        self.update(
+            SQL,
+            [
+                Bind::BigInt(to.transaction),
+                Bind::BigInt(to.sequence),
+                Bind::Text(self.name.to_owned()),
+            ],
+        )
+        .await
     }
 
     async fn release(&self, at: Position, failures: i32) -> Result<(), Fault> {
         const SQL: &str = "UPDATE @.consumers SET failures = ?, leased_until = '-infinity' \
             WHERE name = ? AND (transaction_id, sequence) = (?, ?)";
         let name = Bind::Text(self.name.to_owned());
-        self.update(SQL, [Bind::Integer(failures), name, Bind::BigInt(at.transaction), Bind::BigInt(at.sequence)]).await
+        self.update(
+            SQL,
+            [
+                Bind::Integer(failures),
+                name,
+                Bind::BigInt(at.transaction),
+                Bind::BigInt(at.sequence),
+            ],
+        )
+        .await
     }
 
     async fn park(&self, event: Event, error: String) -> Result<(), Fault> {
@@ -99,12 +134,24 @@ impl Consumer {
             VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
         let json = serde_json::to_value(&event).map_err(|error| Fault::internal(error.to_string()))?;
         let (name, id) = (Bind::Text(self.name.to_owned()), Bind::Uuid(event.id.uuid()));
-        self.update(SQL, [name, id, Bind::Json(json), Bind::Text(error), Bind::Time(self.clock.now())]).await
+        self.update(
+            SQL,
+            [
+                name,
+                id,
+                Bind::Json(json),
+                Bind::Text(error),
+                Bind::Time(self.clock.now()),
+            ],
+        )
+        .await
     }
 
     async fn update<const N: usize>(&self, sql: &'static str, binds: [Bind; N]) -> Result<(), Fault> {
         let schema = self.schema;
-        self.db.run(move |connection| Ok(Statement::new(schema, sql, binds).execute(connection).map(drop)?)).await
+        self.db
+            .run(move |connection| Ok(Statement::new(schema, sql, binds).execute(connection).map(drop)?))
+            .await
     }
 }
 

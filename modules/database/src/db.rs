@@ -32,7 +32,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections: 8, wait: Duration::from_secs(1), limits: Limits::default() }
+        Self {
+            connections: 8,
+            wait: Duration::from_secs(1),
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -55,7 +59,10 @@ impl Db {
     /// A pool for `url`. Connections are made in the background and made again when they are lost, so that this
     /// succeeds while the server is down.
     pub fn open(url: SecretString, options: Options) -> Self {
-        let manager = Manager { url: url.clone(), limits: options.limits };
+        let manager = Manager {
+            url: url.clone(),
+            limits: options.limits,
+        };
         let pool = r2d2::Pool::builder()
             .max_size(options.connections)
             .connection_timeout(options.wait)
@@ -67,12 +74,16 @@ impl Db {
         let (queue, tasks) = crossbeam_channel::bounded(capacity);
         for number in 0..options.connections {
             let (pool, tasks) = (pool.clone(), tasks.clone());
-            let spawned = thread::Builder::new().name(format!("database-{number}")).spawn(move || serve(&pool, &tasks));
+            let spawned = thread::Builder::new()
+                .name(format!("database-{number}"))
+                .spawn(move || serve(&pool, &tasks));
             if let Err(error) = spawned {
                 tracing::error!(%error, "no thread for a database connection");
             }
         }
-        Self { shared: Arc::new(Shared { queue, options, url }) }
+        Self {
+            shared: Arc::new(Shared { queue, options, url }),
+        }
     }
 
     /// Runs `work` on one of the pool's threads. It is carried out to its end even if the caller stops waiting.
@@ -162,7 +173,10 @@ struct Session {
 }
 
 impl Session {
-    fn perform<T, E: From<Fault>>(&mut self, work: impl FnOnce(&mut PgConnection) -> Result<T, Failure<E>>) -> Result<T, E> {
+    fn perform<T, E: From<Fault>>(
+        &mut self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, Failure<E>>,
+    ) -> Result<T, E> {
         let connection = &mut self.connection;
         let Ok(result) = std::panic::catch_unwind(AssertUnwindSafe(|| work(connection))) else {
             self.broken = true;
@@ -170,7 +184,8 @@ impl Session {
         };
         if let Err(Failure::Database(error)) = &result {
             // Diesel does not notice that a server has gone away between transactions; a failed statement is the moment to look.
-            let lost = !matches!(error, diesel::result::Error::NotFound) && self.connection.batch_execute("SELECT 1").is_err();
+            let lost =
+                !matches!(error, diesel::result::Error::NotFound) && self.connection.batch_execute("SELECT 1").is_err();
             self.broken |= lost;
         }
         result.map_err(Failure::into_error)
@@ -188,7 +203,10 @@ impl r2d2::ManageConnection for Manager {
 
     fn connect(&self) -> Result<Session, Self::Error> {
         let connection = connection::connect(&self.url, &self.limits).map_err(diesel::r2d2::Error::ConnectionError)?;
-        Ok(Session { connection, broken: false })
+        Ok(Session {
+            connection,
+            broken: false,
+        })
     }
 
     fn is_valid(&self, session: &mut Session) -> Result<(), Self::Error> {

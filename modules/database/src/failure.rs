@@ -89,11 +89,16 @@ pub fn fault_of(error: &Error) -> Fault {
     ];
     let lost = matches!(
         kind,
-        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::SerializationFailure
+        DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::UnableToSendCommand
+            | DatabaseErrorKind::SerializationFailure
     );
     if lost || passing.iter().any(|text| message.contains(text)) {
         return Fault::unavailable(format!("database: {message}"));
     }
-    let constraint = information.constraint_name().map(|name| format!(" (constraint {name})")).unwrap_or_default();
+    let constraint = information
+        .constraint_name()
+        .map(|name| format!(" (constraint {name})"))
+        .unwrap_or_default();
     Fault::internal(format!("database: {message}{constraint}"))
 }

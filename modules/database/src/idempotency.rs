@@ -53,18 +53,33 @@ pub fn claim(
     }
     let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
     let [scope, operation, key] = name(call);
-    let row = [scope, operation, key, Bind::Bytes(call.fingerprint.clone()), Bind::NullableUuid(subject), Bind::BigInt(lease), Bind::Time(now)];
+    let row = [
+        scope,
+        operation,
+        key,
+        Bind::Bytes(call.fingerprint.clone()),
+        Bind::NullableUuid(subject),
+        Bind::BigInt(lease),
+        Bind::Time(now),
+    ];
     if Statement::new(schema, INSERT, row).execute(connection)? == 1 {
         return Ok(Claim::Fresh);
     }
-    let found: Option<Row> = Statement::new(schema, READ, name(call)).get_result(connection).optional()?;
-    let Some(found) = found else { return Ok(Claim::InProgress) };
+    let found: Option<Row> = Statement::new(schema, READ, name(call))
+        .get_result(connection)
+        .optional()?;
+    let Some(found) = found else {
+        return Ok(Claim::InProgress);
+    };
     if found.fingerprint != call.fingerprint {
         return Ok(Claim::KeyReused);
     }
     if let Some(status) = found.status {
         let status = u16::try_from(status).unwrap_or(500);
-        return Ok(Claim::Done(Stored { status, body: found.body.unwrap_or(Value::Null) }));
+        return Ok(Claim::Done(Stored {
+            status,
+            body: found.body.unwrap_or(Value::Null),
+        }));
     }
     if !found.abandoned {
         return Ok(Claim::InProgress);
@@ -76,10 +91,17 @@ pub fn claim(
 
 /// Stores the answer of a claimed call.
 pub fn complete(connection: &mut PgConnection, schema: &'static str, call: &Call, answer: &Stored) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.idempotency_keys SET status = ?, body = ? WHERE scope = ? AND operation = ? AND key = ?";
+    const SQL: &str =
+        "UPDATE @.idempotency_keys SET status = ?, body = ? WHERE scope = ? AND operation = ? AND key = ?";
     let [scope, operation, key] = name(call);
     let status = Bind::SmallInt(i16::try_from(answer.status).unwrap_or(500));
-    Statement::new(schema, SQL, [status, Bind::Json(answer.body.clone()), scope, operation, key]).execute(connection).map(drop)
+    Statement::new(
+        schema,
+        SQL,
+        [status, Bind::Json(answer.body.clone()), scope, operation, key],
+    )
+    .execute(connection)
+    .map(drop)
 }
 
 /// Gives a claim back, so that the next request with the key starts anew.
@@ -133,7 +155,15 @@ impl Db {
                         if !is_kept(status) {
                             return Err(Failure::Refused(refusal));
                         }
-                        complete(connection, schema, &call, &Stored { status, body: Value::Object(problem.to_json()) })?;
+                        complete(
+                            connection,
+                            schema,
+                            &call,
+                            &Stored {
+                                status,
+                                body: Value::Object(problem.to_json()),
+                            },
+                        )?;
                         Ok(Err(refusal))
                     }
                     Err(failure) => Err(failure),
@@ -146,19 +176,30 @@ impl Db {
 
 /// One request per key at a time: the others are answered at once instead of waiting on the row.
 fn try_lock(connection: &mut PgConnection, schema: &'static str, call: &Call) -> QueryResult<bool> {
-    const SQL: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended(? || '/' || ? || '/' || ? || '/' || ?, 0)) AS locked";
+    const SQL: &str =
+        "SELECT pg_try_advisory_xact_lock(hashtextextended(? || '/' || ? || '/' || ? || '/' || ?, 0)) AS locked";
     let [scope, operation, key] = name(call);
-    let locked: Locked = Statement::new(schema, SQL, [Bind::Text(schema.to_owned()), scope, operation, key]).get_result(connection)?;
+    let locked: Locked =
+        Statement::new(schema, SQL, [Bind::Text(schema.to_owned()), scope, operation, key]).get_result(connection)?;
     Ok(locked.locked)
 }
 
 /// Removes keys older than `before`.
 pub(crate) fn prune(connection: &mut PgConnection, schema: &'static str, before: DateTime<Utc>) -> QueryResult<usize> {
-    Statement::new(schema, "DELETE FROM @.idempotency_keys WHERE created_at < ?", [Bind::Time(before)]).execute(connection)
+    Statement::new(
+        schema,
+        "DELETE FROM @.idempotency_keys WHERE created_at < ?",
+        [Bind::Time(before)],
+    )
+    .execute(connection)
 }
 
 fn name(call: &Call) -> [Bind; 3] {
-    [Bind::Text(call.scope.clone()), Bind::Text(call.operation.clone()), Bind::Text(call.key.clone())]
+    [
+        Bind::Text(call.scope.clone()),
+        Bind::Text(call.operation.clone()),
+        Bind::Text(call.key.clone()),
+    ]
 }
 
 #[derive(QueryableByName)]

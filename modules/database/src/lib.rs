@@ -10,8 +10,9 @@ pub mod housekeeping;
 pub mod idempotency;
 pub mod migrations;
 pub mod outbox;
-mod statement;
+pub mod statement;
 
 pub use db::{Db, Options};
 pub use failure::{Failure, OnViolation, OrRefuse, refuse};
 pub use migrations::Schema;
+pub use statement::{Bind, Statement};

@@ -43,9 +43,9 @@ impl Schema {
         connection.batch_execute(&enter).map_err(|error| fault_of(&error))?;
         let mut ran = Vec::new();
         for source in [&FOUNDATION, &self.migrations] {
-            let versions = connection.run_pending_migrations(CopyOf(source)).map_err(|error| {
-                Fault::internal(format!("schema {}: migration failed: {error}", self.name))
-            })?;
+            let versions = connection
+                .run_pending_migrations(CopyOf(source))
+                .map_err(|error| Fault::internal(format!("schema {}: migration failed: {error}", self.name)))?;
             ran.extend(versions.iter().map(|version| format!("{}/{version}", self.name)));
         }
         Ok(ran)
@@ -53,16 +53,21 @@ impl Schema {
 
     /// The migrations that this binary has and the database lacks.
     pub fn pending(&self, connection: &mut PgConnection) -> QueryResult<Vec<String>> {
-        let exists: bool = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>("to_regclass(")
-            .bind::<diesel::sql_types::Text, _>(format!("{}.__diesel_schema_migrations", self.name))
-            .sql(") IS NOT NULL"))
-            .get_result(connection)?;
+        let exists: bool = diesel::select(
+            diesel::dsl::sql::<diesel::sql_types::Bool>("to_regclass(")
+                .bind::<diesel::sql_types::Text, _>(format!("{}.__diesel_schema_migrations", self.name))
+                .sql(") IS NOT NULL"),
+        )
+        .get_result(connection)?;
         let applied: BTreeSet<String> = match exists {
             true => applied(connection, self.name)?,
             false => BTreeSet::new(),
         };
         let names = [&FOUNDATION, &self.migrations].into_iter().flat_map(versions);
-        Ok(names.filter(|version| !applied.contains(version)).map(|version| format!("{}/{version}", self.name)).collect())
+        Ok(names
+            .filter(|version| !applied.contains(version))
+            .map(|version| format!("{}/{version}", self.name))
+            .collect())
     }
 }
 
@@ -72,13 +77,17 @@ fn applied(connection: &mut PgConnection, schema: &'static str) -> QueryResult<B
         #[diesel(sql_type = diesel::sql_types::Text)]
         version: String,
     }
-    let rows: Vec<Row> = Statement::new(schema, "SELECT version FROM @.__diesel_schema_migrations", []).load(connection)?;
+    let rows: Vec<Row> =
+        Statement::new(schema, "SELECT version FROM @.__diesel_schema_migrations", []).load(connection)?;
     Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
 fn versions(source: &EmbeddedMigrations) -> Vec<String> {
     let migrations = MigrationSource::<Pg>::migrations(source).unwrap_or_default();
-    migrations.iter().map(|migration| migration.name().version().to_string()).collect()
+    migrations
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect()
 }
 
 /// `run_pending_migrations` takes its source by value; this lends it one.

@@ -43,7 +43,9 @@ impl OutboxFeed {
 impl Feed for OutboxFeed {
     async fn read(&self, after: Position, limit: i64) -> Result<Vec<(Position, Event)>, Fault> {
         let schema = self.schema;
-        self.db.run(move |connection| Ok(read(connection, schema, after, limit)?)).await
+        self.db
+            .run(move |connection| Ok(read(connection, schema, after, limit)?))
+            .await
     }
 }
 
@@ -59,7 +61,11 @@ pub(crate) fn read(
         WHERE (transaction_id, sequence) > (?, ?) \
         AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
         ORDER BY transaction_id, sequence LIMIT ?";
-    let binds = [Bind::BigInt(after.transaction), Bind::BigInt(after.sequence), Bind::BigInt(limit)];
+    let binds = [
+        Bind::BigInt(after.transaction),
+        Bind::BigInt(after.sequence),
+        Bind::BigInt(limit),
+    ];
     let rows: Vec<Row> = Statement::new(schema, SQL, binds).load(connection)?;
     Ok(rows.into_iter().map(Row::into_event).collect())
 }
@@ -92,8 +98,17 @@ struct Row {
 
 impl Row {
     fn into_event(self) -> (Position, Event) {
-        let position = Position { transaction: self.transaction_id, sequence: self.sequence };
-        let event = Event { id: self.id.into(), r#type: self.r#type, subject: self.subject, time: self.time, data: self.data };
+        let position = Position {
+            transaction: self.transaction_id,
+            sequence: self.sequence,
+        };
+        let event = Event {
+            id: self.id.into(),
+            r#type: self.r#type,
+            subject: self.subject,
+            time: self.time,
+            data: self.data,
+        };
         (position, event)
     }
 }

@@ -1,37 +1,54 @@
-//! Statements over the tables that every schema has. The schema is part of the text, so that these are not diesel
-//! tables; the text is still constant per schema, and therefore prepared once and cached.
+//! Hand-written statements of constant text. Diesel prepares its own UPDATEs, upserts and `sql_query`s anew each time;
+//! these are prepared once per connection and cached by their text. For hot paths, and for the tables that every schema
+//! has. Lists travel as arrays over `unnest`, so that the text is the same for any number of rows.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Untyped};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Untyped};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A statement in which `@` stands for the schema and each `?` for the next bind.
-pub(crate) struct Statement {
+/// A statement in which `@` stands for the schema and each `?` for the next bind. Results are read with
+/// `QueryableByName` structs. Neither character can appear in the text otherwise.
+pub struct Statement {
     schema: &'static str,
     sql: &'static str,
     binds: Vec<Bind>,
 }
 
 /// A bound value.
-pub(crate) enum Bind {
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant is named after the SQL type it binds")]
+pub enum Bind {
     Text(String),
+    NullableText(Option<String>),
+    Texts(Vec<String>),
+    NullableTexts(Vec<Option<String>>),
     BigInt(i64),
+    BigInts(Vec<i64>),
     Integer(i32),
     SmallInt(i16),
+    Bool(bool),
     Uuid(Uuid),
     NullableUuid(Option<Uuid>),
+    Uuids(Vec<Uuid>),
     Time(DateTime<Utc>),
+    NullableTime(Option<DateTime<Utc>>),
     Json(Value),
+    NullableJson(Option<Value>),
     Bytes(Vec<u8>),
 }
 
 impl Statement {
-    pub(crate) fn new(schema: &'static str, sql: &'static str, binds: impl IntoIterator<Item = Bind>) -> Self {
-        Self { schema, sql, binds: binds.into_iter().collect() }
+    /// `sql` over the tables of `schema`, with one bind per placeholder.
+    pub fn new(schema: &'static str, sql: &'static str, binds: impl IntoIterator<Item = Bind>) -> Self {
+        Self {
+            schema,
+            sql,
+            binds: binds.into_iter().collect(),
+        }
     }
 }
 
@@ -55,13 +72,21 @@ impl QueryFragment<Pg> for Statement {
 fn push<'b>(bind: &'b Bind, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     match bind {
         Bind::Text(value) => out.push_bind_param::<Text, _>(value),
+        Bind::NullableText(value) => out.push_bind_param::<Nullable<Text>, _>(value),
+        Bind::Texts(value) => out.push_bind_param::<Array<Text>, _>(value),
+        Bind::NullableTexts(value) => out.push_bind_param::<Array<Nullable<Text>>, _>(value),
         Bind::BigInt(value) => out.push_bind_param::<BigInt, _>(value),
+        Bind::BigInts(value) => out.push_bind_param::<Array<BigInt>, _>(value),
         Bind::Integer(value) => out.push_bind_param::<Integer, _>(value),
         Bind::SmallInt(value) => out.push_bind_param::<SmallInt, _>(value),
+        Bind::Bool(value) => out.push_bind_param::<Bool, _>(value),
         Bind::Uuid(value) => out.push_bind_param::<diesel::sql_types::Uuid, _>(value),
         Bind::NullableUuid(value) => out.push_bind_param::<Nullable<diesel::sql_types::Uuid>, _>(value),
+        Bind::Uuids(value) => out.push_bind_param::<Array<diesel::sql_types::Uuid>, _>(value),
         Bind::Time(value) => out.push_bind_param::<Timestamptz, _>(value),
+        Bind::NullableTime(value) => out.push_bind_param::<Nullable<Timestamptz>, _>(value),
         Bind::Json(value) => out.push_bind_param::<Jsonb, _>(value),
+        Bind::NullableJson(value) => out.push_bind_param::<Nullable<Jsonb>, _>(value),
         Bind::Bytes(value) => out.push_bind_param::<Binary, _>(value),
     }
 }

@@ -202,9 +202,9 @@ impl From<CartError> for Problem {
             CartError::Closed(status) => Self::conflict("cart_closed", detail).with("cart_status", status),
             CartError::Changed(version) => Self::conflict("cart_changed", detail).with("version", version),
             CartError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
-            CartError::PriceChanged { old, new } => {
-                Self::conflict("price_changed", detail).with("old", old).with("new", new)
-            }
+            CartError::PriceChanged { old, new } => Self::conflict("price_changed", detail)
+                .with("old", old)
+                .with("new", new),
             CartError::NotReady(problems) => {
                 let status = actix_web::http::StatusCode::UNPROCESSABLE_ENTITY;
                 Self::new(status, "cart_not_ready", detail).with("problems", problems)

@@ -1,8 +1,8 @@
 //! What siblings may hear of the order module.
 
+use kernel::Money;
 use kernel::event::Payload;
 use kernel::id::{CartId, OrderId, UserId};
-use kernel::Money;
 use serde::{Deserialize, Serialize};
 
 /// An order was placed: it is paid for, or its payment is authorised.
