@@ -3,7 +3,6 @@
 mod apt;
 mod fetch;
 mod installed;
-mod package;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,7 +31,7 @@ pub(crate) fn ensure() -> Result<Binaries, String> {
     if let Some(named) = std::env::var_os(BINARIES_VARIABLE).filter(|value| !value.is_empty()) {
         let directory = PathBuf::from(named);
         let outcome = check(&directory).map_err(|error| format!("{BINARIES_VARIABLE}: {error}"));
-        return outcome.map(|()| Binaries {
+        return outcome.map(|_| Binaries {
             directory,
             fetched: false,
         });
@@ -67,26 +66,33 @@ pub(crate) fn ensure() -> Result<Binaries, String> {
     })
 }
 
-/// Whether a directory holds binaries that work here and are new enough; else why not.
-fn check(directory: &Path) -> Result<(), String> {
+/// The version of the binaries in a directory, if they work here and are new enough; else what is wrong with them.
+fn check(directory: &Path) -> Result<String, String> {
     let version = |program: &str| {
-        let output = process::output(Command::new(directory.join(program)).arg("--version"))?;
-        version_in(&output).ok_or_else(|| format!("{} does not tell its version", directory.join(program).display()))
+        let program = directory.join(program);
+        let output = process::output(Command::new(&program).arg("--version"))?;
+        version_in(&output)
+            .map(str::to_owned)
+            .ok_or_else(|| format!("{} does not tell its version", program.display()))
     };
     version("initdb")?;
     let version = version("postgres")?;
-    if version < OLDEST_VERSION {
+    if major(&version).is_none_or(|major| major < OLDEST_VERSION) {
         return Err(format!(
             "{} is PostgreSQL {version}, older than {OLDEST_VERSION}",
             directory.display()
         ));
     }
-    Ok(())
+    Ok(version)
 }
 
-/// The major version in what `postgres --version` and `initdb --version` print.
-fn version_in(output: &str) -> Option<u32> {
+/// The version in what `postgres --version` and `initdb --version` print.
+fn version_in(output: &str) -> Option<&str> {
     let (_, version) = output.split_once("(PostgreSQL) ")?;
+    version.split_whitespace().next()
+}
+
+fn major(version: &str) -> Option<u32> {
     version
         .split(|character: char| !character.is_ascii_digit())
         .next()?
@@ -102,10 +108,11 @@ mod tests {
     fn the_version_is_read_from_releases_and_betas() {
         assert_eq!(
             version_in("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some(15)
+            Some("15.18")
         );
-        assert_eq!(version_in("initdb (PostgreSQL) 19beta1\n"), Some(19));
+        assert_eq!(version_in("initdb (PostgreSQL) 19beta1\n"), Some("19beta1"));
         assert_eq!(version_in("command not found\n"), None);
+        assert_eq!(["15.18", "19beta1", "devel"].map(major), [Some(15), Some(19), None]);
     }
 
     #[test]

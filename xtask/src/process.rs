@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Runs a command to its end, with its output shown on stderr when it has none of its own.
@@ -23,6 +24,11 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
         return Err(format!("`{shown}` failed: {}", output.status));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// For `map_err`: says what was tried on which path.
+pub(crate) fn failed(action: &str, path: &Path) -> impl FnOnce(io::Error) -> String {
+    move |error| format!("could not {action} {}: {error}", path.display())
 }
 
 /// A command as one would type it.

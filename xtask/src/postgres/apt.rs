@@ -30,7 +30,7 @@ fn keep_from_making_a_cluster(settings: &Path) -> Result<(), String> {
     let directory = settings.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(directory)
         .and_then(|()| fs::write(settings, "create_main_cluster = false\n"))
-        .map_err(|error| format!("could not write {}: {error}", settings.display()))
+        .map_err(process::failed("write", settings))
 }
 
 fn apt_get(arguments: &[&str]) -> Result<(), String> {

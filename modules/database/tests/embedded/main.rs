@@ -242,9 +242,10 @@ fn the_binaries_that_made_a_cluster_are_preferred_at_the_next_start() {
     })
     .unwrap()
     .stop();
-    let next = Store::start(&folder);
+    let next = Store::launch(&folder, &[(BINARIES_VARIABLE, "")]).wait_until_ready();
     assert_eq!(next.binaries(), wrapped.canonicalize().unwrap());
     next.stop();
+    // Binaries that are gone are forgotten for those that serve in their place.
     fs::remove_dir_all(&wrapped).unwrap();
     let last = Store::start(&folder);
     assert_eq!(

