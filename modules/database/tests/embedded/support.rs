@@ -208,7 +208,10 @@ pub(crate) fn kill_9(process: u32) {
 }
 
 fn signal(signal: &str, process: u32) -> std::io::Result<ExitStatus> {
-    Command::new("kill").args([signal, &process.to_string()]).status()
+    // The shell's own kill, because a bare machine has no program of that name.
+    Command::new("sh")
+        .args(["-c", &format!("kill {signal} {process}")])
+        .status()
 }
 
 pub(crate) fn is_root() -> bool {
