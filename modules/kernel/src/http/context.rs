@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -36,22 +37,21 @@ pub async fn with_context(
     let method = request.method().clone();
     let path = request.path().to_owned();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let http_request = request.request().clone();
     let span = tracing::info_span!("request", request_id = %id, trace_id = trace.get(3..35).unwrap_or_default());
 
     let answer = AssertUnwindSafe(next.call(request))
         .catch_unwind()
         .instrument(span.clone())
         .await;
-    let response = match answer {
-        Ok(Ok(response)) => response.map_into_boxed_body(),
-        Ok(Err(error)) => ServiceResponse::new(http_request.clone(), HttpResponse::from_error(error)),
+    let (request, response) = match answer {
+        Ok(Ok(response)) => {
+            let (request, response) = response.into_parts();
+            (Some(request), response.map_into_boxed_body())
+        }
+        Ok(Err(error)) => (None, HttpResponse::from_error(error)),
         Err(panic) => {
             let detail = format!("panic: {}", panic_message(panic.as_ref()));
-            ServiceResponse::new(
-                http_request.clone(),
-                HttpResponse::from_error(Problem::from(Fault::internal(detail))),
-            )
+            (None, HttpResponse::from_error(Problem::from(Fault::internal(detail))))
         }
     };
     let _entered = span.enter();
@@ -63,23 +63,27 @@ pub async fn with_context(
     if let Ok(value) = HeaderValue::from_str(&trace) {
         headers.insert(TRACEPARENT, value);
     }
-    record(&response, method.as_str(), started);
-    Ok(response)
+    record(request.as_ref(), response.status(), method.as_str(), started);
+    match request {
+        Some(request) => Ok(ServiceResponse::new(request, response)),
+        // Keeping a clone of the request would make actix's router panic, so that after a failure there is none to
+        // answer; actix sends the response of an error as it is.
+        None => Err(InternalError::from_response("the request ended early", response).into()),
+    }
 }
 
 /// One access line and one measurement per request. The route's template is logged, never the path's or query's values,
 /// which may be personal or secret.
-fn record(response: &ServiceResponse<BoxBody>, method: &str, started: Instant) {
+fn record(request: Option<&HttpRequest>, status: StatusCode, method: &str, started: Instant) {
     let elapsed = started.elapsed();
-    let route = response
-        .request()
-        .match_pattern()
+    let route = request
+        .and_then(HttpRequest::match_pattern)
         .unwrap_or_else(|| "_unmatched".to_owned());
-    let status = response.status().as_u16();
-    let user = match response.request().extensions().get::<Caller>() {
+    let status = status.as_u16();
+    let user = request.and_then(|request| match request.extensions().get::<Caller>() {
         Some(Caller::SignedIn(who)) => Some(who.user),
         _ => None,
-    };
+    });
     let labels = [
         ("http_request_method", known_method(method).to_owned()),
         ("http_route", route.clone()),
@@ -97,16 +101,12 @@ fn known_method(method: &str) -> &str {
 }
 
 /// Makes every error a problem that names the request, and logs the cause of our own failures once.
-fn explain(response: ServiceResponse<BoxBody>, path: &str, request_id: &str) -> ServiceResponse<BoxBody> {
+fn explain(response: HttpResponse, path: &str, request_id: &str) -> HttpResponse {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let problem = response
-        .response()
-        .error()
-        .and_then(|error| error.as_error::<Problem>())
-        .cloned();
+    let problem = response.error().and_then(|error| error.as_error::<Problem>()).cloned();
     if let Some(cause) = problem.as_ref().and_then(Problem::cause) {
         match status {
             StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(cause, "request failed"),
@@ -122,14 +122,14 @@ fn explain(response: ServiceResponse<BoxBody>, path: &str, request_id: &str) -> 
         None if already_explained => return response,
         None => generic(status),
     };
-    let (request, old) = response.into_parts();
     let mut answer = problem.respond(Some((path, request_id)));
-    for (name, value) in old.headers() {
-        if !answer.headers().contains_key(name) && *name != header::CONTENT_LENGTH {
-            answer.headers_mut().append(name.clone(), value.clone());
-        }
+    // What describes the old body does not hold for the new one.
+    let mut own: Vec<HeaderName> = answer.headers().keys().cloned().collect();
+    own.extend([header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::TRANSFER_ENCODING]);
+    for (name, value) in response.headers().iter().filter(|(name, _)| !own.contains(name)) {
+        answer.headers_mut().append(name.clone(), value.clone());
     }
-    ServiceResponse::new(request, answer)
+    answer
 }
 
 /// The problem for an error that actix answered by itself.
