@@ -1,6 +1,6 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::account::Account;
@@ -93,7 +93,10 @@ log_timezone = 'UTC'
 ";
 
 fn tune(data: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).open(data.join("postgresql.conf"))?;
+    // The directory belongs to the server's account, which must not get root to write elsewhere by a link.
+    let mut options = OpenOptions::new();
+    options.append(true).custom_flags(libc::O_NOFOLLOW);
+    let mut file = options.open(data.join("postgresql.conf"))?;
     file.write_all(SETTINGS.as_bytes())?;
     file.sync_all()
 }

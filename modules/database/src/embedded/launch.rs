@@ -49,6 +49,7 @@ impl Attempt {
         // In a group of its own, so that Ctrl-C reaches the store alone, which then stops the server in order. It
         // does not die with its parent on purpose: another process may use it, and the next start adopts it.
         command.process_group(0);
+        tracing::info!(program = %postgres.display(), log = %log.display(), "starting PostgreSQL");
         let mut child = command.spawn().map_err(StartError::system("run", &postgres))?;
         let ended = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&ended);

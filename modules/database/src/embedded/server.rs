@@ -52,7 +52,10 @@ impl Server {
         let binaries = Binaries::find(directory.data_dir(), options.binaries.as_deref())?;
         account.check_can_enter(&binaries.directory)?;
         match directory.version() {
-            None => initialise(&directory, &binaries, &account, options.durability)?,
+            None => {
+                tracing::info!(data = %data.display(), version = binaries.version, "making a PostgreSQL cluster");
+                initialise(&directory, &binaries, &account, options.durability)?;
+            }
             Some(cluster) if cluster != binaries.version => {
                 let (found, binaries) = (binaries.version, binaries.directory);
                 return Err(StartError::VersionMismatch {
@@ -140,6 +143,7 @@ impl Server {
         loop {
             let source = match self.open_session() {
                 Ok(_) => return Ok(()),
+                Err(error) if error.is_final() => return Err(error.into()),
                 Err(error) => error,
             };
             if self.leaving.load(Ordering::Relaxed) {

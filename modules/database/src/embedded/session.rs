@@ -37,6 +37,12 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// Whether waiting does not help: the server is up and says no, for another reason than that it starts or stops.
+    pub(super) fn is_final(&self) -> bool {
+        const OPERATOR_INTERVENTION: &str = "57";
+        matches!(self, SessionError::Refused { code, .. } if !code.starts_with(OPERATOR_INTERVENTION))
+    }
+
     /// Whether the server refused with this SQLSTATE.
     pub(super) fn is(&self, sqlstate: &str) -> bool {
         matches!(self, SessionError::Refused { code, .. } if code == sqlstate)
@@ -133,5 +139,12 @@ mod tests {
             refusal(body).to_string(),
             "the database system is starting up (SQLSTATE 57P03)"
         );
+    }
+
+    #[test]
+    fn a_server_that_starts_is_waited_for_and_one_without_room_is_not() {
+        assert!(!refusal(b"SFATAL\0C57P03\0Mthe database system is starting up\0\0").is_final());
+        assert!(refusal(b"SFATAL\0C53300\0Msorry, too many clients already\0\0").is_final());
+        assert!(!SessionError::Io(io::ErrorKind::NotFound.into()).is_final());
     }
 }
