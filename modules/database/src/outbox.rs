@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Jsonb, Text, Timestamptz};
 use kernel::Fault;
 use kernel::event::{Event, Feed, Position};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::Db;
@@ -23,6 +23,22 @@ pub fn append(connection: &mut PgConnection, schema: &'static str, event: &Event
         Bind::Json(event.data.clone()),
     ];
     Statement::new(schema, SQL, binds).execute(connection).map(drop)
+}
+
+/// Publishes many events with the transaction that `connection` is in, by one statement.
+pub fn append_all(connection: &mut PgConnection, schema: &'static str, events: &[Event]) -> QueryResult<()> {
+    const SQL: &str = "INSERT INTO @.outbox (id, type, subject, time, data) \
+        SELECT event.id, event.type, event.subject, event.time, event.data \
+        FROM jsonb_to_recordset(?) AS event (id UUID, type TEXT, subject TEXT, time TIMESTAMPTZ, data JSONB)";
+    if events.is_empty() {
+        return Ok(());
+    }
+    let rows = events.iter().map(|event| {
+        json!({"id": event.id.uuid(), "type": event.r#type, "subject": event.subject, "time": event.time, "data": event.data})
+    });
+    Statement::new(schema, SQL, [Bind::Json(rows.collect())])
+        .execute(connection)
+        .map(drop)
 }
 
 /// The feed of one module's outbox.

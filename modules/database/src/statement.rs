@@ -62,32 +62,35 @@ impl QueryFragment<Pg> for Statement {
             }
             if piece.ends_with('?') {
                 let missing = || diesel::result::Error::QueryBuilderError("fewer binds than placeholders".into());
-                push(binds.next().ok_or_else(missing)?, &mut out)?;
+                binds.next().ok_or_else(missing)?.push(&mut out)?;
             }
         }
         Ok(())
     }
 }
 
-fn push<'b>(bind: &'b Bind, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-    match bind {
-        Bind::Text(value) => out.push_bind_param::<Text, _>(value),
-        Bind::NullableText(value) => out.push_bind_param::<Nullable<Text>, _>(value),
-        Bind::Texts(value) => out.push_bind_param::<Array<Text>, _>(value),
-        Bind::NullableTexts(value) => out.push_bind_param::<Array<Nullable<Text>>, _>(value),
-        Bind::BigInt(value) => out.push_bind_param::<BigInt, _>(value),
-        Bind::BigInts(value) => out.push_bind_param::<Array<BigInt>, _>(value),
-        Bind::Integer(value) => out.push_bind_param::<Integer, _>(value),
-        Bind::SmallInt(value) => out.push_bind_param::<SmallInt, _>(value),
-        Bind::Bool(value) => out.push_bind_param::<Bool, _>(value),
-        Bind::Uuid(value) => out.push_bind_param::<diesel::sql_types::Uuid, _>(value),
-        Bind::NullableUuid(value) => out.push_bind_param::<Nullable<diesel::sql_types::Uuid>, _>(value),
-        Bind::Uuids(value) => out.push_bind_param::<Array<diesel::sql_types::Uuid>, _>(value),
-        Bind::Time(value) => out.push_bind_param::<Timestamptz, _>(value),
-        Bind::NullableTime(value) => out.push_bind_param::<Nullable<Timestamptz>, _>(value),
-        Bind::Json(value) => out.push_bind_param::<Jsonb, _>(value),
-        Bind::NullableJson(value) => out.push_bind_param::<Nullable<Jsonb>, _>(value),
-        Bind::Bytes(value) => out.push_bind_param::<Binary, _>(value),
+impl Bind {
+    /// Pushes the value as the next bind of a hand-written [`QueryFragment`].
+    pub fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match self {
+            Bind::Text(value) => out.push_bind_param::<Text, _>(value),
+            Bind::NullableText(value) => out.push_bind_param::<Nullable<Text>, _>(value),
+            Bind::Texts(value) => out.push_bind_param::<Array<Text>, _>(value),
+            Bind::NullableTexts(value) => out.push_bind_param::<Array<Nullable<Text>>, _>(value),
+            Bind::BigInt(value) => out.push_bind_param::<BigInt, _>(value),
+            Bind::BigInts(value) => out.push_bind_param::<Array<BigInt>, _>(value),
+            Bind::Integer(value) => out.push_bind_param::<Integer, _>(value),
+            Bind::SmallInt(value) => out.push_bind_param::<SmallInt, _>(value),
+            Bind::Bool(value) => out.push_bind_param::<Bool, _>(value),
+            Bind::Uuid(value) => out.push_bind_param::<diesel::sql_types::Uuid, _>(value),
+            Bind::NullableUuid(value) => out.push_bind_param::<Nullable<diesel::sql_types::Uuid>, _>(value),
+            Bind::Uuids(value) => out.push_bind_param::<Array<diesel::sql_types::Uuid>, _>(value),
+            Bind::Time(value) => out.push_bind_param::<Timestamptz, _>(value),
+            Bind::NullableTime(value) => out.push_bind_param::<Nullable<Timestamptz>, _>(value),
+            Bind::Json(value) => out.push_bind_param::<Jsonb, _>(value),
+            Bind::NullableJson(value) => out.push_bind_param::<Nullable<Jsonb>, _>(value),
+            Bind::Bytes(value) => out.push_bind_param::<Binary, _>(value),
+        }
     }
 }
 
