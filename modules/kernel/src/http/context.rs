@@ -125,7 +125,11 @@ fn explain(response: HttpResponse, path: &str, request_id: &str) -> HttpResponse
     let mut answer = problem.respond(Some((path, request_id)));
     // What describes the old body does not hold for the new one.
     let mut own: Vec<HeaderName> = answer.headers().keys().cloned().collect();
-    own.extend([header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::TRANSFER_ENCODING]);
+    own.extend([
+        header::CONTENT_LENGTH,
+        header::CONTENT_ENCODING,
+        header::TRANSFER_ENCODING,
+    ]);
     for (name, value) in response.headers().iter().filter(|(name, _)| !own.contains(name)) {
         answer.headers_mut().append(name.clone(), value.clone());
     }

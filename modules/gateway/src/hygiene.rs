@@ -1,0 +1,105 @@
+//! Headers that are not the sender's to set: taken away from requests, seen to on answers.
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Beginnings of names by which proxies tell services who is calling, or what was asked for in truth. Nobody outside may
+/// tell us that; inside, identity travels as an access token only.
+const CLAIMS: [&str; 12] = [
+    "x-user",
+    "x-auth-",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-remote-user",
+    "remote-user",
+    "x-internal-",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method",
+];
+
+/// Takes away claims of identity, and whatever the `Connection` header names (RFC 9110, section 7.6.1).
+pub(crate) fn clean_request(request: &mut ServiceRequest) {
+    let headers = request.headers();
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| !matches!(name.as_str(), "" | "close" | "keep-alive"))
+        .collect();
+    let refused: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_claim(name.as_str()) || named.iter().any(|named| named == name.as_str()))
+        .cloned()
+        .collect();
+    for name in refused {
+        request.headers_mut().remove(&name);
+    }
+}
+
+/// Underscores count as hyphens, as they do for many a server behind.
+fn is_claim(name: &str) -> bool {
+    if !name.starts_with(['x', 'r']) {
+        return false;
+    }
+    let name = name.replace('_', "-");
+    CLAIMS.iter().any(|claim| name.starts_with(claim))
+}
+
+/// Sets what every answer has, and takes away what tells about the machinery.
+pub(crate) fn finish_response(headers: &mut HeaderMap) {
+    headers.remove(header::SERVER);
+    headers.remove("x-powered-by");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        // A handler says so where an answer is the same for everybody; all others are taken for personal.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn claims_of_identity_are_taken_away_in_any_spelling() {
+        let mut request = TestRequest::get()
+            .insert_header(("X-User-Id", "user_1"))
+            .insert_header(("x_user_role", "admin"))
+            .insert_header(("X-Forwarded-User", "ada"))
+            .insert_header(("Remote-User", "ada"))
+            .insert_header(("X-Request-Id", "kept"))
+            .insert_header(("Range", "bytes=0-1"))
+            .to_srv_request();
+        clean_request(&mut request);
+        let mut left: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["range", "x-request-id"]);
+    }
+
+    #[test]
+    fn what_the_connection_header_names_ends_at_the_edge() {
+        let mut request = TestRequest::get()
+            .insert_header(("Connection", "keep-alive, Cart-Secret"))
+            .insert_header(("Cart-Secret", "s"))
+            .insert_header(("Order-Secret", "s"))
+            .to_srv_request();
+        clean_request(&mut request);
+        assert!(!request.headers().contains_key("cart-secret"));
+        assert!(request.headers().contains_key("order-secret"));
+    }
+
+    #[test]
+    fn an_answer_is_personal_unless_its_handler_says_otherwise() {
+        let mut headers = HeaderMap::new();
+        finish_response(&mut headers);
+        assert_eq!(headers.get(header::CACHE_CONTROL).unwrap(), "private, no-store");
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+        finish_response(&mut headers);
+        assert_eq!(headers.get(header::CACHE_CONTROL).unwrap(), "public, max-age=60");
+    }
+}
