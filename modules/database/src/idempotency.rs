@@ -110,6 +110,14 @@ pub fn abandon(connection: &mut PgConnection, schema: &'static str, call: &Call)
     Statement::new(schema, SQL, name(call)).execute(connection).map(drop)
 }
 
+/// Removes everything remembered for a caller who is forgotten: stored answers hold personal data.
+pub fn forget(connection: &mut PgConnection, schema: &'static str, scope: &str) -> QueryResult<()> {
+    const SQL: &str = "DELETE FROM @.idempotency_keys WHERE scope = ?";
+    Statement::new(schema, SQL, [Bind::Text(scope.to_owned())])
+        .execute(connection)
+        .map(drop)
+}
+
 /// Whether an answer is kept for replay: success and refusals are, failures that another try may mend are not.
 pub fn is_kept(status: u16) -> bool {
     matches!(status, 200..=299 | 402 | 409 | 422)

@@ -46,6 +46,15 @@ pub enum UserError {
     /// The resource has changed since the client read it; its present version.
     #[error("the resource is at version {0}")]
     VersionMismatch(i64),
+    /// The sign-in of an access token that still holds by itself has ended, or the account lost what the token says.
+    #[error("the sign-in has ended; refresh it or sign in again")]
+    SessionEnded,
+    /// Nobody could administer the shop any more.
+    #[error("the shop needs another administrator first")]
+    LastAdmin,
+    /// The account has as many addresses as an account can have.
+    #[error("the address book is full")]
+    AddressBookFull,
     /// A technical failure.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -76,6 +85,9 @@ impl From<UserError> for Problem {
             UserError::InvalidRefreshToken => Self::unauthenticated("invalid_refresh_token", detail),
             UserError::EmailTaken => Self::conflict("email_taken", detail),
             UserError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
+            UserError::SessionEnded => Self::unauthenticated("session_ended", detail),
+            UserError::LastAdmin => Self::conflict("last_admin", detail),
+            UserError::AddressBookFull => Self::conflict("address_book_full", detail),
             UserError::Fault(fault) => fault.into(),
         }
     }

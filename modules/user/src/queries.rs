@@ -1,0 +1,6 @@
+//! Every query of the module.
+
+pub(crate) mod accounts;
+pub(crate) mod addresses;
+pub(crate) mod books;
+pub(crate) mod sessions;
