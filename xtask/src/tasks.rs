@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 
 /// Runs all tests.
 pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
-    process::check(test_command()?.args(arguments))
+    process::check(&mut test_command(arguments)?)
 }
 
 /// Checks what must hold for every change. The quick checks come first.
@@ -54,11 +54,7 @@ pub(crate) fn ci() -> Result<(), String> {
                 .env("RUSTDOCFLAGS", "--deny warnings");
             command
         },
-        {
-            let mut command = test_command()?;
-            command.arg("--locked");
-            command
-        },
+        test_command(&["--locked".to_owned()])?,
     ];
     steps.into_iter().try_for_each(|mut step| {
         eprintln!("xtask: {}", process::shown(&step));
@@ -72,15 +68,26 @@ pub(crate) fn postgres() -> Result<(), String> {
     Ok(())
 }
 
-fn test_command() -> Result<Command, String> {
+fn test_command(arguments: &[String]) -> Result<Command, String> {
     let Binaries { directory, fetched } = postgres::ensure()?;
     let mut command = cargo("test");
-    command.arg("--workspace");
+    if !name_a_package(arguments) {
+        command.arg("--workspace");
+    }
+    command.args(arguments);
     if fetched {
         // Tests have data directories of their own, so they might not find what lies beside the usual one.
         command.env(postgres::BINARIES_VARIABLE, directory);
     }
     Ok(command)
+}
+
+/// Whether arguments for cargo choose packages, which `--workspace` would overrule.
+fn name_a_package(arguments: &[String]) -> bool {
+    let for_cargo = arguments.iter().take_while(|argument| *argument != "--");
+    for_cargo
+        .into_iter()
+        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"))
 }
 
 /// The cargo that runs this program. The working directory stays, as paths in arguments are relative to it.
@@ -92,4 +99,17 @@ fn cargo(subcommand: &str) -> Command {
         .arg("--manifest-path")
         .arg(Path::new(XTASK).with_file_name("Cargo.toml"));
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chosen_package_is_tested_alone() {
+        let chosen = |line: &str| name_a_package(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert!(chosen("-p database"));
+        assert!(chosen("--release --package=database -- --nocapture"));
+        assert!(!chosen("--release some_test -- -p"));
+    }
 }
