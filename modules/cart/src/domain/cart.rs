@@ -1,0 +1,142 @@
+//! A cart, as it is between a read and a write.
+
+use cart_api::CartError;
+use chrono::{DateTime, TimeDelta, Utc};
+use kernel::Currency;
+use kernel::address::Address;
+use kernel::id::{CartId, ItemId, OrderId, UserId, VariantId};
+use kernel::identity::Holder;
+use kernel::keys::SecretKey;
+
+use super::{Item, Quotes};
+
+/// The most lines a cart can have.
+pub(crate) const MAX_LINES: usize = 100;
+
+/// A cart with its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cart {
+    pub(crate) id: CartId,
+    /// `None` for a guest's.
+    pub(crate) user: Option<UserId>,
+    pub(crate) status: Status,
+    /// Raised by every write.
+    pub(crate) version: i64,
+    pub(crate) currency: Currency,
+    pub(crate) email: Option<String>,
+    pub(crate) shipping_address: Option<Address>,
+    pub(crate) billing_address: Option<Address>,
+    /// In the order in which they were added, at most one per variant.
+    pub(crate) items: Vec<Item>,
+    pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+/// Where a cart stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Its buyer fills it.
+    Open,
+    /// The order is being paid.
+    Checkout(OrderId),
+    /// The order was placed.
+    Completed(OrderId),
+    /// Its lines went into another cart.
+    Merged(CartId),
+    /// Nobody changed it for too long.
+    Expired,
+}
+
+impl Status {
+    /// As databases and clients write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Checkout(_) => "checkout",
+            Self::Completed(_) => "completed",
+            Self::Merged(_) => "merged",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The order that holds the cart.
+    pub(crate) fn order(self) -> Option<OrderId> {
+        match self {
+            Self::Checkout(order) | Self::Completed(order) => Some(order),
+            Self::Open | Self::Merged(_) | Self::Expired => None,
+        }
+    }
+}
+
+impl Cart {
+    /// An empty cart.
+    pub(crate) fn new(user: Option<UserId>, currency: Currency, now: DateTime<Utc>, lifetime: TimeDelta) -> Self {
+        Self {
+            id: CartId::generate(),
+            user,
+            status: Status::Open,
+            version: 1,
+            currency,
+            email: None,
+            shipping_address: None,
+            billing_address: None,
+            items: Vec::new(),
+            expires_at: now + lifetime,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// Whether `holder` may see and change the cart.
+    pub(crate) fn is_held_by(&self, holder: &Holder, key: &SecretKey) -> bool {
+        holder.may_act_on(self.id, self.user, key)
+    }
+
+    /// Refuses where the buyer cannot change the cart any more, or not now.
+    pub(crate) fn require_open(&self) -> Result<(), CartError> {
+        match self.status {
+            Status::Open => Ok(()),
+            Status::Checkout(order) => Err(CartError::InCheckout(order)),
+            Status::Completed(order) => Err(CartError::Completed(order)),
+            Status::Merged(_) | Status::Expired => Err(CartError::Closed(self.status.name().to_owned())),
+        }
+    }
+
+    /// The variants in the cart.
+    pub(crate) fn variants(&self) -> impl Iterator<Item = VariantId> + '_ {
+        self.items.iter().map(|item| item.variant)
+    }
+
+    /// The line with this id.
+    pub(crate) fn item(&mut self, id: ItemId) -> Option<&mut Item> {
+        self.items.iter_mut().find(|item| item.id == id)
+    }
+
+    /// The line of this variant.
+    pub(crate) fn line_of(&mut self, variant: VariantId) -> Option<&mut Item> {
+        self.items.iter_mut().find(|item| item.variant == variant)
+    }
+
+    /// Takes over what the catalogue says now; answers whether a price or a problem is another than before.
+    pub(crate) fn refresh(&mut self, quotes: &Quotes) -> bool {
+        let mut changed = false;
+        for item in &mut self.items {
+            changed |= quotes.of(item.variant).is_some_and(|answer| item.refresh(answer));
+        }
+        changed
+    }
+
+    /// The buyer goes on with the prices as the cart shows them: they are no longer news.
+    pub(crate) fn accept_prices(&mut self) {
+        for item in &mut self.items {
+            item.accepted_price = item.unit_price;
+        }
+    }
+
+    /// The next version, made at `now`.
+    pub(crate) fn advance(&mut self, now: DateTime<Utc>) {
+        self.version += 1;
+        self.updated_at = now;
+    }
+}

@@ -1,0 +1,294 @@
+//! The public routes.
+
+mod items;
+mod request;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder, delete, get, patch, post, web};
+use kernel::Problem;
+use kernel::http::idempotency::Call;
+use kernel::http::query::NoParameters;
+use kernel::http::{Answer, IdempotencyKey, IfMatch, Json, Path, Query, version_tag};
+use kernel::id::CartId;
+use kernel::identity::{Caller, CartSecret, Holder, SignedIn};
+use kernel::page::Page;
+use kernel::problem::ProblemSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use self::request::{CartPatch, CartRequest, ListCarts, MergeRequest};
+use crate::domain::Change;
+use crate::service::{Request, Service};
+use crate::view::{CartView, CreatedCart};
+
+/// Mounts the routes.
+pub(crate) fn mount(config: &mut ServiceConfig<'_>, service: web::Data<Service>) {
+    config
+        .app_data(service)
+        .service(create_cart)
+        .service(list_carts)
+        .service(read_current_cart)
+        .service(read_cart)
+        .service(delete_cart)
+        .service(update_cart)
+        .service(items::add_item)
+        .service(items::update_item)
+        .service(items::remove_item)
+        .service(merge_cart);
+}
+
+/// Makes a cart. A signed-in user's newest open cart is the current one; a guest gets the secret of the cart, once.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "create_cart",
+    request_body = CartRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "signed-in users only")),
+    responses(
+        (status = 201, description = "the cart", body = CreatedCart, headers(("ETag" = String), ("Location" = String))),
+        (status = 422, description = "a line cannot be added", body = ProblemSchema),
+    )
+)]
+#[post("/carts")]
+async fn create_cart(
+    service: web::Data<Service>,
+    caller: Caller,
+    key: IdempotencyKey,
+    _: Query<NoParameters>,
+    body: Json<CartRequest>,
+) -> Result<HttpResponse, Problem> {
+    let user = caller.user();
+    // A guest cannot be recognised before there is a cart, so that a key would be anybody's.
+    let call = user.and_then(|user| key.call("create_cart", user, &[body.bytes()]));
+    let CartRequest { currency, items } = body.into_inner();
+    let items = items.unwrap_or_default().into_iter().enumerate();
+    let lines = items
+        .map(|(index, item)| item.into_line(format!("/items/{index}")))
+        .collect();
+    let answer = service.create(user, currency, lines, call).await?;
+    let response = answer.respond(StatusCode::CREATED, |response, created| {
+        decorate(response, &created.cart);
+        response.insert_header((header::LOCATION, format!("/api/v1/carts/{}", created.cart.id)));
+    });
+    Ok(private(response))
+}
+
+/// The signed-in user's carts, newest first, with the prices they last showed.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "list_carts",
+    params(
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query),
+    ),
+    responses(
+        (status = 200, description = "a page of carts", body = Page<CartView>),
+        (status = 401, description = "not signed in", body = ProblemSchema),
+    ),
+    security(("bearer" = []))
+)]
+#[get("/carts")]
+async fn list_carts(
+    service: web::Data<Service>,
+    who: SignedIn,
+    query: Query<ListCarts>,
+) -> Result<HttpResponse, Problem> {
+    let ListCarts { limit, cursor } = query.into_inner();
+    let page = service.list(who.user, limit, cursor).await?;
+    Ok(private(HttpResponse::Ok().json(page)))
+}
+
+/// The signed-in user's newest open cart.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "read_current_cart",
+    responses(
+        (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
+        (status = 401, description = "not signed in", body = ProblemSchema),
+        (status = 404, description = "there is none", body = ProblemSchema),
+    ),
+    security(("bearer" = []))
+)]
+#[get("/carts/current")]
+async fn read_current_cart(
+    service: web::Data<Service>,
+    who: SignedIn,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
+    let cart = service.current(who.user).await?;
+    Ok(show(&cart))
+}
+
+/// A cart, with today's prices and stock. A price that has changed is shown beside the one before.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "read_cart",
+    params(("id" = CartId, Path), ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart")),
+    responses(
+        (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
+        (status = 404, description = "unknown, or not yours", body = ProblemSchema),
+    ),
+    security((), ("bearer" = []))
+)]
+#[get("/carts/{id}")]
+async fn read_cart(
+    service: web::Data<Service>,
+    id: Path<CartId>,
+    caller: Caller,
+    secret: CartSecret,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
+    let cart = service.read(*id, &holder(&caller, secret)).await?;
+    Ok(show(&cart))
+}
+
+/// Throws an open cart away.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "delete_cart",
+    params(
+        ("id" = CartId, Path),
+        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
+        ("If-Match" = Option<String>, Header),
+    ),
+    responses(
+        (status = 204, description = "gone"),
+        (status = 404, description = "unknown, or not yours", body = ProblemSchema),
+        (status = 409, description = "not open", body = ProblemSchema),
+        (status = 412, description = "changed meanwhile", body = ProblemSchema),
+    ),
+    security((), ("bearer" = []))
+)]
+#[delete("/carts/{id}")]
+async fn delete_cart(
+    service: web::Data<Service>,
+    id: Path<CartId>,
+    caller: Caller,
+    secret: CartSecret,
+    condition: IfMatch,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
+    service.delete(request(*id, &caller, secret, condition)).await?;
+    Ok(private(HttpResponse::NoContent().finish()))
+}
+
+/// Says who buys and where the goods go: a merge patch, absent keeps, `null` clears.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "update_cart",
+    request_body = CartPatch,
+    params(
+        ("id" = CartId, Path),
+        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
+        ("If-Match" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
+        (status = 404, description = "unknown, or not yours", body = ProblemSchema),
+        (status = 409, description = "not open", body = ProblemSchema),
+        (status = 412, description = "changed meanwhile", body = ProblemSchema),
+        (status = 422, description = "a field is wrong", body = ProblemSchema),
+    ),
+    security((), ("bearer" = []))
+)]
+#[patch("/carts/{id}")]
+async fn update_cart(
+    service: web::Data<Service>,
+    id: Path<CartId>,
+    caller: Caller,
+    secret: CartSecret,
+    condition: IfMatch,
+    _: Query<NoParameters>,
+    body: Json<CartPatch>,
+) -> Result<HttpResponse, Problem> {
+    let request = request(*id, &caller, secret, condition);
+    let change = Change::SetDetails(Box::new(body.into_inner().into()));
+    let answer = service.change(request, change, 200).await?;
+    Ok(respond(answer, StatusCode::OK))
+}
+
+/// Puts a guest's cart into this one, all or nothing: quantities of the same variant are summed, the guest's cart becomes
+/// `merged`. Sent again, it changes nothing.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "merge_cart",
+    request_body = MergeRequest,
+    params(
+        ("id" = CartId, Path),
+        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
+        (status = 404, description = "one of the carts is unknown, or not yours", body = ProblemSchema),
+        (status = 409, description = "one of the carts is not open", body = ProblemSchema),
+        (status = 412, description = "changed meanwhile", body = ProblemSchema),
+        (status = 422, description = "together they are too large, or in two currencies", body = ProblemSchema),
+    ),
+    security((), ("bearer" = []))
+)]
+#[post("/carts/{id}/merge")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one part of the request, checked by its type"
+)]
+async fn merge_cart(
+    service: web::Data<Service>,
+    id: Path<CartId>,
+    caller: Caller,
+    secret: CartSecret,
+    condition: IfMatch,
+    key: IdempotencyKey,
+    _: Query<NoParameters>,
+    body: Json<MergeRequest>,
+) -> Result<HttpResponse, Problem> {
+    let mut request = request(*id, &caller, secret, condition);
+    request.call = call(key, "merge_cart", *id, &caller, body.bytes());
+    let from = body.into_inner().from;
+    let answer = service.merge(request, from.id, from.secret.into_string()).await?;
+    Ok(respond(answer, StatusCode::OK))
+}
+
+fn holder(caller: &Caller, secret: CartSecret) -> Holder {
+    Holder {
+        user: caller.user(),
+        secret: secret.0,
+    }
+}
+
+fn request(cart: CartId, caller: &Caller, secret: CartSecret, condition: IfMatch) -> Request {
+    Request {
+        cart,
+        holder: holder(caller, secret),
+        condition,
+        call: None,
+    }
+}
+
+/// A key belongs to the user, or to the holder of the cart's secret.
+fn call(key: IdempotencyKey, operation: &str, cart: CartId, caller: &Caller, body: &[u8]) -> Option<Call> {
+    let scope = caller
+        .user()
+        .map_or_else(|| format!("cart:{cart}"), |user| user.to_string());
+    key.call(operation, scope, &[cart.to_string().as_bytes(), body])
+}
+
+fn show(cart: &CartView) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    decorate(&mut response, cart);
+    private(response.json(cart))
+}
+
+fn respond(answer: Answer<CartView>, status: StatusCode) -> HttpResponse {
+    private(answer.respond(status, decorate))
+}
+
+fn decorate(response: &mut HttpResponseBuilder, cart: &CartView) {
+    response.insert_header(version_tag(cart.version));
+}
+
+/// A cart is nobody else's business, and no cache's.
+fn private(mut response: HttpResponse) -> HttpResponse {
+    let value = header::HeaderValue::from_static("private, no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, value);
+    response
+}

@@ -1,0 +1,132 @@
+//! The routes of a cart's lines.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, delete, patch, post, web};
+use kernel::Problem;
+use kernel::http::query::NoParameters;
+use kernel::http::{IdempotencyKey, IfMatch, Json, Path, Query};
+use kernel::id::{CartId, ItemId};
+use kernel::identity::{Caller, CartSecret};
+use kernel::problem::ProblemSchema;
+
+use super::request::{ItemPatch, ItemRequest};
+use super::{call, request, respond};
+use crate::domain::Change;
+use crate::service::Service;
+use crate::view::CartView;
+
+/// Adds a variant to a cart, onto its line where there is one. More than there are may be added: the cart then says so.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "add_cart_item",
+    request_body = ItemRequest,
+    params(
+        ("id" = CartId, Path),
+        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    responses(
+        (status = 201, description = "the cart", body = CartView, headers(("ETag" = String))),
+        (status = 404, description = "unknown, or not yours", body = ProblemSchema),
+        (status = 409, description = "not open", body = ProblemSchema),
+        (status = 412, description = "changed meanwhile", body = ProblemSchema),
+        (status = 422, description = "cannot be added", body = ProblemSchema),
+    ),
+    security((), ("bearer" = []))
+)]
+#[post("/carts/{id}/items")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one part of the request, checked by its type"
+)]
+pub(super) async fn add_item(
+    service: web::Data<Service>,
+    id: Path<CartId>,
+    caller: Caller,
+    secret: CartSecret,
+    condition: IfMatch,
+    key: IdempotencyKey,
+    _: Query<NoParameters>,
+    body: Json<ItemRequest>,
+) -> Result<HttpResponse, Problem> {
+    let mut request = request(*id, &caller, secret, condition);
+    request.call = call(key, "add_cart_item", *id, &caller, body.bytes());
+    let line = body.into_inner().into_line(String::new());
+    let answer = service.change(request, Change::Add(vec![line]), 201).await?;
+    Ok(respond(answer, StatusCode::CREATED))
+}
+
+/// Sets how many of a line; 0 removes it.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "update_cart_item",
+    request_body = ItemPatch,
+    params(
+        ("id" = CartId, Path),
+        ("item_id" = ItemId, Path),
+        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
+        ("If-Match" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
+        (status = 404, description = "unknown, or not yours", body = ProblemSchema),
+        (status = 409, description = "not open", body = ProblemSchema),
+        (status = 412, description = "changed meanwhile", body = ProblemSchema),
+        (status = 422, description = "not a quantity", body = ProblemSchema),
+    ),
+    security((), ("bearer" = []))
+)]
+#[patch("/carts/{id}/items/{item_id}")]
+pub(super) async fn update_item(
+    service: web::Data<Service>,
+    path: Path<(CartId, ItemId)>,
+    caller: Caller,
+    secret: CartSecret,
+    condition: IfMatch,
+    _: Query<NoParameters>,
+    body: Json<ItemPatch>,
+) -> Result<HttpResponse, Problem> {
+    let (id, item) = path.into_inner();
+    let quantity = body.quantity.get();
+    let change = Change::SetQuantity { item, quantity };
+    let answer = service
+        .change(request(id, &caller, secret, condition), change, 200)
+        .await?;
+    Ok(respond(answer, StatusCode::OK))
+}
+
+/// Takes a line out of a cart.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "remove_cart_item",
+    params(
+        ("id" = CartId, Path),
+        ("item_id" = ItemId, Path),
+        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
+        ("If-Match" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
+        (status = 404, description = "unknown, or not yours", body = ProblemSchema),
+        (status = 409, description = "not open", body = ProblemSchema),
+        (status = 412, description = "changed meanwhile", body = ProblemSchema),
+    ),
+    security((), ("bearer" = []))
+)]
+#[delete("/carts/{id}/items/{item_id}")]
+pub(super) async fn remove_item(
+    service: web::Data<Service>,
+    path: Path<(CartId, ItemId)>,
+    caller: Caller,
+    secret: CartSecret,
+    condition: IfMatch,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
+    let (id, item) = path.into_inner();
+    let change = Change::SetQuantity { item, quantity: 0 };
+    let answer = service
+        .change(request(id, &caller, secret, condition), change, 200)
+        .await?;
+    Ok(respond(answer, StatusCode::OK))
+}

@@ -1,0 +1,126 @@
+//! The bodies and queries of requests. Prices are in none of them: what something costs, the catalogue says.
+
+use kernel::address::Address;
+use kernel::http::{FromQuery, QueryParameters};
+use kernel::id::{CartId, VariantId};
+use kernel::text::Email;
+use kernel::{Currency, Patch, Text};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::domain::{Details, NewLine, Quantity};
+
+/// A new cart.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CartRequest {
+    /// The shop's own where it is absent.
+    #[serde(default, deserialize_with = "kernel::patch::present")]
+    #[schema(nullable = false)]
+    pub(super) currency: Option<Currency>,
+    /// What to put into it, at most 100 lines.
+    #[serde(default, deserialize_with = "kernel::patch::present")]
+    #[schema(nullable = false, max_items = 100)]
+    pub(super) items: Option<Vec<ItemRequest>>,
+}
+
+/// A variant to put into a cart.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ItemRequest {
+    variant_id: VariantId,
+    quantity: Quantity<1>,
+}
+
+impl ItemRequest {
+    /// The line that the request names at `pointer`.
+    pub(super) fn into_line(self, pointer: String) -> NewLine {
+        NewLine {
+            pointer,
+            variant: self.variant_id,
+            quantity: self.quantity.get(),
+        }
+    }
+}
+
+/// How many of a line.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ItemPatch {
+    /// 0 removes the line.
+    pub(super) quantity: Quantity<0>,
+}
+
+/// Who buys and where the goods go. Absent keeps, `null` clears.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CartPatch {
+    /// Where the confirmation goes.
+    #[serde(default)]
+    #[schema(value_type = Option<Email>)]
+    email: Patch<Email>,
+    /// Where the goods go.
+    #[serde(default)]
+    #[schema(value_type = Option<Address>)]
+    shipping_address: Patch<Address>,
+    /// Where the bill goes; the same as the goods where there is none.
+    #[serde(default)]
+    #[schema(value_type = Option<Address>)]
+    billing_address: Patch<Address>,
+    /// How the goods go; the shop has no methods to choose from yet.
+    #[serde(default)]
+    #[schema(value_type = Option<Text<1, 100>>)]
+    shipping_method: Patch<Text<1, 100>>,
+}
+
+impl From<CartPatch> for Details {
+    fn from(patch: CartPatch) -> Self {
+        Self {
+            email: patch.email,
+            shipping_address: patch.shipping_address,
+            billing_address: patch.billing_address,
+            shipping_method: patch.shipping_method,
+        }
+    }
+}
+
+/// The guest's cart that goes into another.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MergeRequest {
+    pub(super) from: MergeSource,
+}
+
+/// A guest's cart and the proof of it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MergeSource {
+    pub(super) id: CartId,
+    /// What `POST /carts` answered.
+    pub(super) secret: Text<1, 100>,
+}
+
+impl std::fmt::Debug for MergeSource {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("MergeSource")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which page of the list.
+#[derive(Debug)]
+pub(super) struct ListCarts {
+    pub(super) limit: i64,
+    pub(super) cursor: Option<String>,
+}
+
+impl FromQuery for ListCarts {
+    fn from_query(parameters: &mut QueryParameters) -> Self {
+        Self {
+            limit: parameters.limit(),
+            cursor: parameters.cursor(),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Every query of the module. Rows become carts before they leave.
+
+mod checkout;
+mod read;
+mod upkeep;
+mod write;
+
+pub(crate) use checkout::{claimed, complete, give_back, release, snapshot};
+pub(crate) use read::{current, find, lock, of_user, taken_by_orders};
+pub(crate) use upkeep::{expire, orphans, remove_closed};
+pub(crate) use write::{delete, insert, save, save_for_order};

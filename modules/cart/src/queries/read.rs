@@ -1,0 +1,219 @@
+//! Carts as they are read.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::result::Error;
+use kernel::address::Address;
+use kernel::id::{CartId, UserId};
+use kernel::{Currency, Money};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::{Cart, Item, ItemProblem, Status};
+use crate::schema::{carts, items};
+
+/// The cart, with its lines; as it stands at `now`.
+pub(crate) fn find(connection: &mut PgConnection, id: CartId, now: DateTime<Utc>) -> QueryResult<Option<Cart>> {
+    let rows: Vec<(CartRow, Option<ItemRow>)> = carts::table
+        .left_join(items::table)
+        .filter(carts::id.eq(id.uuid()))
+        .order(items::id)
+        .select((CartRow::as_select(), Option::<ItemRow>::as_select()))
+        .load(connection)?;
+    let mut cart = None;
+    let mut lines = Vec::with_capacity(rows.len());
+    for (row, line) in rows {
+        cart.get_or_insert(row);
+        lines.extend(line);
+    }
+    cart.map(|row| row.into_cart(lines, now)).transpose()
+}
+
+/// Locks the carts `ids` in the order of their ids, so that two requests for the same pair cannot block each other, and
+/// then reads them: what is read was not there before the lock.
+pub(crate) fn lock(connection: &mut PgConnection, ids: &[CartId], now: DateTime<Utc>) -> QueryResult<Vec<Cart>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows: Vec<CartRow> = carts::table
+        .filter(carts::id.eq_any(ids))
+        .order(carts::id)
+        .for_update()
+        .select(CartRow::as_select())
+        .load(connection)?;
+    with_items(connection, rows, now)
+}
+
+/// The newest open cart of `user`.
+pub(crate) fn current(connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> QueryResult<Option<Cart>> {
+    let row: Option<CartRow> = carts::table
+        .filter(carts::user_id.eq(user.uuid()))
+        .filter(carts::status.eq(Status::Open.name()))
+        .filter(carts::expires_at.gt(now))
+        .order(carts::id.desc())
+        .select(CartRow::as_select())
+        .first(connection)
+        .optional()?;
+    Ok(with_items(connection, row.into_iter().collect(), now)?.pop())
+}
+
+/// At most `limit` carts of `user`, newest first, older than `before`.
+pub(crate) fn of_user(
+    connection: &mut PgConnection,
+    user: UserId,
+    before: Option<CartId>,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<Cart>> {
+    let newest = CartId::from(Uuid::max());
+    let rows: Vec<CartRow> = carts::table
+        .filter(carts::user_id.eq(user.uuid()))
+        .filter(carts::id.lt(before.unwrap_or(newest).uuid()))
+        .order(carts::id.desc())
+        .limit(limit)
+        .select(CartRow::as_select())
+        .load(connection)?;
+    with_items(connection, rows, now)
+}
+
+/// At most `limit` carts that an order holds, in the order of their ids, after `after`, each with its snapshot.
+pub(crate) fn taken_by_orders(
+    connection: &mut PgConnection,
+    after: Option<CartId>,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<(Cart, Option<Value>)>> {
+    let rows: Vec<(CartRow, Option<Value>)> = carts::table
+        .filter(carts::status.eq_any(["checkout", "completed"]))
+        .filter(carts::id.gt(after.map_or(Uuid::nil(), CartId::uuid)))
+        .order(carts::id)
+        .limit(limit)
+        .select((CartRow::as_select(), carts::snapshot))
+        .load(connection)?;
+    let (rows, snapshots): (Vec<CartRow>, Vec<Option<Value>>) = rows.into_iter().unzip();
+    Ok(with_items(connection, rows, now)?.into_iter().zip(snapshots).collect())
+}
+
+/// The carts of `rows` in the same order, with their lines.
+fn with_items(connection: &mut PgConnection, rows: Vec<CartRow>, now: DateTime<Utc>) -> QueryResult<Vec<Cart>> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let found: Vec<(Uuid, ItemRow)> = items::table
+        .filter(items::cart_id.eq_any(ids))
+        .order(items::id)
+        .select((items::cart_id, ItemRow::as_select()))
+        .load(connection)?;
+    let mut by_cart: HashMap<Uuid, Vec<ItemRow>> = HashMap::new();
+    for (cart, item) in found {
+        by_cart.entry(cart).or_default().push(item);
+    }
+    rows.into_iter()
+        .map(|row| {
+            let lines = by_cart.remove(&row.id).unwrap_or_default();
+            row.into_cart(lines, now)
+        })
+        .collect()
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = carts)]
+struct CartRow {
+    id: Uuid,
+    user_id: Option<Uuid>,
+    status: String,
+    order_id: Option<Uuid>,
+    merged_into: Option<Uuid>,
+    version: i64,
+    currency: String,
+    email: Option<String>,
+    shipping_address: Option<Value>,
+    billing_address: Option<Value>,
+    expires_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = items)]
+struct ItemRow {
+    id: Uuid,
+    variant_id: Uuid,
+    product_id: Uuid,
+    sku: Option<String>,
+    title: String,
+    variant_title: String,
+    image_url: Option<String>,
+    quantity: i32,
+    unit_price_minor: i64,
+    accepted_price_minor: i64,
+    problem: Option<String>,
+    available: Option<i64>,
+}
+
+impl CartRow {
+    fn into_cart(self, lines: Vec<ItemRow>, now: DateTime<Utc>) -> QueryResult<Cart> {
+        let status = self.status(now)?;
+        let currency: Currency = self.currency.parse().map_err(unreadable)?;
+        let items = lines.into_iter().map(|line| line.into_item(currency));
+        Ok(Cart {
+            id: self.id.into(),
+            user: self.user_id.map(UserId::from),
+            status,
+            version: self.version,
+            currency,
+            email: self.email,
+            shipping_address: address(self.shipping_address)?,
+            billing_address: address(self.billing_address)?,
+            items: items.collect::<QueryResult<_>>()?,
+            expires_at: self.expires_at,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        })
+    }
+
+    /// The status at `now`: an open cart has expired when its time is over, whether or not the job has been there.
+    fn status(&self, now: DateTime<Utc>) -> QueryResult<Status> {
+        match (self.status.as_str(), self.order_id, self.merged_into) {
+            ("open", ..) if self.expires_at <= now => Ok(Status::Expired),
+            ("open", ..) => Ok(Status::Open),
+            ("checkout", Some(order), _) => Ok(Status::Checkout(order.into())),
+            ("completed", Some(order), _) => Ok(Status::Completed(order.into())),
+            ("merged", _, Some(cart)) => Ok(Status::Merged(cart.into())),
+            ("expired", ..) => Ok(Status::Expired),
+            (unknown, ..) => Err(unreadable(format!("cart {} has the status `{unknown}`", self.id))),
+        }
+    }
+}
+
+impl ItemRow {
+    fn into_item(self, currency: Currency) -> QueryResult<Item> {
+        let problem = match (self.problem.as_deref(), self.available) {
+            (None, _) => None,
+            (Some("insufficient_stock"), Some(available)) => Some(ItemProblem::InsufficientStock { available }),
+            (Some("not_for_sale"), _) => Some(ItemProblem::NotForSale),
+            (Some(unknown), _) => return Err(unreadable(format!("item {} has the problem `{unknown}`", self.id))),
+        };
+        Ok(Item {
+            id: self.id.into(),
+            variant: self.variant_id.into(),
+            product: self.product_id.into(),
+            sku: self.sku,
+            title: self.title,
+            variant_title: self.variant_title,
+            image_url: self.image_url,
+            quantity: self.quantity.into(),
+            unit_price: Money::new(self.unit_price_minor, currency),
+            accepted_price: Money::new(self.accepted_price_minor, currency),
+            problem,
+        })
+    }
+}
+
+fn address(value: Option<Value>) -> QueryResult<Option<Address>> {
+    value
+        .map(|value| serde_json::from_value(value).map_err(unreadable))
+        .transpose()
+}
+
+fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::DeserializationError(error.into())
+}

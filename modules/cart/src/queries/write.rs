@@ -1,0 +1,259 @@
+//! Carts as they are written: a cart and its lines in one statement, at the version that was seen. On the hot path of
+//! adding to a cart and of placing an order, and therefore of constant text, prepared once per connection.
+
+use std::collections::HashMap;
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::Error;
+use diesel::serialize::ToSql;
+use diesel::sql_types::{Array, BigInt, HasSqlType, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use kernel::address::Address;
+use kernel::id::{CartId, ItemId, OrderId, UserId};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::{Cart, Item, ItemProblem, Status};
+use crate::schema::carts;
+
+/// Stores a new cart.
+pub(crate) fn insert(connection: &mut PgConnection, cart: &Cart) -> QueryResult<()> {
+    let statement = Insert {
+        id: cart.id.uuid(),
+        user: cart.user.map(UserId::uuid),
+        cart,
+        lines: Lines::of(cart.items.iter())?,
+    };
+    statement.get_result::<Uuid>(connection).map(drop)
+}
+
+/// Writes `cart` over `seen`, unless somebody else has written it meanwhile: then nothing is written, and the answer is
+/// `false`.
+pub(crate) fn save(connection: &mut PgConnection, seen: &Cart, cart: &Cart) -> QueryResult<bool> {
+    write(connection, seen, cart, None)
+}
+
+/// Writes `cart`, locked by an order that takes it over as `snapshot`, over `seen`. `false` also where the order has given
+/// the cart back before.
+pub(crate) fn save_for_order(
+    connection: &mut PgConnection,
+    seen: &Cart,
+    cart: &Cart,
+    snapshot: Value,
+) -> QueryResult<bool> {
+    write(connection, seen, cart, Some(snapshot))
+}
+
+/// Removes a cart and its lines.
+pub(crate) fn delete(connection: &mut PgConnection, id: CartId) -> QueryResult<()> {
+    diesel::delete(carts::table.find(id.uuid()))
+        .execute(connection)
+        .map(drop)
+}
+
+fn write(connection: &mut PgConnection, seen: &Cart, cart: &Cart, snapshot: Option<Value>) -> QueryResult<bool> {
+    let before: HashMap<ItemId, &Item> = seen.items.iter().map(|item| (item.id, item)).collect();
+    let changed = cart.items.iter().filter(|item| before.get(&item.id) != Some(item));
+    let gone = |old: &&Item| cart.items.iter().all(|item| item.id != old.id);
+    let statement = Save {
+        id: cart.id.uuid(),
+        seen_version: seen.version,
+        cart,
+        order: cart.status.order().map(OrderId::uuid),
+        merged_into: match cart.status {
+            Status::Merged(target) => Some(target.uuid()),
+            _ => None,
+        },
+        snapshot,
+        shipping_address: json(cart.shipping_address.as_ref())?,
+        billing_address: json(cart.billing_address.as_ref())?,
+        removed: seen.items.iter().filter(gone).map(|item| item.id.uuid()).collect(),
+        lines: Lines::of(changed)?,
+    };
+    Ok(statement.get_result::<Uuid>(connection).optional()?.is_some())
+}
+
+struct Insert<'a> {
+    id: Uuid,
+    user: Option<Uuid>,
+    cart: &'a Cart,
+    lines: Lines<'a>,
+}
+
+impl QueryFragment<Pg> for Insert<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "WITH cart AS (INSERT INTO carts.carts \
+             (id, user_id, status, version, currency, expires_at, created_at, updated_at)",
+        );
+        bind::<SqlUuid, _>(&mut out, " VALUES (", &self.id)?;
+        bind::<Nullable<SqlUuid>, _>(&mut out, ", ", &self.user)?;
+        bind::<Text, _>(&mut out, ", ", self.cart.status.name())?;
+        bind::<BigInt, _>(&mut out, ", ", &self.cart.version)?;
+        bind::<Text, _>(&mut out, ", ", self.cart.currency.code())?;
+        bind::<Timestamptz, _>(&mut out, ", ", &self.cart.expires_at)?;
+        bind::<Timestamptz, _>(&mut out, ", ", &self.cart.created_at)?;
+        bind::<Timestamptz, _>(&mut out, ", ", &self.cart.updated_at)?;
+        out.push_sql(") RETURNING id), ");
+        self.lines.walk_ast(out.reborrow())?;
+        out.push_sql(" SELECT id FROM cart");
+        Ok(())
+    }
+}
+
+struct Save<'a> {
+    id: Uuid,
+    seen_version: i64,
+    cart: &'a Cart,
+    order: Option<Uuid>,
+    merged_into: Option<Uuid>,
+    snapshot: Option<Value>,
+    shipping_address: Option<Value>,
+    billing_address: Option<Value>,
+    removed: Vec<Uuid>,
+    lines: Lines<'a>,
+}
+
+impl QueryFragment<Pg> for Save<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH cart AS (UPDATE carts.carts");
+        bind::<BigInt, _>(&mut out, " SET version = ", &self.cart.version)?;
+        bind::<Text, _>(&mut out, ", status = ", self.cart.status.name())?;
+        bind::<Nullable<SqlUuid>, _>(&mut out, ", order_id = ", &self.order)?;
+        bind::<Nullable<SqlUuid>, _>(&mut out, ", merged_into = ", &self.merged_into)?;
+        bind::<Nullable<Jsonb>, _>(&mut out, ", snapshot = ", &self.snapshot)?;
+        bind::<Nullable<Text>, _>(&mut out, ", email = ", &self.cart.email)?;
+        bind::<Nullable<Jsonb>, _>(&mut out, ", shipping_address = ", &self.shipping_address)?;
+        bind::<Nullable<Jsonb>, _>(&mut out, ", billing_address = ", &self.billing_address)?;
+        bind::<Timestamptz, _>(&mut out, ", expires_at = ", &self.cart.expires_at)?;
+        bind::<Timestamptz, _>(&mut out, ", updated_at = ", &self.cart.updated_at)?;
+        bind::<SqlUuid, _>(&mut out, " WHERE id = ", &self.id)?;
+        bind::<BigInt, _>(&mut out, " AND version = ", &self.seen_version)?;
+        // Unknown, and therefore not true, where no order takes the cart.
+        bind::<Nullable<SqlUuid>, _>(&mut out, " AND (", &self.order)?;
+        out.push_sql(" = ANY (released_order_ids)) IS NOT TRUE RETURNING id), ");
+        out.push_sql("removed AS (DELETE FROM carts.items USING cart WHERE items.cart_id = cart.id");
+        bind::<Array<SqlUuid>, _>(&mut out, " AND items.id = ANY (", &self.removed)?;
+        out.push_sql(")), ");
+        self.lines.walk_ast(out.reborrow())?;
+        out.push_sql(" SELECT id FROM cart");
+        Ok(())
+    }
+}
+
+/// Lines to insert or to write over those with the same ids, column by column: one text for any number of lines.
+#[derive(Default)]
+struct Lines<'a> {
+    ids: Vec<Uuid>,
+    variants: Vec<Uuid>,
+    products: Vec<Uuid>,
+    skus: Vec<Option<&'a str>>,
+    titles: Vec<&'a str>,
+    variant_titles: Vec<&'a str>,
+    image_urls: Vec<Option<&'a str>>,
+    quantities: Vec<i32>,
+    unit_prices: Vec<i64>,
+    accepted_prices: Vec<i64>,
+    problems: Vec<Option<&'static str>>,
+    availables: Vec<Option<i64>>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(items: impl Iterator<Item = &'a Item>) -> QueryResult<Self> {
+        let mut lines = Self::default();
+        for item in items {
+            lines.push(item)?;
+        }
+        Ok(lines)
+    }
+
+    fn push(&mut self, item: &'a Item) -> QueryResult<()> {
+        let quantity = i32::try_from(item.quantity).map_err(|error| Error::SerializationError(error.into()))?;
+        let (problem, available) = match item.problem {
+            None => (None, None),
+            Some(ItemProblem::NotForSale) => (Some("not_for_sale"), None),
+            Some(ItemProblem::InsufficientStock { available }) => (Some("insufficient_stock"), Some(available)),
+        };
+        self.ids.push(item.id.uuid());
+        self.variants.push(item.variant.uuid());
+        self.products.push(item.product.uuid());
+        self.skus.push(item.sku.as_deref());
+        self.titles.push(&item.title);
+        self.variant_titles.push(&item.variant_title);
+        self.image_urls.push(item.image_url.as_deref());
+        self.quantities.push(quantity);
+        self.unit_prices.push(item.unit_price.amount);
+        self.accepted_prices.push(item.accepted_price.amount);
+        self.problems.push(problem);
+        self.availables.push(available);
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for Lines<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "written AS (INSERT INTO carts.items (cart_id, id, variant_id, product_id, sku, title, variant_title, \
+             image_url, quantity, unit_price_minor, accepted_price_minor, problem, available) \
+             SELECT cart.id, line.* FROM cart, unnest(",
+        );
+        bind::<Array<SqlUuid>, _>(&mut out, "", &self.ids)?;
+        bind::<Array<SqlUuid>, _>(&mut out, ", ", &self.variants)?;
+        bind::<Array<SqlUuid>, _>(&mut out, ", ", &self.products)?;
+        bind::<Array<Nullable<Text>>, _>(&mut out, ", ", &self.skus)?;
+        bind::<Array<Text>, _>(&mut out, ", ", &self.titles)?;
+        bind::<Array<Text>, _>(&mut out, ", ", &self.variant_titles)?;
+        bind::<Array<Nullable<Text>>, _>(&mut out, ", ", &self.image_urls)?;
+        bind::<Array<Integer>, _>(&mut out, ", ", &self.quantities)?;
+        bind::<Array<BigInt>, _>(&mut out, ", ", &self.unit_prices)?;
+        bind::<Array<BigInt>, _>(&mut out, ", ", &self.accepted_prices)?;
+        bind::<Array<Nullable<Text>>, _>(&mut out, ", ", &self.problems)?;
+        bind::<Array<Nullable<BigInt>>, _>(&mut out, ", ", &self.availables)?;
+        out.push_sql(
+            ") AS line ON CONFLICT (id) DO UPDATE SET product_id = excluded.product_id, sku = excluded.sku, \
+             title = excluded.title, variant_title = excluded.variant_title, image_url = excluded.image_url, \
+             quantity = excluded.quantity, unit_price_minor = excluded.unit_price_minor, \
+             accepted_price_minor = excluded.accepted_price_minor, problem = excluded.problem, \
+             available = excluded.available)",
+        );
+        Ok(())
+    }
+}
+
+impl QueryId for Insert<'_> {
+    type QueryId = Insert<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for Insert<'_> {
+    type SqlType = SqlUuid;
+}
+
+impl<C> RunQueryDsl<C> for Insert<'_> {}
+
+impl QueryId for Save<'_> {
+    type QueryId = Save<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for Save<'_> {
+    type SqlType = SqlUuid;
+}
+
+impl<C> RunQueryDsl<C> for Save<'_> {}
+
+/// Some text and the value that follows it.
+fn bind<'b, T, U>(out: &mut AstPass<'_, 'b, Pg>, text: &str, value: &'b U) -> QueryResult<()>
+where
+    Pg: HasSqlType<T>,
+    U: ToSql<T, Pg> + ?Sized,
+{
+    out.push_sql(text);
+    out.push_bind_param::<T, U>(value)
+}
+
+fn json(address: Option<&Address>) -> QueryResult<Option<Value>> {
+    let json = address.map(serde_json::to_value).transpose();
+    json.map_err(|error| Error::SerializationError(error.into()))
+}

@@ -1,0 +1,173 @@
+//! The use cases. The catalogue is always asked outside a transaction; what it said is written only over the cart that
+//! the question was about, or applied again to the cart as it is under its lock.
+
+mod change;
+mod checkout;
+mod merge;
+mod upkeep;
+
+use std::sync::Arc;
+
+use cart_api::CartError;
+use chrono::TimeDelta;
+use database::{Db, Failure};
+use diesel::prelude::*;
+use kernel::http::Answer;
+use kernel::http::idempotency::Call;
+use kernel::id::{CartId, UserId, VariantId};
+use kernel::identity::Holder;
+use kernel::keys::SecretKey;
+use kernel::module::Context;
+use kernel::page::{Cursors, Page};
+use kernel::{Clock, Currency, Fault};
+use product_api::{ProductApi, ProductError};
+use serde::Serialize;
+use user_api::UserApi;
+
+use crate::SCHEMA;
+use crate::domain::{Cart, Quotes, Status};
+use crate::queries;
+use crate::view::CartView;
+
+pub(crate) use change::Request;
+
+/// The cart module's use cases. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Service {
+    database: Db,
+    product: Arc<dyn ProductApi>,
+    user: Arc<dyn UserApi>,
+    key: SecretKey,
+    cursors: Cursors,
+    clock: Clock,
+    currency: Currency,
+    lifetime: TimeDelta,
+}
+
+impl Service {
+    pub(crate) fn new(context: &Context, database: Db, product: Arc<dyn ProductApi>, user: Arc<dyn UserApi>) -> Self {
+        Self {
+            database,
+            product,
+            user,
+            key: context.keys.secret.clone(),
+            cursors: Cursors::new(context.keys.secret.clone()),
+            clock: context.clock.clone(),
+            currency: context.settings.shop.currency,
+            lifetime: TimeDelta::from_std(context.settings.cart.lifetime).unwrap_or(TimeDelta::MAX),
+        }
+    }
+
+    /// The cart with what the catalogue says now. A changed price or problem is written back and raises the version;
+    /// whoever loses that race against another request shows what the other one wrote.
+    pub(crate) async fn read(&self, id: CartId, holder: &Holder) -> Result<CartView, CartError> {
+        let cart = self.find_held(id, holder).await?;
+        self.show(cart).await
+    }
+
+    /// The newest open cart of `user`.
+    pub(crate) async fn current(&self, user: UserId) -> Result<CartView, CartError> {
+        let now = self.clock.now();
+        let found = self
+            .query(move |connection| queries::current(connection, user, now))
+            .await?;
+        self.show(found.ok_or_else(not_found)?).await
+    }
+
+    /// The carts of `user`, newest first, with the prices that were last shown.
+    pub(crate) async fn list(
+        &self,
+        user: UserId,
+        limit: i64,
+        cursor: Option<String>,
+    ) -> Result<Page<CartView>, CartError> {
+        let list = format!("carts of {user}");
+        let before = cursor.map(|cursor| self.cursors.open::<CartId>(&list, &cursor));
+        let before = before.transpose().map_err(|error| CartError::Invalid(error.into()))?;
+        let now = self.clock.now();
+        let carts = self
+            .query(move |connection| queries::of_user(connection, user, before, limit + 1, now))
+            .await?;
+        let views = carts.iter().map(CartView::of).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::from_surplus(views, limit, |last| {
+            self.cursors.seal(&list, &last.id)
+        }))
+    }
+
+    async fn show(&self, seen: Cart) -> Result<CartView, CartError> {
+        if seen.status != Status::Open {
+            return CartView::of(&seen);
+        }
+        let quotes = self.quote(seen.currency, seen.variants().collect()).await?;
+        let mut cart = seen.clone();
+        if !cart.refresh(&quotes) {
+            return CartView::of(&cart);
+        }
+        let now = self.clock.now();
+        cart.advance(now);
+        let stored = self
+            .query(move |connection| match queries::save(connection, &seen, &cart)? {
+                true => Ok(Some(cart)),
+                false => queries::find(connection, seen.id, now),
+            })
+            .await?;
+        CartView::of(&stored.ok_or_else(not_found)?)
+    }
+
+    /// The cart, if `holder` may see it; another's cart looks like none.
+    async fn find_held(&self, id: CartId, holder: &Holder) -> Result<Cart, CartError> {
+        let now = self.clock.now();
+        let found = self.query(move |connection| queries::find(connection, id, now)).await?;
+        found
+            .filter(|cart| cart.is_held_by(holder, &self.key))
+            .ok_or_else(not_found)
+    }
+
+    async fn quote(&self, currency: Currency, mut variants: Vec<VariantId>) -> Result<Quotes, CartError> {
+        variants.sort_unstable();
+        variants.dedup();
+        if variants.is_empty() {
+            return Ok(Quotes::default());
+        }
+        let answers = self
+            .product
+            .quote(variants.clone(), currency)
+            .await
+            .map_err(unexpected)?;
+        Ok(Quotes::new(variants, answers))
+    }
+
+    /// Runs a query that no rule can refuse.
+    async fn query<T, F>(&self, query: F) -> Result<T, Fault>
+    where
+        F: FnOnce(&mut PgConnection) -> QueryResult<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.database.run(move |connection| Ok(query(connection)?)).await
+    }
+
+    /// Carries out `work`, at most once where the client sent a key. Without a key it is not in a transaction, so that
+    /// work of one statement is just that statement.
+    async fn carry_out<T, F>(&self, call: Option<Call>, success: u16, work: F) -> Result<Answer<T>, CartError>
+    where
+        F: FnOnce(&mut PgConnection) -> Result<T, Failure<CartError>> + Send + 'static,
+        T: Serialize + Send + 'static,
+    {
+        match call {
+            None => self.database.run(work).await.map(Answer::Fresh),
+            Some(_) => self.database.once(SCHEMA, call, success, self.clock.now(), work).await,
+        }
+    }
+}
+
+fn not_found() -> CartError {
+    CartError::NotFound("cart".to_owned())
+}
+
+/// A quote can only fail technically.
+fn unexpected(error: ProductError) -> CartError {
+    match error {
+        ProductError::Fault(fault) => fault.into(),
+        other => Fault::internal(format!("quote: {other}")).into(),
+    }
+}

@@ -1,0 +1,134 @@
+//! What buyers do to their carts.
+
+use cart_api::CartError;
+use chrono::{DateTime, TimeDelta, Utc};
+use database::{Failure, OrRefuse, refuse};
+use diesel::prelude::*;
+use kernel::http::idempotency::Call;
+use kernel::http::{Answer, IfMatch};
+use kernel::id::{CartId, UserId};
+use kernel::identity::Holder;
+use kernel::{Currency, FieldErrors};
+
+use super::{Service, not_found};
+use crate::domain::{Cart, Change, MAX_LINES, NewLine, Quotes};
+use crate::queries;
+use crate::view::{CartView, CreatedCart};
+
+/// Who wants to change which cart, and under which condition.
+pub(crate) struct Request {
+    pub(crate) cart: CartId,
+    pub(crate) holder: Holder,
+    pub(crate) condition: IfMatch,
+    pub(crate) call: Option<Call>,
+}
+
+impl Service {
+    /// Makes a cart for `user`, or for a guest, who then gets its secret.
+    pub(crate) async fn create(
+        &self,
+        user: Option<UserId>,
+        currency: Option<Currency>,
+        lines: Vec<NewLine>,
+        call: Option<Call>,
+    ) -> Result<Answer<CreatedCart>, CartError> {
+        if lines.len() > MAX_LINES {
+            let detail = format!("a cart has at most {MAX_LINES} lines");
+            return Err(CartError::Invalid(FieldErrors::one("/items", "too_many_lines", detail)));
+        }
+        let mut cart = Cart::new(user, currency.unwrap_or(self.currency), self.clock.now(), self.lifetime);
+        let change = Change::Add(lines);
+        let quotes = self.quote(cart.currency, change.variants()).await?;
+        let secret = user.is_none().then(|| self.key.guest_secret(cart.id));
+        self.carry_out(call, 201, move |connection| {
+            change.apply(&mut cart, &quotes).or_refuse()?;
+            let view = CartView::of(&cart).or_refuse()?;
+            queries::insert(connection, &cart)?;
+            Ok(CreatedCart { cart: view, secret })
+        })
+        .await
+    }
+
+    /// Changes a cart; `success` is the status that the client is answered with.
+    pub(crate) async fn change(
+        &self,
+        request: Request,
+        change: Change,
+        success: u16,
+    ) -> Result<Answer<CartView>, CartError> {
+        let seen = self.find_held(request.cart, &request.holder).await?;
+        let variants = seen.variants().chain(change.variants()).collect();
+        let edit = Edit {
+            quotes: self.quote(seen.currency, variants).await?,
+            change,
+            condition: request.condition,
+            now: self.clock.now(),
+            lifetime: self.lifetime,
+        };
+        self.carry_out(request.call, success, move |connection| {
+            edit.carry_out(connection, &seen)
+        })
+        .await
+    }
+
+    /// Removes an open cart.
+    pub(crate) async fn delete(&self, request: Request) -> Result<(), CartError> {
+        self.find_held(request.cart, &request.holder).await?;
+        let now = self.clock.now();
+        self.database
+            .transaction(move |connection| {
+                let cart = queries::lock(connection, &[request.cart], now)?.pop();
+                let cart = cart.ok_or_else(not_found).or_refuse()?;
+                require_changeable(&cart, &request.condition).or_refuse()?;
+                Ok(queries::delete(connection, cart.id)?)
+            })
+            .await
+    }
+}
+
+/// A change with all that it needs, so that it can be applied to whichever state of the cart is the present one.
+struct Edit {
+    change: Change,
+    condition: IfMatch,
+    quotes: Quotes,
+    now: DateTime<Utc>,
+    lifetime: TimeDelta,
+}
+
+impl Edit {
+    /// Writes the change over the cart as it was seen; where somebody else was faster, over the cart as it is now, under
+    /// its lock. Nobody's change is lost either way.
+    fn carry_out(&self, connection: &mut PgConnection, seen: &Cart) -> Result<CartView, Failure<CartError>> {
+        let (changed, view) = self.apply(seen).or_refuse()?;
+        if queries::save(connection, seen, &changed)? {
+            return Ok(view);
+        }
+        connection.transaction(|connection| {
+            let Some(present) = queries::lock(connection, &[seen.id], self.now)?.pop() else {
+                return refuse(not_found());
+            };
+            let (changed, view) = self.apply(&present).or_refuse()?;
+            queries::save(connection, &present, &changed)?;
+            Ok(view)
+        })
+    }
+
+    fn apply(&self, seen: &Cart) -> Result<(Cart, CartView), CartError> {
+        require_changeable(seen, &self.condition)?;
+        let mut cart = seen.clone();
+        self.change.apply(&mut cart, &self.quotes)?;
+        cart.advance(self.now);
+        cart.expires_at = self.now + self.lifetime;
+        let view = CartView::of(&cart)?;
+        Ok((cart, view))
+    }
+}
+
+/// Refuses where the cart is not open, or not the version that the client wants to change.
+pub(super) fn require_changeable(cart: &Cart, condition: &IfMatch) -> Result<(), CartError> {
+    cart.require_open()?;
+    match condition.allows(cart.version) {
+        true => Ok(()),
+        false => Err(CartError::VersionMismatch(cart.version)),
+    }
+}

@@ -1,0 +1,97 @@
+//! What a guest has collected goes into the cart of the account, once the guest has signed in.
+
+use cart_api::CartError;
+use chrono::{DateTime, TimeDelta, Utc};
+use database::{Failure, OrRefuse, refuse};
+use diesel::prelude::*;
+use kernel::http::Answer;
+use kernel::id::CartId;
+use kernel::identity::Holder;
+
+use super::change::require_changeable;
+use super::{Request, Service, not_found};
+use crate::domain::{Cart, Quotes, Status, absorb, require_other};
+use crate::queries;
+use crate::view::CartView;
+
+impl Service {
+    /// Puts everything of the guest cart `source`, proven by `secret`, into the cart of the request, in one transaction.
+    /// Asked again, it finds the source merged already and only answers the cart.
+    pub(crate) async fn merge(
+        &self,
+        request: Request,
+        source: CartId,
+        secret: String,
+    ) -> Result<Answer<CartView>, CartError> {
+        require_other(request.cart, source)?;
+        let guest = Holder {
+            user: None,
+            secret: Some(secret),
+        };
+        let target = self.find_held(request.cart, &request.holder).await?;
+        let source = self.find_held(source, &guest).await?;
+        let variants = target.variants().chain(source.variants()).collect();
+        let merge = Merge {
+            target: target.id,
+            source: source.id,
+            quotes: self.quote(target.currency, variants).await?,
+            now: self.clock.now(),
+            lifetime: self.lifetime,
+        };
+        self.carry_out(request.call, 200, move |connection| {
+            connection.transaction(|connection| {
+                let (target, source) = merge.lock(connection)?;
+                if source.status == Status::Merged(target.id) {
+                    return CartView::of(&target).or_refuse();
+                }
+                require_changeable(&target, &request.condition).or_refuse()?;
+                source.require_open().or_refuse()?;
+                merge.carry_out(connection, &target, &source)
+            })
+        })
+        .await
+    }
+}
+
+struct Merge {
+    target: CartId,
+    source: CartId,
+    quotes: Quotes,
+    now: DateTime<Utc>,
+    lifetime: TimeDelta,
+}
+
+impl Merge {
+    fn lock(&self, connection: &mut PgConnection) -> Result<(Cart, Cart), Failure<CartError>> {
+        let mut carts = queries::lock(connection, &[self.target, self.source], self.now)?;
+        let mut take = |id| {
+            carts
+                .iter()
+                .position(|cart| cart.id == id)
+                .map(|place| carts.swap_remove(place))
+        };
+        match (take(self.target), take(self.source)) {
+            (Some(target), Some(source)) => Ok((target, source)),
+            _ => refuse(not_found()),
+        }
+    }
+
+    /// The source keeps its lines, so that somebody can see later what went where.
+    fn carry_out(
+        &self,
+        connection: &mut PgConnection,
+        target: &Cart,
+        source: &Cart,
+    ) -> Result<CartView, Failure<CartError>> {
+        let mut merged = target.clone();
+        absorb(&mut merged, source, &self.quotes).or_refuse()?;
+        merged.advance(self.now);
+        merged.expires_at = self.now + self.lifetime;
+        let mut closed = source.clone();
+        closed.status = Status::Merged(target.id);
+        closed.advance(self.now);
+        queries::save(connection, target, &merged)?;
+        queries::save(connection, source, &closed)?;
+        CartView::of(&merged).or_refuse()
+    }
+}

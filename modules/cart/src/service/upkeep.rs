@@ -1,0 +1,123 @@
+//! What the module does by itself: carts expire, closed ones are removed, and the books are checked.
+
+use std::time::Duration;
+
+use cart_api::{CartError, FrozenCart};
+use chrono::TimeDelta;
+use kernel::Fault;
+use kernel::id::{CartId, ItemId};
+use kernel::job::{Job, Round, Wake};
+use kernel::module::Finding;
+use serde_json::Value;
+
+use super::Service;
+use super::checkout::read_snapshot;
+use crate::domain::{Cart, price};
+use crate::queries;
+
+/// How many carts a job takes at a time: few enough to hold their locks for a moment only.
+const BATCH: i64 = 500;
+/// How long an expired or merged cart can still be looked at.
+const RETENTION: TimeDelta = TimeDelta::days(30);
+
+impl Service {
+    /// The job that marks carts whose time is over.
+    pub(crate) fn expiry(&self) -> Job {
+        let service = self.clone();
+        Job::new("cart_expiry", Duration::from_secs(60), Wake::default(), move || {
+            let (service, now) = (service.clone(), service.clock.now());
+            async move {
+                let expired = service
+                    .query(move |connection| queries::expire(connection, now, BATCH))
+                    .await;
+                expired.map(round)
+            }
+        })
+    }
+
+    /// The job that removes carts that nobody can buy any more, with the addresses in them.
+    pub(crate) fn removal(&self) -> Job {
+        let service = self.clone();
+        Job::new("cart_removal", Duration::from_secs(600), Wake::default(), move || {
+            let (service, before) = (service.clone(), service.clock.now() - RETENTION);
+            async move {
+                let removed = service
+                    .query(move |connection| queries::remove_closed(connection, before, BATCH))
+                    .await;
+                removed.map(round)
+            }
+        })
+    }
+
+    /// Everything in the data that contradicts itself.
+    pub(crate) async fn verify(&self) -> Result<Vec<Finding>, Fault> {
+        let orphans = self.query(queries::orphans).await?;
+        let mut findings: Vec<Finding> = orphans
+            .into_iter()
+            .map(|id| Finding::new("item_has_a_cart", ItemId::from(id), "the cart is gone"))
+            .collect();
+        let mut after: Option<CartId> = None;
+        let now = self.clock.now();
+        loop {
+            let carts = self
+                .query(move |connection| queries::taken_by_orders(connection, after, BATCH, now))
+                .await?;
+            let Some((last, _)) = carts.last() else {
+                return Ok(findings);
+            };
+            after = Some(last.id);
+            findings.extend(
+                carts
+                    .into_iter()
+                    .filter_map(|(cart, snapshot)| contradiction(&cart, snapshot)),
+            );
+        }
+    }
+}
+
+fn round(done: usize) -> Round {
+    match i64::try_from(done) {
+        Ok(done) if done < BATCH => Round::Idle,
+        _ => Round::More,
+    }
+}
+
+/// What is wrong with a cart that an order holds, if anything is.
+fn contradiction(cart: &Cart, snapshot: Option<Value>) -> Option<Finding> {
+    if cart.status.order().is_none() {
+        return Some(Finding::new("taken_cart_has_an_order", cart.id, cart.status.name()));
+    }
+    let Some(snapshot) = snapshot else {
+        return Some(Finding::new("taken_cart_has_a_snapshot", cart.id, "there is none"));
+    };
+    let detail = match read_snapshot(snapshot) {
+        Ok(frozen) => disagreement(cart, &frozen)?,
+        Err(error) => error.to_string(),
+    };
+    Some(Finding::new("snapshot_equals_cart", cart.id, detail))
+}
+
+fn disagreement(cart: &Cart, frozen: &FrozenCart) -> Option<String> {
+    if (frozen.cart, frozen.user, frozen.currency) != (cart.id, cart.user, cart.currency) {
+        return Some("the snapshot is of another cart".to_owned());
+    }
+    let bought = frozen
+        .lines
+        .iter()
+        .map(|line| (line.item, line.variant, line.quantity, line.unit_price));
+    if !bought.eq(cart
+        .items
+        .iter()
+        .map(|item| (item.id, item.variant, item.quantity, item.unit_price)))
+    {
+        return Some("the lines differ".to_owned());
+    }
+    match price(cart.currency, &cart.items) {
+        Ok(prices) if prices.totals == frozen.totals => None,
+        Ok(prices) => Some(format!(
+            "expected a total of {}, found {}",
+            prices.totals.total, frozen.totals.total
+        )),
+        Err(error) => Some(CartError::from(Fault::internal(error.to_string())).to_string()),
+    }
+}

@@ -1,0 +1,124 @@
+//! What the API shows of a cart.
+
+use cart_api::{CartError, CartProblem, Totals};
+use chrono::{DateTime, Utc};
+use kernel::address::Address;
+use kernel::id::{CartId, ItemId, OrderId, ProductId, VariantId};
+use kernel::{Currency, Fault, Money};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::{Cart, Item, LinePrice, Prices, price, problems};
+
+/// A cart with everything in it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Cart)]
+pub(crate) struct CartView {
+    pub(crate) id: CartId,
+    /// `open`; `checkout`: an order is being paid; `completed`: it was placed; `merged` into another cart; `expired`.
+    #[schema(example = "open")]
+    status: &'static str,
+    /// The order that holds the cart, in `checkout` and `completed`.
+    order_id: Option<OrderId>,
+    /// Raised by every change, also of a price or a problem; the `ETag`.
+    pub(crate) version: i64,
+    currency: Currency,
+    /// Where the confirmation goes; a signed-in user's own address where it is `null`.
+    email: Option<String>,
+    items: Vec<ItemView>,
+    /// The promotions in effect.
+    promotion_codes: Vec<String>,
+    shipping_address: Option<Address>,
+    /// Where the bill goes; the same as the goods where it is `null`.
+    billing_address: Option<Address>,
+    /// How the goods go.
+    shipping_method: Option<String>,
+    totals: Totals,
+    /// All that keeps the cart from being checked out.
+    problems: Vec<CartProblem>,
+    /// When the cart expires unless it is changed before.
+    expires_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// A line of a cart.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = CartItem)]
+struct ItemView {
+    id: ItemId,
+    variant_id: VariantId,
+    product_id: ProductId,
+    sku: Option<String>,
+    title: String,
+    variant_title: String,
+    image_url: Option<String>,
+    #[schema(minimum = 1, maximum = 999)]
+    quantity: i64,
+    unit_price: Money,
+    /// The price before, where it has changed since the buyer last changed the cart.
+    price_changed_from: Option<Money>,
+    discount: Money,
+    total: Money,
+}
+
+/// A cart just made; a guest's comes with its secret, which is shown this once.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct CreatedCart {
+    #[serde(flatten)]
+    pub(crate) cart: CartView,
+    /// For the `Cart-Secret` header; whoever has it may see and change the cart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    pub(crate) secret: Option<String>,
+}
+
+impl CartView {
+    /// Shows a priced cart.
+    pub(crate) fn of(cart: &Cart) -> Result<Self, CartError> {
+        let Prices { lines, totals } =
+            price(cart.currency, &cart.items).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;
+        let items = cart
+            .items
+            .iter()
+            .zip(lines)
+            .map(|(item, price)| ItemView::of(item, price));
+        Ok(Self {
+            id: cart.id,
+            status: cart.status.name(),
+            order_id: cart.status.order(),
+            version: cart.version,
+            currency: cart.currency,
+            email: cart.email.clone(),
+            items: items.collect(),
+            promotion_codes: Vec::new(),
+            shipping_address: cart.shipping_address.clone(),
+            billing_address: cart.billing_address.clone(),
+            shipping_method: None,
+            totals,
+            problems: problems(cart, &totals),
+            expires_at: cart.expires_at,
+            created_at: cart.created_at,
+            updated_at: cart.updated_at,
+        })
+    }
+}
+
+impl ItemView {
+    fn of(item: &Item, price: LinePrice) -> Self {
+        Self {
+            id: item.id,
+            variant_id: item.variant,
+            product_id: item.product,
+            sku: item.sku.clone(),
+            title: item.title.clone(),
+            variant_title: item.variant_title.clone(),
+            image_url: item.image_url.clone(),
+            quantity: item.quantity,
+            unit_price: item.unit_price,
+            price_changed_from: item.price_changed_from(),
+            discount: price.discount,
+            total: price.total,
+        }
+    }
+}
