@@ -142,43 +142,41 @@ impl Db {
         let Some(call) = call else {
             return self.transaction(work).await.map(Answer::Fresh);
         };
-        let outcome = self
-            .transaction(move |connection| {
-                match claim(connection, schema, &call, None, Duration::ZERO, now)? {
-                    Claim::Fresh | Claim::Abandoned(_) => (),
-                    Claim::Done(stored) => return Ok(Ok(Answer::Replayed(stored))),
-                    Claim::InProgress => return Ok(Ok(Answer::InProgress)),
-                    Claim::KeyReused => return Ok(Ok(Answer::KeyReused)),
+        self.transaction(move |connection| {
+            match claim(connection, schema, &call, None, Duration::ZERO, now)? {
+                Claim::Fresh | Claim::Abandoned(_) => (),
+                Claim::Done(stored) => return Ok(Ok(Answer::Replayed(stored))),
+                Claim::InProgress => return Ok(Ok(Answer::InProgress)),
+                Claim::KeyReused => return Ok(Ok(Answer::KeyReused)),
+            }
+            // A savepoint: a refusal undoes the work but keeps the claim and the stored answer.
+            match connection.transaction(work) {
+                Ok(value) => {
+                    let body = serde_json::to_value(&value).unwrap_or(Value::Null);
+                    complete(connection, schema, &call, &Stored { status: success, body })?;
+                    Ok(Ok(Answer::Fresh(value)))
                 }
-                // A savepoint: a refusal undoes the work but keeps the claim and the stored answer.
-                match connection.transaction(work) {
-                    Ok(value) => {
-                        let body = serde_json::to_value(&value).unwrap_or(Value::Null);
-                        complete(connection, schema, &call, &Stored { status: success, body })?;
-                        Ok(Ok(Answer::Fresh(value)))
+                Err(Failure::Refused(refusal)) => {
+                    let problem: Problem = refusal.clone().into();
+                    let status = problem.status().as_u16();
+                    if !is_kept(status) {
+                        return Err(Failure::Refused(refusal));
                     }
-                    Err(Failure::Refused(refusal)) => {
-                        let problem: Problem = refusal.clone().into();
-                        let status = problem.status().as_u16();
-                        if !is_kept(status) {
-                            return Err(Failure::Refused(refusal));
-                        }
-                        complete(
-                            connection,
-                            schema,
-                            &call,
-                            &Stored {
-                                status,
-                                body: Value::Object(problem.to_json()),
-                            },
-                        )?;
-                        Ok(Err(refusal))
-                    }
-                    Err(failure) => Err(failure),
+                    complete(
+                        connection,
+                        schema,
+                        &call,
+                        &Stored {
+                            status,
+                            body: Value::Object(problem.to_json()),
+                        },
+                    )?;
+                    Ok(Err(refusal))
                 }
-            })
-            .await?;
-        outcome
+                Err(failure) => Err(failure),
+            }
+        })
+        .await?
     }
 }
 

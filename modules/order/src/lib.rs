@@ -1,1 +1,149 @@
-//! 
+//! The order module: placing, payment, and an order's life. See the README beside this crate.
+
+mod domain;
+mod error;
+mod http;
+mod mail;
+mod providers;
+mod queries;
+mod schema;
+mod service;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use async_trait::async_trait;
+use cart_api::CartApi;
+use database::consumer::Consumer;
+use database::outbox::OutboxFeed;
+use database::{Db, Schema};
+use diesel_migrations::embed_migrations;
+use kernel::job::Job;
+use kernel::keys::SecretKey;
+use kernel::module::{Context, Finding};
+use kernel::{Clock, Fault};
+use product_api::ProductApi;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::mail::Mailer;
+use crate::queries::SCHEMA;
+use crate::service::Service;
+
+const ORDERS: Schema = Schema {
+    name: SCHEMA,
+    migrations: embed_migrations!("../../migrations/order"),
+};
+
+/// How often the jobs look for work that nobody woke them for.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The order module.
+pub struct Module {
+    db: Db,
+    clock: Clock,
+    service: Service,
+    mailer: Arc<Mailer>,
+    secret: SecretKey,
+    sandbox_enabled: bool,
+}
+
+impl Module {
+    /// The module with its data in `db`, buying from `cart` and `product`.
+    pub fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Result<Self, Fault> {
+        let mailer = Arc::new(Mailer::new(&context.settings)?);
+        let service = Service::new(context, db.clone(), cart, product);
+        let sandbox_enabled = context.settings.payments.sandbox.enabled;
+        if sandbox_enabled {
+            tracing::warn!(
+                "THE PAYMENT SANDBOX IS ON: orders can be paid for with tokens that are no money. Never in production."
+            );
+        }
+        Ok(Self {
+            db,
+            clock: context.clock.clone(),
+            service,
+            mailer,
+            secret: context.keys.secret.clone(),
+            sandbox_enabled,
+        })
+    }
+
+    fn schemas() -> [&'static Schema; 2] {
+        [&ORDERS, &providers::sandbox::SCHEMA]
+    }
+}
+
+#[async_trait]
+impl kernel::module::Module for Module {
+    fn name(&self) -> &'static str {
+        "order"
+    }
+
+    fn prefixes(&self) -> &'static [&'static str] {
+        &["orders", "payment-providers", "sandbox"]
+    }
+
+    fn routes(&self, config: &mut ServiceConfig<'_>) {
+        config.app_data(web::Data::new(self.service.clone()));
+        config.app_data(web::Data::new(self.secret.clone()));
+        http::routes(config, self.sandbox_enabled);
+    }
+
+    fn jobs(&self) -> Vec<Job> {
+        let effects = self.service.clone();
+        let recovery = self.service.clone();
+        let feed = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
+        let consumer = Consumer::new("order-mail", self.db.clone(), SCHEMA, feed, self.clock.clone());
+        let (service, mailer) = (self.service.clone(), Arc::clone(&self.mailer));
+        vec![
+            Job::new("order-effects", INTERVAL, self.service.effects_wake(), move || {
+                let service = effects.clone();
+                async move { service.bring_about().await }
+            }),
+            Job::new("order-recovery", INTERVAL, kernel::job::Wake::default(), move || {
+                let service = recovery.clone();
+                async move { service.recover().await }
+            }),
+            Job::new("order-mail", INTERVAL, self.service.mails_wake(), move || {
+                let (consumer, service, mailer) = (consumer.clone(), service.clone(), Arc::clone(&mailer));
+                async move { consumer.round(|event| mail::handle(&service, &mailer, event)).await }
+            }),
+            database::housekeeping::job(self.db.clone(), SCHEMA, self.clock.clone()),
+        ]
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, Fault> {
+        let db = self.db.clone();
+        let migrate = move || {
+            let mut ran = Vec::new();
+            for schema in Self::schemas() {
+                ran.extend(schema.migrate(&db)?);
+            }
+            Ok(ran)
+        };
+        tokio::task::spawn_blocking(migrate)
+            .await
+            .map_err(|error| Fault::internal(error.to_string()))?
+    }
+
+    async fn pending_migrations(&self) -> Result<Vec<String>, Fault> {
+        self.db
+            .run(|connection| {
+                let mut pending = Vec::new();
+                for schema in Self::schemas() {
+                    pending.extend(schema.pending(connection)?);
+                }
+                Ok::<_, database::Failure<Fault>>(pending)
+            })
+            .await
+    }
+
+    async fn ready(&self) -> Result<(), Fault> {
+        self.db.ping().await
+    }
+
+    async fn verify(&self) -> Result<Vec<Finding>, Fault> {
+        self.service.verify().await
+    }
+}

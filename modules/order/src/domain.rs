@@ -1,0 +1,172 @@
+//! What an order and its payments are, and which changes are legal. Pure: no I/O, no clock.
+
+pub(crate) mod payment;
+pub(crate) mod view;
+
+use cart_api::Totals;
+use chrono::{DateTime, Utc};
+use kernel::address::Address;
+use kernel::id::{CartId, LineId, OrderId, ProductId, ReservationId, UserId, VariantId};
+use kernel::{Currency, Money};
+use serde::{Deserialize, Serialize};
+
+use payment::Payment;
+
+/// How far an order is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// The cart and the stock are being claimed; shown to nobody.
+    Placing,
+    /// Everything is claimed; the payment is missing.
+    PendingPayment,
+    /// Bought.
+    Placed,
+    /// Fulfilled, and nothing is left to do.
+    Completed,
+    /// Over; stock and money are where they were.
+    Cancelled,
+}
+
+impl Status {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Placing,
+        Self::PendingPayment,
+        Self::Placed,
+        Self::Completed,
+        Self::Cancelled,
+    ];
+
+    /// The name in the database and in the API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Placing => "placing",
+            Self::PendingPayment => "pending_payment",
+            Self::Placed => "placed",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
+/// An order as it is in the database.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) id: OrderId,
+    pub(crate) number: String,
+    pub(crate) status: Status,
+    pub(crate) version: i64,
+    pub(crate) user: Option<UserId>,
+    pub(crate) cart: CartId,
+    pub(crate) reservation: ReservationId,
+    /// What was taken over from the cart; `None` until then.
+    pub(crate) content: Option<Content>,
+    pub(crate) fulfilment_status: String,
+    pub(crate) effects_pending: bool,
+    pub(crate) payment_due_at: Option<DateTime<Utc>>,
+    pub(crate) placed_at: Option<DateTime<Utc>>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+/// What an order took over from its cart.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    pub(crate) currency: Currency,
+    pub(crate) email: String,
+    pub(crate) totals: Totals,
+    pub(crate) shipping_address: Option<Address>,
+    pub(crate) billing_address: Option<Address>,
+    pub(crate) shipping_method: Option<String>,
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = OrderLine)]
+pub(crate) struct Line {
+    pub(crate) id: LineId,
+    pub(crate) variant_id: VariantId,
+    pub(crate) product_id: ProductId,
+    pub(crate) sku: Option<String>,
+    pub(crate) title: String,
+    pub(crate) variant_title: String,
+    pub(crate) quantity: i64,
+    pub(crate) unit_price: Money,
+    pub(crate) discount: Money,
+    pub(crate) tax: Money,
+    pub(crate) total: Money,
+}
+
+/// Something that happened to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct TimelineEntry {
+    pub(crate) at: DateTime<Utc>,
+    /// What: `created`, `placed`, `payment_failed`, `cancelled`, …
+    #[schema(example = "placed")]
+    pub(crate) kind: String,
+    /// Who: `customer`, `staff`, `system`.
+    pub(crate) actor: String,
+}
+
+/// An order with everything that belongs to it.
+#[derive(Clone, Debug)]
+pub(crate) struct WholeOrder {
+    pub(crate) order: Order,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) payments: Vec<Payment>,
+    pub(crate) timeline: Vec<TimelineEntry>,
+}
+
+/// Who makes a change, for the timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Actor {
+    Customer,
+    Staff,
+    System,
+}
+
+impl Actor {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Staff => "staff",
+            Self::System => "system",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Customer, Self::Staff, Self::System]
+            .into_iter()
+            .find(|actor| actor.name() == name)
+    }
+}
+
+/// Whether the parts of an order sum to its totals: for verification, beside the database's own checks.
+pub(crate) fn totals_error(totals: &Totals, lines: &[Line]) -> Option<String> {
+    let sum = |part: fn(&Line) -> i64| lines.iter().map(part).sum::<i64>();
+    let checks = [
+        (
+            "subtotal",
+            totals.subtotal.amount,
+            lines.iter().map(|line| line.unit_price.amount * line.quantity).sum(),
+        ),
+        ("discount", totals.discount.amount, sum(|line| line.discount.amount)),
+        (
+            "total",
+            totals.total.amount,
+            sum(|line| line.total.amount) + totals.shipping.amount,
+        ),
+        (
+            "amount_due",
+            totals.amount_due.amount,
+            totals.total.amount - totals.gift_cards.amount,
+        ),
+    ];
+    let wrong = checks.into_iter().find(|(_, stated, derived)| stated != derived)?;
+    Some(format!("{} is {} but its parts sum to {}", wrong.0, wrong.1, wrong.2))
+}

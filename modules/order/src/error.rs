@@ -1,0 +1,104 @@
+//! Why the order module refuses or fails.
+
+use actix_web::http::StatusCode;
+use cart_api::CartError;
+use kernel::http::precondition::precondition_failed;
+use kernel::id::OrderId;
+use kernel::{Fault, FieldErrors, Problem};
+use product_api::{ProductError, Shortage};
+use std::time::Duration;
+
+use crate::domain::Status;
+
+/// Why the order module refuses or fails.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OrderError {
+    /// Unknown, or somebody else's.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// Fields are wrong.
+    #[error("{0}")]
+    Invalid(FieldErrors),
+    /// The cart says no.
+    #[error(transparent)]
+    Cart(CartError),
+    /// There is not enough stock.
+    #[error("not enough stock")]
+    InsufficientStock(Vec<Shortage>),
+    /// The payment was refused, with a code such as `card_declined`; the order waits for another.
+    #[error("the payment was declined")]
+    Declined {
+        /// The order that still waits for its payment.
+        order: OrderId,
+        /// Why, e.g. `insufficient_funds`.
+        reason: String,
+    },
+    /// The outcome of a payment, or of something asked about it, is not known yet.
+    #[error("a payment of this order is being processed; try again in a moment")]
+    PaymentInProgress,
+    /// The order is not in a state in which this can be done.
+    #[error("an order that is {} cannot be {action}", status.name())]
+    WrongState {
+        /// What was asked, as a participle: `paid`, `cancelled`.
+        action: &'static str,
+        /// How the order stands.
+        status: Status,
+    },
+    /// No payment of the order is in a state in which this can be done.
+    #[error("no payment of this order can be {0}")]
+    NoSuitablePayment(&'static str),
+    /// The provider refuses what was asked about a payment.
+    #[error("the payment provider refuses: {0}")]
+    ProviderRefused(String),
+    /// The order has changed since the client read it; its present version.
+    #[error("the order is at version {0}")]
+    VersionMismatch(i64),
+    /// A technical failure.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl From<CartError> for OrderError {
+    fn from(error: CartError) -> Self {
+        match error {
+            CartError::Fault(fault) => Self::Fault(fault),
+            refusal => Self::Cart(refusal),
+        }
+    }
+}
+
+impl From<ProductError> for OrderError {
+    fn from(error: ProductError) -> Self {
+        match error {
+            ProductError::Fault(fault) => Self::Fault(fault),
+            ProductError::InsufficientStock(lines) => Self::InsufficientStock(lines),
+            // The stock was released under our feet: the order was given up meanwhile, and trying again makes a new one.
+            other => Self::Fault(Fault::unavailable(format!("product: {other}"))),
+        }
+    }
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        let detail = error.to_string();
+        match error {
+            OrderError::NotFound(what) => Self::not_found(what),
+            OrderError::Invalid(errors) => Self::invalid(errors),
+            OrderError::Cart(error) => error.into(),
+            OrderError::InsufficientStock(lines) => Self::conflict("insufficient_stock", detail).with("lines", lines),
+            OrderError::Declined { order, reason } => {
+                Self::new(StatusCode::PAYMENT_REQUIRED, "payment_declined", detail)
+                    .with("order_id", order)
+                    .with("decline_code", reason)
+            }
+            OrderError::PaymentInProgress => {
+                Self::conflict("payment_in_progress", detail).with_retry_after(Duration::from_secs(1))
+            }
+            OrderError::WrongState { status, .. } => Self::conflict("wrong_state", detail).with("order_status", status),
+            OrderError::NoSuitablePayment(_) => Self::conflict("no_suitable_payment", detail),
+            OrderError::ProviderRefused(_) => Self::conflict("provider_refused", detail),
+            OrderError::VersionMismatch(version) => precondition_failed(version),
+            OrderError::Fault(fault) => fault.into(),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Orders for staff.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use kernel::http::{
+    FromQuery, IdempotencyKey, IfMatch, Json, Path, Query, QueryParameters, query::NoParameters, version_tag,
+};
+use kernel::id::OrderId;
+use kernel::identity::Staff;
+use kernel::problem::ProblemSchema;
+use kernel::{Page, Problem};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::answer;
+use crate::domain::payment::OperationKind;
+use crate::domain::view::OrderView;
+use crate::domain::{Actor, Status};
+use crate::queries::reading::OrderFilter;
+use crate::service::{ListOrders, Service};
+
+/// Mounts the routes for staff.
+pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_orders)
+        .service(find_order)
+        .service(capture_payment)
+        .service(void_payment)
+        .service(refund_payment)
+        .service(cancel_order);
+}
+
+/// A page of all orders.
+struct OrderQuery(ListOrders);
+
+impl FromQuery for OrderQuery {
+    fn from_query(parameters: &mut QueryParameters) -> Self {
+        let mut statuses = Vec::new();
+        for name in parameters.texts("status") {
+            match Status::named(&name).filter(|status| *status != Status::Placing) {
+                Some(status) => statuses.push(status),
+                None => parameters.refuse(
+                    "status",
+                    "unknown_value",
+                    "must be one of pending_payment, placed, completed, cancelled",
+                ),
+            }
+        }
+        let filter = OrderFilter {
+            user: parameters.parsed("user_id"),
+            statuses,
+            email: parameters.text("email"),
+            number: parameters.text("number"),
+        };
+        Self(ListOrders {
+            filter,
+            limit: parameters.limit(),
+            cursor: parameters.cursor(),
+        })
+    }
+}
+
+/// All orders, newest first.
+#[utoipa::path(
+    tag = "orders (admin)",
+    operation_id = "list_all_orders",
+    params(
+        ("status" = Option<Vec<String>>, Query, description = "Repeat for several"),
+        ("user_id" = Option<String>, Query),
+        ("email" = Option<String>, Query),
+        ("number" = Option<String>, Query),
+        ("limit" = Option<i64>, Query),
+        ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, body = Page<OrderView>), (status = 401, body = ProblemSchema), (status = 403, body = ProblemSchema)),
+    security(("bearer" = []))
+)]
+#[get("/admin/orders")]
+async fn list_orders(service: Data<Service>, _: Staff, query: Query<OrderQuery>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(service.list(query.into_inner().0).await?))
+}
+
+/// One order.
+#[utoipa::path(
+    tag = "orders (admin)",
+    operation_id = "find_any_order",
+    params(("id" = OrderId, Path)),
+    responses((status = 200, body = OrderView), (status = 404, body = ProblemSchema)),
+    security(("bearer" = []))
+)]
+#[get("/admin/orders/{id}")]
+async fn find_order(
+    service: Data<Service>,
+    _: Staff,
+    id: Path<OrderId>,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
+    let order = service.find_any(id.into_inner()).await.map_err(Problem::from)?;
+    Ok(HttpResponse::Ok().insert_header(version_tag(order.version)).json(order))
+}
+
+/// What staff ask about a payment: nothing more than the route says; always in full.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct InFull {}
+
+/// Takes the money of an authorised payment, in full.
+#[utoipa::path(
+    tag = "orders (admin)",
+    operation_id = "capture_payment",
+    request_body = InFull,
+    params(("id" = OrderId, Path), ("Idempotency-Key" = String, Header)),
+    responses(
+        (status = 200, description = "Captured", body = OrderView),
+        (status = 202, description = "The provider has not answered yet", body = OrderView),
+        (status = 409, description = "Nothing to capture, or the provider refuses", body = ProblemSchema),
+    ),
+    security(("bearer" = []))
+)]
+#[post("/admin/orders/{id}/captures")]
+async fn capture_payment(
+    service: Data<Service>,
+    staff: Staff,
+    id: Path<OrderId>,
+    condition: IfMatch,
+    key: IdempotencyKey,
+    body: Json<InFull>,
+) -> Result<HttpResponse, Problem> {
+    let order = id.into_inner();
+    let call = key.required(
+        "capture_payment",
+        staff.0.user,
+        &[order.to_string().as_bytes(), body.bytes()],
+    )?;
+    answer(
+        service
+            .operate_on_order(order, OperationKind::Capture, condition, Some(call))
+            .await,
+        None,
+    )
+}
+
+/// Gives the promise of an authorised payment back.
+#[utoipa::path(
+    tag = "orders (admin)",
+    operation_id = "void_payment",
+    request_body = InFull,
+    params(("id" = OrderId, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "Voided", body = OrderView),
+        (status = 202, description = "The provider has not answered yet", body = OrderView),
+        (status = 409, description = "Nothing to void, or the provider refuses", body = ProblemSchema),
+    ),
+    security(("bearer" = []))
+)]
+#[post("/admin/orders/{id}/voids")]
+async fn void_payment(
+    service: Data<Service>,
+    staff: Staff,
+    id: Path<OrderId>,
+    condition: IfMatch,
+    key: IdempotencyKey,
+    body: Json<InFull>,
+) -> Result<HttpResponse, Problem> {
+    let order = id.into_inner();
+    let call = key.call(
+        "void_payment",
+        staff.0.user,
+        &[order.to_string().as_bytes(), body.bytes()],
+    );
+    answer(
+        service
+            .operate_on_order(order, OperationKind::Void, condition, call)
+            .await,
+        None,
+    )
+}
+
+/// Gives the money of a captured payment back, in full.
+#[utoipa::path(
+    tag = "orders (admin)",
+    operation_id = "refund_payment",
+    request_body = InFull,
+    params(("id" = OrderId, Path), ("Idempotency-Key" = String, Header)),
+    responses(
+        (status = 200, description = "Refunded", body = OrderView),
+        (status = 202, description = "The provider has not answered yet", body = OrderView),
+        (status = 409, description = "Nothing to refund, or the provider refuses", body = ProblemSchema),
+    ),
+    security(("bearer" = []))
+)]
+#[post("/admin/orders/{id}/refunds")]
+async fn refund_payment(
+    service: Data<Service>,
+    staff: Staff,
+    id: Path<OrderId>,
+    condition: IfMatch,
+    key: IdempotencyKey,
+    body: Json<InFull>,
+) -> Result<HttpResponse, Problem> {
+    let order = id.into_inner();
+    let call = key.required(
+        "refund_payment",
+        staff.0.user,
+        &[order.to_string().as_bytes(), body.bytes()],
+    )?;
+    answer(
+        service
+            .operate_on_order(order, OperationKind::Refund, condition, Some(call))
+            .await,
+        None,
+    )
+}
+
+/// Cancels an order that was not sent yet.
+#[utoipa::path(
+    tag = "orders (admin)",
+    operation_id = "cancel_any_order",
+    params(("id" = OrderId, Path)),
+    responses(
+        (status = 200, body = OrderView),
+        (status = 404, body = ProblemSchema),
+        (status = 409, description = "Sent already, or a payment is being processed", body = ProblemSchema),
+        (status = 412, body = ProblemSchema),
+    ),
+    security(("bearer" = []))
+)]
+#[post("/admin/orders/{id}/cancel")]
+async fn cancel_order(
+    service: Data<Service>,
+    staff: Staff,
+    id: Path<OrderId>,
+    condition: IfMatch,
+    key: IdempotencyKey,
+) -> Result<HttpResponse, Problem> {
+    let order = id.into_inner();
+    let call = key.call("cancel_order", staff.0.user, &[order.to_string().as_bytes()]);
+    answer(service.cancel(order, Actor::Staff, condition, call).await, None)
+}

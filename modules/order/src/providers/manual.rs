@@ -1,0 +1,61 @@
+//! Bank transfer and cash on delivery: the promise is the order itself, and staff say when the money has come.
+
+use async_trait::async_trait;
+use kernel::Money;
+use kernel::id::PaymentId;
+use uuid::Uuid;
+
+use super::{BookEntry, Charge, Outcome, OutcomeState, Provider, ProviderFailure};
+
+/// Money that people move by hand.
+pub(crate) struct Manual;
+
+#[async_trait]
+impl Provider for Manual {
+    fn name(&self) -> &'static str {
+        "manual"
+    }
+
+    fn decides_at_once(&self) -> Option<Outcome> {
+        Some(Outcome {
+            state: OutcomeState::Authorized,
+            amount: None,
+            reference: None,
+        })
+    }
+
+    fn check_method(&self, method: Option<&str>) -> Result<(), String> {
+        match method {
+            None => Ok(()),
+            Some(_) => Err("the provider manual takes no method".to_owned()),
+        }
+    }
+
+    async fn charge(&self, charge: &Charge) -> Result<Outcome, ProviderFailure> {
+        Ok(Outcome {
+            state: OutcomeState::Authorized,
+            amount: Some(charge.amount),
+            reference: None,
+        })
+    }
+
+    async fn look_up(&self, _: PaymentId) -> Result<Option<Outcome>, ProviderFailure> {
+        Ok(self.decides_at_once())
+    }
+
+    async fn capture(&self, _: Uuid, _: PaymentId, _: Money) -> Result<(), ProviderFailure> {
+        Ok(())
+    }
+
+    async fn void(&self, _: Uuid, _: PaymentId) -> Result<(), ProviderFailure> {
+        Ok(())
+    }
+
+    async fn refund(&self, _: Uuid, _: PaymentId, _: Money) -> Result<(), ProviderFailure> {
+        Ok(())
+    }
+
+    async fn books(&self, _: Option<PaymentId>, _: i64) -> Result<Vec<BookEntry>, ProviderFailure> {
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,258 @@
+//! The sandbox's books. Each charge is made once per key; every later change is a conditional update.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use kernel::id::PaymentId;
+use kernel::keys::random_bytes;
+use kernel::{Currency, Money};
+use uuid::Uuid;
+
+use super::super::{BookEntry, Charge};
+
+mod schema {
+    diesel::table! {
+        sandbox.charges (key) {
+            key -> Uuid,
+            reference -> Text,
+            amount -> Int8,
+            currency -> Text,
+            state -> Text,
+            reason -> Nullable<Text>,
+            captured -> Int8,
+            refunded -> Int8,
+            created_at -> Timestamptz,
+        }
+    }
+
+    diesel::table! {
+        sandbox.refunds (key) {
+            key -> Uuid,
+            charge -> Uuid,
+            amount -> Int8,
+            created_at -> Timestamptz,
+        }
+    }
+
+    diesel::allow_tables_to_appear_in_same_query!(charges, refunds);
+}
+
+use schema::{charges, refunds};
+
+/// How a charge stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChargeState {
+    RequiresAction,
+    Authorized,
+    Captured,
+    Declined,
+    Voided,
+}
+
+impl ChargeState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::RequiresAction => "requires_action",
+            Self::Authorized => "authorized",
+            Self::Captured => "captured",
+            Self::Declined => "declined",
+            Self::Voided => "voided",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::RequiresAction,
+            Self::Authorized,
+            Self::Captured,
+            Self::Declined,
+            Self::Voided,
+        ];
+        all.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// A charge in the books.
+pub(super) struct ChargeRow {
+    pub(super) reference: String,
+    pub(super) amount: Money,
+    pub(super) state: ChargeState,
+    pub(super) reason: Option<String>,
+}
+
+/// A charge to be made.
+#[derive(Insertable)]
+#[diesel(table_name = charges)]
+pub(super) struct NewCharge {
+    key: Uuid,
+    reference: String,
+    amount: i64,
+    currency: String,
+    state: &'static str,
+    reason: Option<&'static str>,
+    captured: i64,
+    created_at: DateTime<Utc>,
+}
+
+impl NewCharge {
+    pub(super) fn new(charge: &Charge, state: ChargeState, reason: Option<&'static str>, now: DateTime<Utc>) -> Self {
+        let amount = charge.amount.amount;
+        let reference: String = random_bytes(16).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            key: charge.payment.uuid(),
+            reference: format!("sbx_{reference}"),
+            amount,
+            currency: charge.amount.currency.code().to_owned(),
+            state: state.name(),
+            reason,
+            captured: if state == ChargeState::Captured { amount } else { 0 },
+            created_at: now,
+        }
+    }
+}
+
+/// Makes a charge, or finds the one that was made under its key.
+pub(super) fn charge(connection: &mut PgConnection, new: &NewCharge) -> QueryResult<ChargeRow> {
+    diesel::insert_into(charges::table)
+        .values(new)
+        .on_conflict(charges::key)
+        .do_nothing()
+        .execute(connection)?;
+    find(connection, new.key.into())?.ok_or(diesel::result::Error::NotFound)
+}
+
+/// The charge under a key.
+pub(super) fn find(connection: &mut PgConnection, payment: PaymentId) -> QueryResult<Option<ChargeRow>> {
+    let row: Option<(String, i64, String, String, Option<String>)> = charges::table
+        .find(payment.uuid())
+        .select((
+            charges::reference,
+            charges::amount,
+            charges::currency,
+            charges::state,
+            charges::reason,
+        ))
+        .first(connection)
+        .optional()?;
+    row.map(|(reference, amount, currency, state, reason)| {
+        let state = ChargeState::named(&state).ok_or_else(|| unreadable("state"))?;
+        Ok(ChargeRow {
+            reference,
+            amount: money(amount, &currency)?,
+            state,
+            reason,
+        })
+    })
+    .transpose()
+}
+
+/// Takes what was authorised; true where it is taken, now or before.
+pub(super) fn capture(connection: &mut PgConnection, payment: PaymentId, amount: Money) -> QueryResult<bool> {
+    let updated = diesel::update(charges::table.find(payment.uuid()))
+        .filter(charges::state.eq_any(["authorized", "captured"]))
+        .filter(charges::amount.eq(amount.amount))
+        .filter(charges::currency.eq(amount.currency.code()))
+        .set((charges::state.eq("captured"), charges::captured.eq(charges::amount)))
+        .execute(connection)?;
+    Ok(updated == 1)
+}
+
+/// Gives an authorisation back; true where nothing is held any more.
+pub(super) fn void(connection: &mut PgConnection, payment: PaymentId) -> QueryResult<bool> {
+    diesel::update(charges::table.find(payment.uuid()))
+        .filter(charges::state.eq_any(["authorized", "requires_action"]))
+        .set(charges::state.eq("voided"))
+        .execute(connection)?;
+    let state: Option<String> = charges::table
+        .find(payment.uuid())
+        .select(charges::state)
+        .first(connection)
+        .optional()?;
+    Ok(state.as_deref() != Some("captured"))
+}
+
+/// Gives money back once per `operation`; true where it is given back, now or before.
+pub(super) fn refund(
+    connection: &mut PgConnection,
+    operation: Uuid,
+    payment: PaymentId,
+    amount: Money,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let values = (
+        refunds::key.eq(operation),
+        refunds::charge.eq(payment.uuid()),
+        refunds::amount.eq(amount.amount),
+        refunds::created_at.eq(now),
+    );
+    let known = charges::table
+        .find(payment.uuid())
+        .filter(charges::currency.eq(amount.currency.code()));
+    if diesel::select(diesel::dsl::exists(refunds::table.find(operation))).get_result::<bool>(connection)? {
+        return Ok(true);
+    }
+    let taken = diesel::update(known)
+        .filter(charges::captured.ge(charges::refunded + amount.amount))
+        .set(charges::refunded.eq(charges::refunded + amount.amount))
+        .execute(connection)?;
+    if taken == 1 {
+        // A racing repeat fails here on the key and rolls its own update back; repeated, it finds the refund made.
+        diesel::insert_into(refunds::table).values(values).execute(connection)?;
+    }
+    Ok(taken == 1)
+}
+
+/// The buyer's answer to a challenge.
+pub(super) fn authenticate(
+    connection: &mut PgConnection,
+    reference: &str,
+    approve: bool,
+) -> QueryResult<Option<PaymentId>> {
+    let waiting = charges::table
+        .filter(charges::reference.eq(reference))
+        .filter(charges::state.eq("requires_action"));
+    let key: Option<Uuid> = if approve {
+        diesel::update(waiting)
+            .set((charges::state.eq("captured"), charges::captured.eq(charges::amount)))
+            .returning(charges::key)
+            .get_result(connection)
+            .optional()?
+    } else {
+        diesel::update(waiting)
+            .set((
+                charges::state.eq("declined"),
+                charges::reason.eq("authentication_failed"),
+            ))
+            .returning(charges::key)
+            .get_result(connection)
+            .optional()?
+    };
+    Ok(key.map(PaymentId::from))
+}
+
+/// The charges after `after` by key.
+pub(super) fn list(connection: &mut PgConnection, after: Option<PaymentId>, limit: i64) -> QueryResult<Vec<BookEntry>> {
+    let rows: Vec<(Uuid, i64, String, i64)> = charges::table
+        .filter(charges::key.gt(after.map_or(Uuid::nil(), PaymentId::uuid)))
+        .order(charges::key)
+        .limit(limit)
+        .select((charges::key, charges::captured, charges::currency, charges::refunded))
+        .load(connection)?;
+    rows.into_iter()
+        .map(|(key, captured, currency, refunded)| {
+            Ok(BookEntry {
+                payment: key.into(),
+                captured: money(captured, &currency)?,
+                refunded,
+            })
+        })
+        .collect()
+}
+
+fn money(amount: i64, currency: &str) -> QueryResult<Money> {
+    let currency: Currency = currency.parse().map_err(|_| unreadable("currency"))?;
+    Ok(Money::new(amount, currency))
+}
+
+fn unreadable(column: &str) -> diesel::result::Error {
+    diesel::result::Error::DeserializationError(format!("sandbox.charges has an unknown {column}").into())
+}

@@ -1,0 +1,235 @@
+//! Attempts to pay, and what is asked of providers about them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use database::{Bind, Statement};
+use diesel::prelude::*;
+use kernel::Money;
+use kernel::id::{OrderId, PaymentId};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::SCHEMA;
+use super::placing::milliseconds;
+use super::rows::{PaymentRow, currency_of, unreadable};
+use crate::domain::Actor;
+use crate::domain::payment::{OperationKind, Payment, PaymentStatus};
+use crate::schema::{operations, payments};
+
+/// A payment, locked for the rest of the transaction. Its order is locked first, always.
+pub(crate) fn lock(connection: &mut PgConnection, id: PaymentId) -> QueryResult<Option<Payment>> {
+    let row = payments::table
+        .find(id.uuid())
+        .select(PaymentRow::as_select())
+        .for_update()
+        .first(connection)
+        .optional()?;
+    row.map(PaymentRow::into_payment).transpose()
+}
+
+/// The order that a payment is for.
+pub(crate) fn order_of(connection: &mut PgConnection, id: PaymentId) -> QueryResult<Option<OrderId>> {
+    let order: Option<Uuid> = payments::table
+        .find(id.uuid())
+        .select(payments::order_id)
+        .first(connection)
+        .optional()?;
+    Ok(order.map(Into::into))
+}
+
+/// A new attempt, leased to this process.
+pub(crate) fn insert(connection: &mut PgConnection, payment: &Payment, lease: Duration) -> QueryResult<()> {
+    const SQL: &str = "INSERT INTO @.payments (id, order_id, provider, status, amount, currency, leased_until, created_at, updated_at) \
+        VALUES (?, ?, ?, ?, ?, ?, clock_timestamp() + ? * interval '1 millisecond', ?, ?)";
+    let binds = [
+        Bind::Uuid(payment.id.uuid()),
+        Bind::Uuid(payment.order.uuid()),
+        Bind::Text(payment.provider.clone()),
+        Bind::Text(payment.status.name().to_owned()),
+        Bind::BigInt(payment.amount.amount),
+        Bind::Text(payment.amount.currency.code().to_owned()),
+        Bind::BigInt(milliseconds(lease)),
+        Bind::Time(payment.created_at),
+        Bind::Time(payment.created_at),
+    ];
+    Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
+}
+
+/// What a payment becomes.
+#[derive(Clone, Debug)]
+pub(crate) struct NewState {
+    pub(crate) status: PaymentStatus,
+    pub(crate) captured: i64,
+    pub(crate) reference: Option<String>,
+    pub(crate) next_action: Option<Value>,
+    pub(crate) failure: Option<String>,
+}
+
+/// Changes a payment that is still as it was read; false where it is not.
+pub(crate) fn change(
+    connection: &mut PgConnection,
+    payment: &Payment,
+    new: &NewState,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let reference = new.reference.as_ref();
+    let changed = diesel::update(payments::table.find(payment.id.uuid()))
+        .filter(payments::status.eq(payment.status.name()))
+        .set((
+            payments::status.eq(new.status.name()),
+            payments::captured.eq(new.captured),
+            reference.map(|reference| payments::reference.eq(reference)),
+            payments::next_action.eq(&new.next_action),
+            payments::failure.eq(&new.failure),
+            payments::updated_at.eq(now),
+        ))
+        .execute(connection)?;
+    Ok(changed == 1)
+}
+
+/// Adds to what was given back; refused by a check where it would be more than was taken.
+pub(crate) fn add_refund(
+    connection: &mut PgConnection,
+    payment: PaymentId,
+    amount: i64,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    diesel::update(payments::table.find(payment.uuid()))
+        .set((
+            payments::refunded.eq(payments::refunded + amount),
+            payments::updated_at.eq(now),
+        ))
+        .execute(connection)
+        .map(drop)
+}
+
+/// Something asked of a provider.
+#[derive(Clone, Debug)]
+pub(crate) struct Operation {
+    pub(crate) id: Uuid,
+    pub(crate) payment: PaymentId,
+    pub(crate) kind: OperationKind,
+    pub(crate) amount: Money,
+    pub(crate) status: OperationStatus,
+    pub(crate) actor: Actor,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OperationStatus {
+    Sent,
+    Succeeded,
+    Failed,
+}
+
+impl OperationStatus {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A new operation, leased to this process. Violates `operations_one_at_a_time` while another is on its way.
+pub(crate) fn insert_operation(
+    connection: &mut PgConnection,
+    operation: &Operation,
+    lease: Duration,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    const SQL: &str = "INSERT INTO @.operations (id, payment_id, kind, status, amount, actor, leased_until, created_at, updated_at) \
+        VALUES (?, ?, ?, 'sent', ?, ?, clock_timestamp() + ? * interval '1 millisecond', ?, ?)";
+    let binds = [
+        Bind::Uuid(operation.id),
+        Bind::Uuid(operation.payment.uuid()),
+        Bind::Text(operation.kind.name().to_owned()),
+        Bind::BigInt(operation.amount.amount),
+        Bind::Text(operation.actor.name().to_owned()),
+        Bind::BigInt(milliseconds(lease)),
+        Bind::Time(now),
+        Bind::Time(now),
+    ];
+    Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
+}
+
+/// The operation.
+pub(crate) fn operation(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<Operation>> {
+    let row = operations::table
+        .inner_join(payments::table.on(payments::id.eq(operations::payment_id)))
+        .filter(operations::id.eq(id))
+        .select((
+            operations::payment_id,
+            operations::kind,
+            operations::amount,
+            payments::currency,
+            operations::status,
+            operations::actor,
+        ))
+        .first::<(Uuid, String, i64, String, String, String)>(connection)
+        .optional()?;
+    row.map(|(payment, kind, amount, currency, status, actor)| {
+        let all = [
+            OperationStatus::Sent,
+            OperationStatus::Succeeded,
+            OperationStatus::Failed,
+        ];
+        Ok(Operation {
+            id,
+            payment: payment.into(),
+            kind: OperationKind::named(&kind).ok_or_else(|| unreadable("operations.kind", &kind))?,
+            amount: Money::new(amount, currency_of(&currency)?),
+            actor: Actor::named(&actor).ok_or_else(|| unreadable("operations.actor", &actor))?,
+            status: all
+                .into_iter()
+                .find(|known| known.name() == status)
+                .ok_or_else(|| unreadable("operations.status", &status))?,
+        })
+    })
+    .transpose()
+}
+
+/// The operation on its way for a payment, if any.
+pub(crate) fn operation_on_its_way(connection: &mut PgConnection, payment: PaymentId) -> QueryResult<Option<Uuid>> {
+    operations::table
+        .filter(operations::payment_id.eq(payment.uuid()))
+        .filter(operations::status.eq(OperationStatus::Sent.name()))
+        .select(operations::id)
+        .first(connection)
+        .optional()
+}
+
+/// Ends an operation that is on its way; false where it has ended before.
+pub(crate) fn end_operation(
+    connection: &mut PgConnection,
+    id: Uuid,
+    failure: Option<&str>,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let status = if failure.is_some() {
+        OperationStatus::Failed
+    } else {
+        OperationStatus::Succeeded
+    };
+    let ended = diesel::update(operations::table.find(id))
+        .filter(operations::status.eq(OperationStatus::Sent.name()))
+        .set((
+            operations::status.eq(status.name()),
+            operations::failure.eq(failure),
+            operations::updated_at.eq(now),
+        ))
+        .execute(connection)?;
+    Ok(ended == 1)
+}
+
+/// The payment as it stands.
+pub(crate) fn find(connection: &mut PgConnection, id: PaymentId) -> QueryResult<Option<Payment>> {
+    let row = payments::table
+        .find(id.uuid())
+        .select(PaymentRow::as_select())
+        .first(connection)
+        .optional()?;
+    row.map(PaymentRow::into_payment).transpose()
+}

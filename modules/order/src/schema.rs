@@ -1,0 +1,97 @@
+//! The module's tables.
+
+diesel::table! {
+    orders.orders (id) {
+        id -> Uuid,
+        number -> Text,
+        status -> Text,
+        version -> Int8,
+        user_id -> Nullable<Uuid>,
+        cart_id -> Uuid,
+        reservation_id -> Uuid,
+        currency -> Nullable<Text>,
+        email -> Nullable<Text>,
+        subtotal -> Nullable<Int8>,
+        discount -> Nullable<Int8>,
+        shipping -> Nullable<Int8>,
+        tax -> Nullable<Int8>,
+        total -> Nullable<Int8>,
+        gift_cards -> Nullable<Int8>,
+        amount_due -> Nullable<Int8>,
+        shipping_address -> Nullable<Jsonb>,
+        billing_address -> Nullable<Jsonb>,
+        shipping_method -> Nullable<Text>,
+        fulfilment_status -> Text,
+        effects_pending -> Bool,
+        leased_until -> Timestamptz,
+        payment_due_at -> Nullable<Timestamptz>,
+        placed_at -> Nullable<Timestamptz>,
+        cancelled_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders.lines (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        position -> Int8,
+        variant_id -> Uuid,
+        product_id -> Uuid,
+        sku -> Nullable<Text>,
+        title -> Text,
+        variant_title -> Text,
+        quantity -> Int8,
+        unit_price -> Int8,
+        discount -> Int8,
+        tax -> Int8,
+        total -> Int8,
+    }
+}
+
+diesel::table! {
+    orders.payments (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        provider -> Text,
+        status -> Text,
+        amount -> Int8,
+        currency -> Text,
+        captured -> Int8,
+        refunded -> Int8,
+        reference -> Nullable<Text>,
+        next_action -> Nullable<Jsonb>,
+        failure -> Nullable<Text>,
+        leased_until -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders.operations (id) {
+        id -> Uuid,
+        payment_id -> Uuid,
+        kind -> Text,
+        status -> Text,
+        amount -> Int8,
+        failure -> Nullable<Text>,
+        actor -> Text,
+        leased_until -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders.timeline (order_id, sequence) {
+        order_id -> Uuid,
+        sequence -> Int8,
+        at -> Timestamptz,
+        kind -> Text,
+        actor -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(orders, lines, payments, operations, timeline);

@@ -1,0 +1,94 @@
+//! The use cases of orders. Placing an order is a saga of steps that each commit by themselves; whatever stops half-way
+//! is taken up again by the client's repeat or by the module's jobs.
+
+mod cancel;
+mod effects;
+mod operate;
+mod pay;
+mod place;
+mod read;
+mod recover;
+mod reply;
+mod settle;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cart_api::CartApi;
+use database::Db;
+use kernel::Clock;
+use kernel::job::Wake;
+use kernel::keys::SecretKey;
+use kernel::module::Context;
+use kernel::page::Cursors;
+use product_api::ProductApi;
+
+use crate::providers::{Providers, Sandbox};
+
+pub(crate) use pay::PaymentChoice;
+pub(crate) use place::PlaceOrder;
+pub(crate) use read::ListOrders;
+pub(crate) use reply::Reply;
+
+/// The order module's use cases. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Service {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    db: Db,
+    clock: Clock,
+    secret: SecretKey,
+    cursors: Cursors,
+    settings: kernel::settings::Order,
+    cart: Arc<dyn CartApi>,
+    product: Arc<dyn ProductApi>,
+    providers: Providers,
+    sandbox: Sandbox,
+    effects: Wake,
+    mails: Wake,
+}
+
+impl Service {
+    pub(crate) fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Self {
+        let settings = context.settings.order.clone();
+        let sandbox = Sandbox::new(db.clone(), context.clock.clone());
+        let providers = Providers::new(&context.settings.payments, settings.provider_timeout, sandbox.clone());
+        Self {
+            shared: Arc::new(Shared {
+                db,
+                clock: context.clock.clone(),
+                secret: context.keys.secret.clone(),
+                cursors: Cursors::new(context.keys.secret.clone()),
+                settings,
+                cart,
+                product,
+                providers,
+                sandbox,
+                effects: Wake::default(),
+                mails: Wake::default(),
+            }),
+        }
+    }
+
+    /// Wakes the job that tells stock and cart how orders ended.
+    pub(crate) fn effects_wake(&self) -> Wake {
+        self.shared.effects.clone()
+    }
+
+    /// Wakes the job that sends the mails.
+    pub(crate) fn mails_wake(&self) -> Wake {
+        self.shared.mails.clone()
+    }
+
+    /// The names of the providers that buyers may choose.
+    pub(crate) fn payment_providers(&self) -> &[&'static str] {
+        self.shared.providers.offered()
+    }
+
+    fn lease(&self) -> Duration {
+        self.shared.settings.lease
+    }
+}

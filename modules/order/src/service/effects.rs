@@ -1,0 +1,128 @@
+//! What follows from the end of an order, after the answer: stock and cart are told, surplus payments are undone. Every
+//! step is repeatable; an order keeps its mark until all of them are done.
+
+use std::time::Duration;
+
+use database::Failure;
+use futures_util::future::join_all;
+use kernel::Fault;
+use kernel::id::OrderId;
+use kernel::job::Round;
+use uuid::Uuid;
+
+use super::Service;
+use crate::domain::Actor;
+use crate::domain::payment::surplus;
+use crate::error::OrderError;
+use crate::queries::reading;
+use crate::queries::work::{self, Effects};
+
+/// How many orders one round takes.
+const BATCH: i64 = 32;
+/// How long an order whose effects failed is left alone.
+const PAUSE: Duration = Duration::from_secs(2);
+
+impl Service {
+    /// One round of the job.
+    pub(crate) async fn bring_about(&self) -> Result<Round, Fault> {
+        let lease = self.lease();
+        let taken = self
+            .shared
+            .db
+            .run(move |connection| Ok::<_, Failure<Fault>>(work::take_effects(connection, None, BATCH, lease)?))
+            .await?;
+        let full = taken.len() == usize::try_from(BATCH).unwrap_or(0);
+        self.finish(taken).await?;
+        Ok(if full { Round::More } else { Round::Idle })
+    }
+
+    /// The effects of one order, before its buyer is answered. What fails is left to the job.
+    pub(super) async fn bring_about_now(&self, order: OrderId) {
+        let lease = self.lease();
+        let taken = self
+            .shared
+            .db
+            .run(move |connection| Ok::<_, Failure<Fault>>(work::take_effects(connection, Some(order), 1, lease)?))
+            .await;
+        let done = match taken {
+            Ok(taken) => self.finish(taken).await,
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = done {
+            tracing::warn!(%order, %fault, "the effects of the order are left to the job");
+        }
+        self.shared.effects.wake();
+    }
+
+    async fn finish(&self, taken: Vec<Effects>) -> Result<(), Fault> {
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let outcomes = join_all(taken.iter().map(|effects| self.bring_about_one(*effects))).await;
+        let mut done = Vec::new();
+        let mut failed = Vec::new();
+        for (effects, outcome) in taken.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => done.push(effects),
+                Err(error) => {
+                    tracing::warn!(order = %effects.order, %error, "effects of the order failed and will be repeated");
+                    failed.push(effects.order);
+                }
+            }
+        }
+        self.shared
+            .db
+            .run(move |connection| {
+                if !done.is_empty() {
+                    work::end_effects(connection, &done)?;
+                }
+                for order in failed {
+                    work::postpone_effects(connection, order, PAUSE)?;
+                }
+                Ok::<_, Failure<Fault>>(())
+            })
+            .await
+    }
+
+    async fn bring_about_one(&self, effects: Effects) -> Result<(), OrderError> {
+        if !effects.simple {
+            self.undo_surplus(effects).await?;
+        }
+        if !effects.cancelled {
+            self.shared.product.commit(effects.reservation).await?;
+            self.shared.cart.complete(effects.cart, effects.order).await?;
+            return Ok(());
+        }
+        self.shared.product.release(effects.reservation).await?;
+        if !effects.was_placed {
+            self.shared.cart.unfreeze(effects.cart, effects.order).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the money that the order does not need.
+    async fn undo_surplus(&self, effects: Effects) -> Result<(), OrderError> {
+        let order = effects.order;
+        let payments = self
+            .shared
+            .db
+            .run(move |connection| Ok::<_, Failure<Fault>>(reading::payments_of(connection, order)?))
+            .await?;
+        if effects.cancelled && payments.iter().any(|payment| payment.status.is_unresolved()) {
+            return Err(OrderError::PaymentInProgress);
+        }
+        for (payment, kind) in surplus(effects.cancelled, &payments) {
+            match self.operate(Uuid::now_v7(), payment, kind, Actor::System).await {
+                Ok(true) => (),
+                Ok(false) => return Err(OrderError::PaymentInProgress),
+                Err(refused @ OrderError::ProviderRefused(_)) => {
+                    // It stands differently at the provider than in our books: learn how, then begin anew.
+                    self.resolve(payment).await?;
+                    return Err(refused);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! Paying: the call to the provider, and another try after a decline.
+
+use std::sync::Arc;
+
+use database::{Failure, refuse};
+use kernel::http::Call;
+use kernel::id::{OrderId, PaymentId};
+use kernel::identity::Holder;
+use kernel::{Fault, FieldErrors};
+use uuid::Uuid;
+
+use super::Service;
+use super::reply::Reply;
+use super::settle::News;
+use crate::domain::payment::{OperationKind, Payment, PaymentStatus};
+use crate::domain::{Actor, Status};
+use crate::error::OrderError;
+use crate::providers::{Charge, Provider};
+use crate::queries::{payments, reading};
+
+/// How a buyer wants to pay.
+#[derive(Clone, Debug)]
+pub(crate) struct PaymentChoice {
+    pub(crate) provider: String,
+    pub(crate) method: Option<String>,
+    pub(crate) return_url: Option<String>,
+}
+
+impl Service {
+    /// Another try to pay an order that waits for its payment.
+    pub(crate) async fn pay(
+        &self,
+        order: OrderId,
+        holder: Holder,
+        choice: PaymentChoice,
+        call: Call,
+    ) -> Result<Reply, OrderError> {
+        self.check_choice(&choice)?;
+        self.authorise(order, &holder).await?;
+        let service = self.clone();
+        self.under_key(Some(call), |payment| async move {
+            service.pay_once(order, payment.into(), choice).await
+        })
+        .await
+    }
+
+    async fn pay_once(&self, order: OrderId, payment: PaymentId, choice: PaymentChoice) -> Result<Reply, OrderError> {
+        self.drop_waiting_attempt(order).await?;
+        let provider = self.provider(&choice.provider)?;
+        let (lease, now, name) = (self.lease(), self.shared.clock.now(), choice.provider.clone());
+        let begun = self
+            .shared
+            .db
+            .transaction(move |connection| {
+                let Some(found) = reading::lock(connection, order)? else {
+                    return refuse(OrderError::NotFound("order"));
+                };
+                let attempts = reading::payments_of(connection, order)?;
+                if let Some(attempt) = attempts.iter().find(|attempt| attempt.id == payment) {
+                    return Ok(Err(attempt.status));
+                }
+                let content = found.content.filter(|_| found.status == Status::PendingPayment);
+                let Some(content) = content else {
+                    return refuse(OrderError::WrongState {
+                        action: "paid",
+                        status: found.status,
+                    });
+                };
+                if attempts.iter().any(|attempt| attempt.status.is_unresolved()) {
+                    return refuse(OrderError::PaymentInProgress);
+                }
+                let attempt = Payment {
+                    id: payment,
+                    order,
+                    provider: name,
+                    status: PaymentStatus::Sent,
+                    amount: content.totals.amount_due,
+                    captured: 0,
+                    refunded: 0,
+                    next_action: None,
+                    failure: None,
+                    created_at: now,
+                };
+                payments::insert(connection, &attempt, lease)?;
+                Ok(Ok(attempt.amount))
+            })
+            .await?;
+        match begun {
+            Ok(amount) => {
+                let charge = Charge {
+                    payment,
+                    amount,
+                    method: choice.method,
+                    return_url: choice.return_url,
+                };
+                self.charge(order, charge, provider, None).await
+            }
+            // A dead request with this key has come this far.
+            Err(status) => {
+                if status.is_unresolved() {
+                    self.resolve(payment).await?;
+                }
+                self.reply_about(order, Some(payment)).await
+            }
+        }
+    }
+
+    /// A buyer who turns to another way of paying gives up the attempt that waits for an action of theirs.
+    async fn drop_waiting_attempt(&self, order: OrderId) -> Result<(), OrderError> {
+        let attempts = self
+            .shared
+            .db
+            .run(move |connection| Ok::<_, Failure<Fault>>(reading::payments_of(connection, order)?))
+            .await?;
+        let waiting = attempts
+            .iter()
+            .find(|attempt| attempt.status == PaymentStatus::RequiresAction);
+        let Some(waiting) = waiting else { return Ok(()) };
+        match self
+            .operate(Uuid::now_v7(), waiting.id, OperationKind::Void, Actor::Customer)
+            .await
+        {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(OrderError::PaymentInProgress),
+            Err(OrderError::ProviderRefused(_)) => self.resolve(waiting.id).await.map_err(Into::into),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calls the provider, with a deadline and outside any transaction, and settles what it says.
+    pub(super) async fn charge(
+        &self,
+        order: OrderId,
+        charge: Charge,
+        provider: Arc<dyn Provider>,
+        call: Option<Call>,
+    ) -> Result<Reply, OrderError> {
+        let answer = self.shared.providers.within_deadline(provider.charge(&charge)).await;
+        if let Err(failure) = &answer {
+            tracing::warn!(provider = provider.name(), payment = %charge.payment, %failure, "the charge has no clear outcome");
+        }
+        self.settle(charge.payment, News::of(answer), Actor::Customer).await?;
+        let reply = self.reply_about(order, Some(charge.payment)).await;
+        if let Some(call) = call {
+            self.remember(call, &reply).await?;
+        }
+        reply
+    }
+
+    /// Refuses a way of paying that this shop does not offer, before anything is stored.
+    pub(super) fn check_choice(&self, choice: &PaymentChoice) -> Result<(), OrderError> {
+        let invalid =
+            |pointer: &str, code: &str, detail: String| OrderError::Invalid(FieldErrors::one(pointer, code, detail));
+        let Some(provider) = self.shared.providers.choose(&choice.provider) else {
+            let known = self.shared.providers.offered().join(", ");
+            return Err(invalid(
+                "/payment/provider",
+                "unknown_provider",
+                format!("this shop takes {known}"),
+            ));
+        };
+        provider
+            .check_method(choice.method.as_deref())
+            .map_err(|detail| invalid("/payment/method", "unknown_method", detail))
+    }
+
+    /// A provider by name, switched on or not: what was begun is settled all the same.
+    pub(super) fn provider(&self, name: &str) -> Result<Arc<dyn Provider>, OrderError> {
+        let unknown = || Fault::internal(format!("no payment provider is called {name}"));
+        self.shared.providers.known(name).ok_or_else(|| unknown().into())
+    }
+}

@@ -1,0 +1,157 @@
+//! Answers of operations that are carried out once, fresh or remembered.
+
+use std::future::Future;
+
+use database::idempotency::{self, Claim};
+use database::{Failure, refuse};
+use kernel::http::Call;
+use kernel::http::idempotency::{Stored, in_progress, key_reused};
+use kernel::id::{OrderId, PaymentId};
+use kernel::{Fault, Problem};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Service;
+use crate::domain::payment::PaymentStatus;
+use crate::domain::view::OrderView;
+use crate::domain::{Status, WholeOrder};
+use crate::error::OrderError;
+use crate::queries::SCHEMA;
+
+/// What a buyer or staff is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// The order, under this status.
+    Order(u16, Box<OrderView>),
+    /// What an earlier request with the same key was told.
+    Stored(Stored),
+    /// A refusal that is remembered like a result.
+    Refused(Problem),
+}
+
+impl Reply {
+    /// The order under the status that its payment `payment` calls for: 201 placed, 202 the buyer or the provider has the
+    /// next word, 402 declined.
+    pub(super) fn after_payment(whole: WholeOrder, payment: Option<PaymentId>) -> Result<Self, OrderError> {
+        let id = whole.order.id;
+        let status = whole.order.status;
+        let attempt = whole.payments.iter().find(|candidate| Some(candidate.id) == payment);
+        let failed = attempt.filter(|attempt| attempt.status == PaymentStatus::Failed);
+        let declined = failed.map(|attempt| attempt.failure.clone().unwrap_or_else(|| "declined".to_owned()));
+        match (status, declined) {
+            (Status::Placed | Status::Completed, _) => Self::order(201, whole),
+            (Status::PendingPayment, Some(reason)) => {
+                Ok(Self::Refused(OrderError::Declined { order: id, reason }.into()))
+            }
+            (Status::PendingPayment, None) => Self::order(202, whole),
+            (Status::Placing | Status::Cancelled, _) => {
+                let refusal = Problem::from(OrderError::WrongState { action: "paid", status });
+                Ok(Self::Refused(refusal.with("order_id", id)))
+            }
+        }
+    }
+
+    /// The order under `status`.
+    pub(super) fn order(status: u16, whole: WholeOrder) -> Result<Self, OrderError> {
+        let view = whole.view().ok_or(OrderError::NotFound("order"))?;
+        Ok(Self::Order(status, Box::new(view)))
+    }
+
+    /// What is stored for a repeat; never a secret.
+    pub(super) fn to_stored(&self) -> Stored {
+        match self {
+            Self::Order(status, view) => Stored {
+                status: *status,
+                body: serde_json::to_value(view).unwrap_or(Value::Null),
+            },
+            Self::Stored(stored) => stored.clone(),
+            Self::Refused(problem) => Stored {
+                status: problem.status().as_u16(),
+                body: Value::Object(problem.to_json()),
+            },
+        }
+    }
+
+    /// The order that the reply is about, for the secret that a guest gets with it.
+    pub(crate) fn order_id(&self) -> Option<OrderId> {
+        let stored;
+        let body = match self {
+            Self::Order(_, view) => return Some(view.id),
+            Self::Stored(found) => &found.body,
+            Self::Refused(problem) => {
+                stored = Value::Object(problem.to_json());
+                &stored
+            }
+        };
+        let id = body.get("order_id").or_else(|| body.get("id"))?;
+        id.as_str()?.parse().ok()
+    }
+}
+
+impl Service {
+    /// Carries `work` out under an idempotency key. `work` gets the id of what it makes: a new one, or, where an earlier
+    /// claimant has died, that one's, so that it finds what was done already and goes on.
+    pub(super) async fn under_key<F, R>(&self, call: Option<Call>, work: F) -> Result<Reply, OrderError>
+    where
+        F: FnOnce(Uuid) -> R,
+        R: Future<Output = Result<Reply, OrderError>>,
+    {
+        let Some(call) = call else {
+            return work(Uuid::now_v7()).await;
+        };
+        let (lease, now, claimed) = (self.lease(), self.shared.clock.now(), call.clone());
+        let fresh = Uuid::now_v7();
+        let claim = self
+            .shared
+            .db
+            .transaction(move |connection| {
+                Ok::<_, Failure<Fault>>(idempotency::claim(
+                    connection,
+                    SCHEMA,
+                    &claimed,
+                    Some(fresh),
+                    lease,
+                    now,
+                )?)
+            })
+            .await?;
+        let subject = match claim {
+            Claim::Fresh => fresh,
+            Claim::Abandoned(subject) => subject.unwrap_or(fresh),
+            Claim::Done(stored) => return Ok(Reply::Stored(stored)),
+            Claim::InProgress => return Ok(Reply::Refused(in_progress())),
+            Claim::KeyReused => return Ok(Reply::Refused(key_reused())),
+        };
+        let outcome = work(subject).await;
+        self.remember(call, &outcome).await?;
+        outcome
+    }
+
+    /// Stores an outcome that is kept, and gives the key back where it is not.
+    pub(super) async fn remember(&self, call: Call, outcome: &Result<Reply, OrderError>) -> Result<(), Fault> {
+        let stored = match outcome {
+            Ok(reply) => reply.to_stored(),
+            Err(error) => Reply::Refused(error.clone().into()).to_stored(),
+        };
+        self.shared
+            .db
+            .run(move |connection| match idempotency::is_kept(stored.status) {
+                true => Ok::<_, Failure<Fault>>(idempotency::complete(connection, SCHEMA, &call, &stored)?),
+                false => Ok(idempotency::abandon(connection, SCHEMA, &call)?),
+            })
+            .await
+    }
+}
+
+/// Reads the claim of a call that somebody has made before; `Fresh` never: then the key was given back just now.
+pub(super) fn read_claim(
+    connection: &mut diesel::PgConnection,
+    call: &Call,
+    lease: std::time::Duration,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<Claim, Failure<OrderError>> {
+    match idempotency::claim(connection, SCHEMA, call, None, lease, now)? {
+        Claim::Fresh => refuse(Fault::unavailable("the idempotency key was given back just now").into()),
+        claim => Ok(claim),
+    }
+}
