@@ -84,9 +84,7 @@ impl Service {
                         }
                 });
                 if !sound {
-                    let status = order
-                        .and_then(|(_, status, _)| *status)
-                        .map_or("no order", Status::name);
+                    let status = order.and_then(|order| order.status).map_or("no order", Status::name);
                     let detail = format!("{:?} stock for an order that is: {status}", reservation.state);
                     findings.push(Finding::new("reservation_has_live_order", reservation.id, detail));
                 }
@@ -118,9 +116,7 @@ impl Service {
                     order.cart == claimed.cart && (order.effects_pending || state_fits)
                 });
                 if !sound {
-                    let status = order
-                        .and_then(|(_, _, status, _)| *status)
-                        .map_or("no order", Status::name);
+                    let status = order.and_then(|order| order.status).map_or("no order", Status::name);
                     let state = if claimed.completed { "completed" } else { "locked" };
                     findings.push(Finding::new(
                         "claimed_cart_has_order",
