@@ -1,2 +1,7 @@
-//! Bodega.
-fn main() {}
+//! The binary `bodega`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bodega::cli::run()
+}

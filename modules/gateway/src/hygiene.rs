@@ -57,6 +57,14 @@ pub(crate) fn finish_response(headers: &mut HeaderMap) {
     if !headers.contains_key(header::CACHE_CONTROL) {
         // A handler says so where an answer is the same for everybody; all others are taken for personal.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        return;
+    }
+    let told = headers
+        .get_all(header::VARY)
+        .any(|value| value.as_bytes().eq_ignore_ascii_case(b"accept-encoding"));
+    if !told {
+        // A cache that keeps the plain answer must know that there is a compressed one; actix marks only the latter.
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
 }
 

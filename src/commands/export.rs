@@ -1,0 +1,33 @@
+//! `bodega export`: the catalogue as NDJSON, in the shape that `bodega import` takes.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use kernel::settings::Settings;
+
+use crate::modules::StartError;
+
+/// Writes the catalogue to a file, or to stdout.
+///
+/// # Errors
+///
+/// Where the database fails or nothing more can be written.
+pub async fn run(settings: Settings, file: Option<PathBuf>) -> Result<ExitCode, StartError> {
+    let target: Box<dyn Write + Send> = match &file {
+        Some(path) => {
+            let file = File::create(path);
+            let file =
+                file.map_err(|error| StartError::Refused(format!("cannot write {}: {error}", path.display())))?;
+            Box::new(BufWriter::new(file))
+        }
+        None => Box::new(BufWriter::new(io::stdout())),
+    };
+    let site = super::open(settings).await?;
+    let outcome = site.export(target).await;
+    site.close().await;
+    let count = outcome?;
+    eprintln!("{count} products");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,87 @@
+//! `bodega import`: products from a file.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kernel::settings::Settings;
+
+use crate::modules::{ImportFormat, Imported, StartError};
+
+/// What to import, and how.
+#[derive(Debug)]
+pub struct Import {
+    /// The file; `-` is standard input.
+    pub file: PathBuf,
+    /// Its shape.
+    pub format: ImportFormat,
+    /// Change nothing.
+    pub dry_run: bool,
+    /// Report as JSON.
+    pub json: bool,
+}
+
+/// Imports a file and prints what was done. Bad rows are reported and skipped, and make the exit code 1.
+///
+/// # Errors
+///
+/// Where the file cannot be read at all, or the database fails.
+pub async fn run(settings: Settings, import: Import) -> Result<ExitCode, StartError> {
+    let (source, size) = open(&import.file)?;
+    let site = super::open(settings).await?;
+    let bar = progress_bar(size);
+    let source = Box::new(BufReader::with_capacity(1 << 16, bar.wrap_read(source)));
+    let outcome = site
+        .import(source as Box<dyn BufRead + Send>, import.format, import.dry_run)
+        .await;
+    bar.finish_and_clear();
+    site.close().await;
+    let report = outcome?;
+    super::print(import.json, &report, || told(&report, import.dry_run))?;
+    Ok(match report.skipped.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// The file, and its size where it has one.
+fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), StartError> {
+    if path == Path::new("-") {
+        return Ok((Box::new(io::stdin()), None));
+    }
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (size, file) =
+        opened.map_err(|error| StartError::Refused(format!("cannot read {}: {error}", path.display())))?;
+    Ok((Box::new(file), Some(size)))
+}
+
+/// How much of the file has been read, for whoever watches a terminal.
+fn progress_bar(size: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = match size {
+        Some(_) => "{bar:40} {percent}% of {total_bytes}, {eta} left",
+        None => "{spinner} {bytes} read",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr()).with_style(style)
+}
+
+fn told(report: &Imported, dry_run: bool) -> String {
+    let skipped = report
+        .skipped
+        .iter()
+        .map(|row| format!("line {}: {}\n", row.line, row.reason));
+    let skipped: String = skipped.collect();
+    let would = if dry_run { "would be " } else { "" };
+    format!(
+        "{skipped}products: {} {would}created, {} {would}updated, {} unchanged; {} rows skipped",
+        report.created,
+        report.updated,
+        report.unchanged,
+        report.skipped.len()
+    )
+}

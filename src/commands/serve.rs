@@ -1,0 +1,73 @@
+//! `bodega serve`: the store itself.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use kernel::Clock;
+use kernel::settings::Settings;
+
+use crate::modules::{Site, StartError};
+use crate::server::{self, Running};
+
+/// Serves until told to stop.
+///
+/// # Errors
+///
+/// Why the store cannot start, or had to stop.
+pub async fn run(settings: Settings, demo: bool) -> Result<ExitCode, StartError> {
+    let site = Site::open(settings, Clock::system()).await?;
+    if site.context().settings.payments.sandbox.enabled {
+        tracing::warn!("THE SANDBOX PAYMENT PROVIDER IS ON: orders are placed without any money; never sell like this");
+    }
+    if demo {
+        site.prepare_for_command().await?;
+        if site.import_demo().await? {
+            tracing::info!("the demo catalogue is in");
+        }
+    }
+    let running = server::start(site).await?;
+    if let Some(public) = running.public() {
+        tracing::info!(public = %public, management = %running.management(), "serving");
+    }
+    if demo {
+        println!("{}", welcome(&running));
+    }
+    running.run().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where things are, and what to try first.
+fn welcome(running: &Running) -> String {
+    let base = running.public().map(address_for_people).unwrap_or_default();
+    let management = address_for_people(running.management());
+    let data = running.site().data_dir();
+    let data = data.display();
+    format!(
+        "
+  The store is open, in demo mode: the sandbox takes payments without money.
+
+    API         {base}/api/v1
+    Docs        {base}/docs
+    Health      {management}/readyz
+    Data        {data}
+
+  Three things to try:
+
+    curl '{base}/api/v1/products?limit=3'
+    curl '{base}/api/v1/products?q=shirt&facets=brand'
+    curl -X POST {base}/api/v1/carts -H 'Content-Type: application/json' -d '{{}}'
+
+  Nobody has an account yet. For one that may do everything:
+
+    bodega --data-dir {data} user create-admin you@example.com --generate
+"
+    )
+}
+
+/// An address that can be clicked: one that stands for all is reached as localhost.
+fn address_for_people(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() || address.ip().is_loopback() {
+        true => format!("http://localhost:{}", address.port()),
+        false => format!("http://{address}"),
+    }
+}

@@ -1,0 +1,437 @@
+//! Which modules serve here, and how they find each other. The only file that knows about features: a module of this
+//! binary that `settings.run` names is made here and handed to those that need it.
+
+mod databases;
+
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cart_api::CartApi;
+use kernel::id::UserId;
+use kernel::job::Job;
+use kernel::keys::KeyError;
+use kernel::module::{Context, Finding, Module};
+use kernel::settings::Settings;
+use kernel::text::Email;
+use kernel::token::PublicKey;
+use kernel::{Clock, Fault};
+use product_api::ProductApi;
+use secrecy::{ExposeSecret, SecretString};
+use user_api::UserApi;
+
+use crate::keys::{self, KeysError};
+use crate::settings::SettingsError;
+use databases::Databases;
+
+#[cfg(feature = "gateway")]
+pub use gateway::Gateway;
+
+#[cfg(not(all(feature = "gateway", feature = "user")))]
+compile_error!("the features `gateway` and `user` are needed: modules in other processes are not supported yet");
+
+/// The modules of this binary.
+pub const COMPILED: &[&str] = &[
+    #[cfg(feature = "gateway")]
+    "gateway",
+    #[cfg(feature = "user")]
+    "user",
+    #[cfg(feature = "product")]
+    "product",
+    #[cfg(feature = "cart")]
+    "cart",
+    #[cfg(feature = "order")]
+    "order",
+];
+
+/// A module that runs here, as its siblings hold it; `None` where it does not.
+type Sibling<T> = Option<Arc<T>>;
+
+/// The modules that run in this process, ready to be served.
+pub struct Site {
+    context: Context,
+    databases: Databases,
+    hosted: Vec<Arc<dyn Module>>,
+    token_keys: Vec<PublicKey>,
+    #[cfg(feature = "user")]
+    users: Option<Arc<user::Module>>,
+    #[cfg(feature = "product")]
+    catalogue: Option<Arc<product::Module>>,
+}
+
+/// Why the store cannot start, or a command cannot be carried out. Each reads as one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings cannot be meant.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A key cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The embedded database cannot be started.
+    #[error(transparent)]
+    Embedded(#[from] database::embedded::StartError),
+    /// A module needs another that does not run here.
+    #[error(
+        "`{needs}` needs `{needed}`, which does not run in this process: add it to `run`, or build with the feature \
+         `{needed}` (modules in other processes, upstream.{needed}, are not supported yet)"
+    )]
+    Elsewhere {
+        /// What needs it.
+        needs: &'static str,
+        /// What is missing.
+        needed: &'static str,
+    },
+    /// Migrations have to run first.
+    #[error("the database is not up to date: run `bodega migrate` first (pending: {})", .0.join(", "))]
+    Pending(Vec<String>),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database, or a module, fails.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Anything else, in words for the operator.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Site {
+    /// Makes the modules that `settings.run` names; starts the embedded database where one of them has no other.
+    ///
+    /// # Errors
+    ///
+    /// What the operator has to change, as one line. A database that is down is none: see [`Site::prepare`].
+    pub async fn open(mut settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        settings.data.dir = databases::data_dir(&settings)?;
+        let settings = Arc::new(settings);
+        let databases = Databases::open(&settings).await?;
+        let beside = databases.are_embedded().then_some(settings.data.dir.as_path());
+        let keys = keys::load(&settings.keys, beside)?;
+        Self::compose(Context { keys, settings, clock }, databases)
+    }
+
+    /// The modules without their databases: enough to tell their routes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Site::open`].
+    pub fn offline(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let settings = Arc::new(settings);
+        let databases = Databases::offline(&settings);
+        let keys = keys::ephemeral();
+        Self::compose(Context { keys, settings, clock }, databases)
+    }
+
+    /// The order is that of the arrows in `modules/README.md`.
+    fn compose(context: Context, databases: Databases) -> Result<Self, StartError> {
+        let mut site = Self {
+            context,
+            databases,
+            hosted: Vec::new(),
+            token_keys: Vec::new(),
+            #[cfg(feature = "user")]
+            users: None,
+            #[cfg(feature = "product")]
+            catalogue: None,
+        };
+        let user = site.user()?;
+        let product = site.product();
+        let cart = site.cart(&product, &user)?;
+        site.order(&cart, &product, &user)?;
+        if site.runs("gateway") && user.is_none() {
+            return Err(StartError::Elsewhere {
+                needs: "gateway",
+                needed: "user",
+            });
+        }
+        Ok(site)
+    }
+
+    fn user(&mut self) -> Result<Sibling<dyn UserApi>, StartError> {
+        #[cfg(feature = "user")]
+        if self.runs("user") {
+            let made = user::Module::new(&self.context, self.databases.of("user"));
+            let module = Arc::new(made.map_err(|reason: KeyError| KeysError::Unusable { name: "token", reason })?);
+            self.token_keys = module.public_keys();
+            self.users = Some(Arc::clone(&module));
+            self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
+            return Ok(Some(module.service()));
+        }
+        Ok(None)
+    }
+
+    fn product(&mut self) -> Sibling<dyn ProductApi> {
+        #[cfg(feature = "product")]
+        if self.runs("product") {
+            let module = Arc::new(product::Module::new(&self.context, self.databases.of("product")));
+            self.catalogue = Some(Arc::clone(&module));
+            self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
+            return Some(module.service());
+        }
+        None
+    }
+
+    fn cart(
+        &mut self,
+        product: &Sibling<dyn ProductApi>,
+        user: &Sibling<dyn UserApi>,
+    ) -> Result<Sibling<dyn CartApi>, StartError> {
+        #[cfg(feature = "cart")]
+        if self.runs("cart") {
+            let product = needed("cart", "product", product)?;
+            let user = needed("cart", "user", user)?;
+            let module = Arc::new(cart::Module::new(
+                &self.context,
+                self.databases.of("cart"),
+                product,
+                user,
+            ));
+            self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
+            return Ok(Some(module.service()));
+        }
+        let _ = (product, user);
+        Ok(None)
+    }
+
+    fn order(
+        &mut self,
+        cart: &Sibling<dyn CartApi>,
+        product: &Sibling<dyn ProductApi>,
+        user: &Sibling<dyn UserApi>,
+    ) -> Result<(), StartError> {
+        #[cfg(feature = "order")]
+        if self.runs("order") {
+            let cart = needed("order", "cart", cart)?;
+            let product = needed("order", "product", product)?;
+            let user = needed("order", "user", user)?;
+            let module = order::Module::new(&self.context, self.databases.of("order"), cart, product, user);
+            self.hosted.push(Arc::new(module) as Arc<dyn Module>);
+            return Ok(());
+        }
+        let _ = (cart, product, user);
+        Ok(())
+    }
+
+    /// Whether a module runs in this process.
+    pub fn runs(&self, module: &str) -> bool {
+        self.context.settings.run.iter().any(|name| name == module)
+    }
+
+    /// What the modules were made from.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The modules, in the order of the arrows.
+    pub fn modules(&self) -> &[Arc<dyn Module>] {
+        &self.hosted
+    }
+
+    /// Where the data of this process are.
+    pub fn data_dir(&self) -> PathBuf {
+        self.context.settings.data.dir.clone()
+    }
+
+    /// Whether the modules' database is the embedded one.
+    pub fn is_embedded(&self) -> bool {
+        self.databases.are_embedded()
+    }
+
+    /// What has to be done before anybody may use the databases: those that are not ours are asked whether they keep
+    /// what they confirm, our own is migrated.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Unavailable`] while a database is down, when trying again later helps; anything else is final.
+    pub async fn prepare(&self) -> Result<(), Fault> {
+        self.databases.check_durability().await?;
+        if self.is_embedded() {
+            self.migrate().await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Site::prepare`], for commands that cannot work on an old schema.
+    ///
+    /// # Errors
+    ///
+    /// As [`Site::prepare`], and [`StartError::Pending`].
+    pub async fn prepare_for_command(&self) -> Result<(), StartError> {
+        self.prepare().await?;
+        let mut pending = Vec::new();
+        for module in &self.hosted {
+            pending.extend(module.pending_migrations().await?);
+        }
+        match pending.is_empty() {
+            true => Ok(()),
+            false => Err(StartError::Pending(pending)),
+        }
+    }
+
+    /// Brings all schemas up to date; answers what ran.
+    ///
+    /// # Errors
+    ///
+    /// The fault of the first module that fails.
+    pub async fn migrate(&self) -> Result<Vec<String>, Fault> {
+        let mut ran = Vec::new();
+        for module in &self.hosted {
+            ran.extend(module.migrate().await?);
+        }
+        Ok(ran)
+    }
+
+    /// Re-derives the books of all modules; answers what is wrong, by module.
+    ///
+    /// # Errors
+    ///
+    /// The fault of the first module that fails.
+    pub async fn verify(&self) -> Result<Vec<(&'static str, Finding)>, Fault> {
+        let mut findings = Vec::new();
+        for module in &self.hosted {
+            let found = module.verify().await?;
+            findings.extend(found.into_iter().map(|finding| (module.name(), finding)));
+        }
+        Ok(findings)
+    }
+
+    /// The gateway in front of the modules; `None` where it does not run here.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot be meant.
+    #[cfg(feature = "gateway")]
+    pub fn gateway(&self) -> Result<Option<Gateway>, StartError> {
+        if !self.runs("gateway") {
+            return Ok(None);
+        }
+        let clock = self.context.clock.clone();
+        let modules = Arc::from(self.hosted.clone());
+        let gateway = Gateway::new(&self.context.settings, modules, self.token_keys.clone(), clock);
+        gateway.map(Some).map_err(StartError::Refused)
+    }
+
+    /// The background jobs of the modules.
+    pub fn jobs(&self) -> Vec<Job> {
+        self.hosted.iter().flat_map(|module| module.jobs()).collect()
+    }
+
+    /// Lets the databases go; the embedded one stops with its last user.
+    pub async fn close(self) {
+        let Self { databases, hosted, .. } = self;
+        drop(hosted);
+        databases.close().await;
+    }
+}
+
+/// Commands that one module carries out.
+impl Site {
+    /// Makes an account that may do everything, or makes an existing account one.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the address or the password.
+    pub async fn create_admin(&self, email: Email, password: SecretString) -> Result<UserId, StartError> {
+        #[cfg(feature = "user")]
+        if let Some(users) = &self.users {
+            let made = users.create_admin(email.as_str(), password.expose_secret()).await;
+            return made.map_err(|error| StartError::Refused(error.to_string()));
+        }
+        let _ = (email, password);
+        Err(absent("user"))
+    }
+
+    /// Puts the products of a file into the catalogue.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read at all, or the database fails; bad rows are part of the report.
+    pub async fn import(
+        &self,
+        source: Box<dyn BufRead + Send>,
+        format: ImportFormat,
+        dry_run: bool,
+    ) -> Result<Imported, StartError> {
+        let _ = (source, format, dry_run);
+        Err(absent("product"))
+    }
+
+    /// Writes the catalogue as NDJSON; answers the number of products.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails or nothing more can be written.
+    pub async fn export(&self, target: Box<dyn Write + Send>) -> Result<u64, StartError> {
+        let _ = target;
+        Err(absent("product"))
+    }
+
+    /// Puts the demo catalogue into a catalogue that has no product; answers whether it did.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub async fn import_demo(&self) -> Result<bool, StartError> {
+        Ok(false)
+    }
+}
+
+/// The shape of a file of products.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ImportFormat {
+    /// Told by the file itself.
+    #[default]
+    Auto,
+    /// One JSON object per line.
+    Ndjson,
+    /// Shopify's product CSV.
+    Shopify,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Imported {
+    /// Products that are new.
+    pub created: u64,
+    /// Products that have changed.
+    pub updated: u64,
+    /// Products that were as the file has them.
+    pub unchanged: u64,
+    /// Rows that could not be taken.
+    pub skipped: Vec<SkippedRow>,
+}
+
+/// A row that could not be taken.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct SkippedRow {
+    /// Where it is in the file, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+#[cfg(any(feature = "cart", feature = "order"))]
+fn needed<T: ?Sized>(needs: &'static str, needed: &'static str, sibling: &Sibling<T>) -> Result<Arc<T>, StartError> {
+    sibling.clone().ok_or(StartError::Elsewhere { needs, needed })
+}
+
+fn absent(module: &str) -> StartError {
+    StartError::Refused(format!("the module `{module}` does not run in this process"))
+}
+
+/// Finds settings that the modules of this binary cannot work with, before anything is started.
+///
+/// # Errors
+///
+/// One line that names the setting.
+pub fn check(settings: &Settings) -> Result<(), StartError> {
+    #[cfg(feature = "gateway")]
+    gateway::check(settings).map_err(StartError::Refused)?;
+    databases::check_transport(settings)
+}
