@@ -82,6 +82,8 @@ pub(crate) fn change(
             reference.map(|reference| payments::reference.eq(reference)),
             payments::next_action.eq(&new.next_action),
             payments::failure.eq(&new.failure),
+            // Whoever worked on the attempt has said what there was to say; what is still open is anybody's.
+            payments::leased_until.eq(DateTime::UNIX_EPOCH),
             payments::updated_at.eq(now),
         ))
         .execute(connection)?;

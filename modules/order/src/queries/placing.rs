@@ -55,8 +55,7 @@ pub(crate) fn take_over(connection: &mut PgConnection, taken: &TakeOver<'_>) -> 
             UPDATE @.orders SET status = ?, version = version + 1, user_id = ?, currency = ?, email = ?, \
                 subtotal = ?, discount = ?, shipping = ?, tax = ?, total = ?, gift_cards = ?, amount_due = ?, \
                 shipping_address = ?, billing_address = ?, shipping_method = ?, effects_pending = ?, \
-                leased_until = clock_timestamp() + ? * interval '1 millisecond', \
-                payment_due_at = ?, placed_at = ?, updated_at = ? \
+                leased_until = '-infinity', payment_due_at = ?, placed_at = ?, updated_at = ? \
             WHERE id = ? AND status = 'placing' RETURNING id, currency, updated_at), \
         line AS ( \
             INSERT INTO @.lines (id, order_id, position, variant_id, product_id, sku, title, variant_title, \
@@ -138,7 +137,6 @@ impl TakeOver<'_> {
             address(&cart.billing_address),
             Bind::NullableText(cart.shipping_method.clone()),
             Bind::Bool(order.status == Status::Placed),
-            Bind::BigInt(lease),
             Bind::NullableTime(order.payment_due_at),
             Bind::NullableTime(order.placed_at),
             Bind::Time(order.updated_at),
