@@ -14,8 +14,6 @@ use kernel::page::Cursors;
 use serde::de::DeserializeOwned;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub(crate) use sign_in::well_known_jwks;
-
 /// Mounts the routes.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config

@@ -54,15 +54,10 @@ impl Module {
         Arc::clone(&self.service) as Arc<dyn UserApi>
     }
 
-    /// The keys that access tokens are checked with, for the [`kernel::token::TokenVerifier`] of this process.
+    /// The keys that access tokens are checked with, for the [`kernel::token::TokenVerifier`] of this process and the
+    /// `/.well-known/jwks.json` of the gateway.
     pub fn public_keys(&self) -> Vec<PublicKey> {
         self.service.public_keys()
-    }
-
-    /// Mounts `/.well-known/jwks.json`, which lies outside of `/api/v1`.
-    pub fn jwks_route(&self, config: &mut web::ServiceConfig) {
-        config.app_data(web::Data::from(Arc::clone(&self.service)));
-        http::well_known_jwks(config);
     }
 
     /// Makes an administrator of `email`. Where there is an account of that address, it is given the role and the

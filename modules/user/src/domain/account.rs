@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The name of [`Role::Admin`] in the database.
 const ADMIN: &str = "admin";
 
-/// An account that has not been deleted.
+/// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = User)]
 pub(crate) struct Account {
@@ -47,9 +47,11 @@ pub(crate) struct ManagedAccount {
 pub(crate) struct AccountChange {
     /// All roles of the account from now on.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Vec<Role>, required = false)]
     pub(crate) roles: Option<Vec<Role>>,
     /// Whether sign-in is refused from now on; disabling ends all sessions.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = bool, required = false)]
     pub(crate) disabled: Option<bool>,
 }
 

@@ -1,18 +1,22 @@
 //! The address book.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use kernel::address::{Address, Country};
 use kernel::id::AddressId;
 use kernel::patch::present;
 use kernel::{Patch, Text};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
+use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// The most entries of one address book.
 pub(crate) const MAX_ADDRESSES: i64 = 100;
 
 /// An entry of an address book.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[schema(as = SavedAddress)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Entry {
     pub(crate) id: AddressId,
     #[serde(flatten)]
@@ -21,30 +25,70 @@ pub(crate) struct Entry {
     pub(crate) updated_at: DateTime<Utc>,
 }
 
-/// A merge patch of an [`Address`]: what is absent stays, `null` clears an optional field.
-#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+impl PartialSchema for Entry {
+    /// The schema of an address with the fields of the entry. A derived one would be `allOf` an address, which knows no
+    /// other fields than its own.
+    fn schema() -> RefOr<Schema> {
+        let RefOr::T(Schema::Object(mut schema)) = Address::schema() else {
+            return Address::schema();
+        };
+        schema.description = Some("An entry of an address book.".to_owned());
+        schema.additional_properties = None;
+        let time = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .build();
+        ObjectBuilder::from(schema)
+            .property("id", Ref::from_schema_name(AddressId::name()))
+            .property("created_at", time.clone())
+            .property("updated_at", time)
+            .required("id")
+            .required("created_at")
+            .required("updated_at")
+            .into()
+    }
+}
+
+impl ToSchema for Entry {
+    fn name() -> Cow<'static, str> {
+        "SavedAddress".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((AddressId::name().into_owned(), AddressId::schema()));
+        Address::schemas(schemas);
+    }
+}
+
+/// A merge patch of an address: what is absent stays, `null` clears an optional field.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AddressChange {
     /// Who receives.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Text<1, 120>, required = false)]
     name: Option<Text<1, 120>>,
     #[serde(default)]
     #[schema(value_type = Option<Text<1, 120>>)]
     company: Patch<Text<1, 120>>,
     /// Street and number.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Text<1, 200>, required = false)]
     line1: Option<Text<1, 200>>,
     #[serde(default)]
     #[schema(value_type = Option<Text<1, 200>>)]
     line2: Patch<Text<1, 200>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Text<1, 120>, required = false)]
     city: Option<Text<1, 120>>,
     #[serde(default)]
     #[schema(value_type = Option<Text<1, 120>>)]
     region: Patch<Text<1, 120>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Text<1, 20>, required = false)]
     postal_code: Option<Text<1, 20>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Country, required = false)]
     country: Option<Country>,
     #[serde(default)]
     #[schema(value_type = Option<Text<1, 40>>)]

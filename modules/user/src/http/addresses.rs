@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post};
 use kernel::Problem;
 use kernel::address::Address;
+use kernel::http::query::NoParameters;
 use kernel::http::{IdempotencyKey, Json, Path, Query};
 use kernel::id::AddressId;
 use kernel::identity::SignedIn;
@@ -16,12 +17,16 @@ use crate::domain::address::{AddressChange, Entry};
 use crate::service::{Service, address_list};
 
 /// The caller's address book, newest first.
-#[utoipa::path(tag = "me", operation_id = "list_addresses",
-    params(("limit" = Option<i64>, Query, description = "1 to 100, else 20"), ("cursor" = Option<String>, Query)),
-    responses(
-        (status = 200, description = "A page of addresses", body = Page<Entry>),
-        (status = 401, description = "Not signed in, or no longer", body = ProblemSchema),
-    ))]
+#[utoipa::path(
+    tag = "me",
+    operation_id = "list_addresses",
+    params(
+        ("limit" = Option<i64>, Query, description = "1 to 100, else 20"),
+        ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, description = "A page of addresses", body = Page<Entry>)),
+    security(("bearer" = [])),
+)]
 #[get("/me/addresses")]
 pub(super) async fn list_addresses(
     service: Data<Service>,
@@ -34,20 +39,29 @@ pub(super) async fn list_addresses(
 }
 
 /// Adds an address to the caller's book.
-#[utoipa::path(tag = "me", operation_id = "create_address", request_body = Address,
+#[utoipa::path(
+    tag = "me",
+    operation_id = "create_address",
+    request_body = Address,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses(
         (status = 201, description = "The address", body = Entry),
-        (status = 401, description = "Not signed in, or no longer", body = ProblemSchema),
-        (status = 409, description = "`address_book_full`, or `request_in_progress` with this key", body = ProblemSchema),
+        (
+            status = 409,
+            description = "`address_book_full`, or `request_in_progress` with this key",
+            body = ProblemSchema,
+        ),
         (status = 422, description = "Fields are wrong, or the key was used for something else", body = ProblemSchema),
-    ))]
+    ),
+    security(("bearer" = [])),
+)]
 #[post("/me/addresses")]
 pub(super) async fn create_address(
     service: Data<Service>,
     who: SignedIn,
     key: IdempotencyKey,
     body: Json<Address>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let answer = service.add_address(who, key, body.bytes(), body.value.clone()).await?;
     Ok(answer.respond(StatusCode::CREATED, |response, entry| {
@@ -57,51 +71,69 @@ pub(super) async fn create_address(
 }
 
 /// One address of the caller's book.
-#[utoipa::path(tag = "me", operation_id = "get_address", params(("id" = AddressId, Path)), responses(
-    (status = 200, description = "The address", body = Entry),
-    (status = 401, description = "Not signed in, or no longer", body = ProblemSchema),
-    (status = 404, description = "Unknown, or somebody else's", body = ProblemSchema),
-))]
+#[utoipa::path(
+    tag = "me",
+    operation_id = "get_address",
+    params(("id" = AddressId, Path)),
+    responses(
+        (status = 200, description = "The address", body = Entry),
+        (status = 404, description = "Unknown, or somebody else's", body = ProblemSchema),
+    ),
+    security(("bearer" = [])),
+)]
 #[get("/me/addresses/{id}")]
 pub(super) async fn get_address(
     service: Data<Service>,
     who: SignedIn,
     id: Path<AddressId>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let entry = service.address(who, id.into_inner()).await?;
     Ok(private(StatusCode::OK).json(entry))
 }
 
 /// Changes an address of the caller's book: a merge patch.
-#[utoipa::path(tag = "me", operation_id = "update_address", params(("id" = AddressId, Path)), request_body = AddressChange,
+#[utoipa::path(
+    tag = "me",
+    operation_id = "update_address",
+    request_body = AddressChange,
+    params(("id" = AddressId, Path)),
     responses(
         (status = 200, description = "The address after the change", body = Entry),
-        (status = 401, description = "Not signed in, or no longer", body = ProblemSchema),
         (status = 404, description = "Unknown, or somebody else's", body = ProblemSchema),
         (status = 422, description = "Fields are wrong", body = ProblemSchema),
-    ))]
+    ),
+    security(("bearer" = [])),
+)]
 #[patch("/me/addresses/{id}")]
 pub(super) async fn update_address(
     service: Data<Service>,
     who: SignedIn,
     id: Path<AddressId>,
     body: Json<AddressChange>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let entry = service.change_address(who, id.into_inner(), body.into_inner()).await?;
     Ok(private(StatusCode::OK).json(entry))
 }
 
 /// Removes an address from the caller's book.
-#[utoipa::path(tag = "me", operation_id = "delete_address", params(("id" = AddressId, Path)), responses(
-    (status = 204, description = "The address is gone"),
-    (status = 401, description = "Not signed in, or no longer", body = ProblemSchema),
-    (status = 404, description = "Unknown, or somebody else's", body = ProblemSchema),
-))]
+#[utoipa::path(
+    tag = "me",
+    operation_id = "delete_address",
+    params(("id" = AddressId, Path)),
+    responses(
+        (status = 204, description = "The address is gone"),
+        (status = 404, description = "Unknown, or somebody else's", body = ProblemSchema),
+    ),
+    security(("bearer" = [])),
+)]
 #[delete("/me/addresses/{id}")]
 pub(super) async fn delete_address(
     service: Data<Service>,
     who: SignedIn,
     id: Path<AddressId>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     service.delete_address(who, id.into_inner()).await?;
     Ok(private(StatusCode::NO_CONTENT).finish())

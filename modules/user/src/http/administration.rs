@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, patch};
 use kernel::Problem;
+use kernel::http::query::NoParameters;
 use kernel::http::{FromQuery, IfMatch, Json, Path, Query, QueryParameters, version_tag};
 use kernel::id::UserId;
 use kernel::identity::Staff;
@@ -32,7 +33,9 @@ impl FromQuery for UsersQuery {
 }
 
 /// The accounts of the shop, newest first.
-#[utoipa::path(tag = "admin", operation_id = "list_users",
+#[utoipa::path(
+    tag = "admin",
+    operation_id = "list_users",
     params(
         ("email" = Option<String>, Query, description = "the whole address, in any case"),
         ("q" = Option<String>, Query, description = "a part of the address or the name, in any case"),
@@ -41,9 +44,10 @@ impl FromQuery for UsersQuery {
     ),
     responses(
         (status = 200, description = "A page of accounts", body = Page<ManagedAccount>),
-        (status = 401, description = "Not signed in, or no longer", body = ProblemSchema),
         (status = 403, description = "Not an administrator", body = ProblemSchema),
-    ))]
+    ),
+    security(("bearer" = [])),
+)]
 #[get("/admin/users")]
 pub(super) async fn list_users(
     service: Data<Service>,
@@ -57,31 +61,48 @@ pub(super) async fn list_users(
 }
 
 /// One account.
-#[utoipa::path(tag = "admin", operation_id = "get_user", params(("id" = UserId, Path)), responses(
-    (status = 200, description = "The account; its version is the ETag", body = ManagedAccount),
-    (status = 401, description = "Not signed in, or no longer", body = ProblemSchema),
-    (status = 403, description = "Not an administrator", body = ProblemSchema),
-    (status = 404, description = "Unknown or deleted", body = ProblemSchema),
-))]
+#[utoipa::path(
+    tag = "admin",
+    operation_id = "get_user",
+    params(("id" = UserId, Path)),
+    responses(
+        (status = 200, description = "The account; its version is the ETag", body = ManagedAccount),
+        (status = 403, description = "Not an administrator", body = ProblemSchema),
+        (status = 404, description = "Unknown or deleted", body = ProblemSchema),
+    ),
+    security(("bearer" = [])),
+)]
 #[get("/admin/users/{id}")]
-pub(super) async fn get_user(service: Data<Service>, staff: Staff, id: Path<UserId>) -> Result<HttpResponse, Problem> {
+pub(super) async fn get_user(
+    service: Data<Service>,
+    staff: Staff,
+    id: Path<UserId>,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
     let account = service.account(staff.0, id.into_inner()).await?;
     Ok(answer(account))
 }
 
 /// Changes the roles of an account, or disables it: a merge patch. Disabling ends its sessions.
-#[utoipa::path(tag = "admin", operation_id = "update_user", request_body = AccountChange,
-    params(("id" = UserId, Path), ("If-Match" = String, Header, description = "the version that is edited")),
+#[utoipa::path(
+    tag = "admin",
+    operation_id = "update_user",
+    request_body = AccountChange,
+    params(
+        ("id" = UserId, Path),
+        ("If-Match" = String, Header, description = "the version that is edited"),
+    ),
     responses(
         (status = 200, description = "The account after the change", body = ManagedAccount),
-        (status = 401, description = "Not signed in, or no longer", body = ProblemSchema),
         (status = 403, description = "Not an administrator", body = ProblemSchema),
         (status = 404, description = "Unknown or deleted", body = ProblemSchema),
         (status = 409, description = "`last_admin`: nobody could administer the shop any more", body = ProblemSchema),
         (status = 412, description = "The account has changed since it was read", body = ProblemSchema),
         (status = 422, description = "Fields are wrong", body = ProblemSchema),
         (status = 428, description = "`If-Match` is missing", body = ProblemSchema),
-    ))]
+    ),
+    security(("bearer" = [])),
+)]
 #[patch("/admin/users/{id}")]
 pub(super) async fn update_user(
     service: Data<Service>,
@@ -89,6 +110,7 @@ pub(super) async fn update_user(
     id: Path<UserId>,
     condition: IfMatch,
     body: Json<AccountChange>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let condition = condition.required()?;
     let account = service

@@ -1,10 +1,11 @@
 //! `/auth`.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post};
 use kernel::Problem;
-use kernel::http::Json;
+use kernel::http::query::NoParameters;
+use kernel::http::{Json, Query};
 use kernel::problem::ProblemSchema;
 use kernel::token::PublicKey;
 use serde::{Deserialize, Serialize};
@@ -32,83 +33,111 @@ struct LogoutRequest {
 
 /// A JSON Web Key Set (RFC 7517).
 #[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = KeySet)]
+#[schema(as = JsonWebKeySet)]
 struct KeySet {
     keys: Vec<PublicKey>,
 }
 
 /// Makes an account and signs it in.
-#[utoipa::path(tag = "auth", operation_id = "create_account", request_body = Registration, responses(
-    (status = 201, description = "The account and its first tokens", body = SignIn),
-    (status = 409, description = "`email_taken`: an account with this address exists", body = ProblemSchema),
-    (status = 422, description = "Fields are wrong; the password is too short, too long, too common or the address", body = ProblemSchema),
-    (status = 503, description = "Too many passwords wait to be hashed", body = ProblemSchema),
-))]
+#[utoipa::path(
+    tag = "auth",
+    operation_id = "create_account",
+    request_body = Registration,
+    responses(
+        (status = 201, description = "The account and its first tokens", body = SignIn),
+        (status = 409, description = "`email_taken`: an account with this address exists", body = ProblemSchema),
+        (
+            status = 422,
+            description = "Fields are wrong; the password is too short, too long, too common or the address",
+            body = ProblemSchema,
+        ),
+    ),
+)]
 #[post("/auth/register")]
 pub(super) async fn register(
     service: Data<Service>,
     request: HttpRequest,
     body: Json<Registration>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let sign_in = service.register(body.into_inner(), user_agent(&request)).await?;
     Ok(secret(StatusCode::CREATED).json(sign_in))
 }
 
 /// Signs in with address and password.
-#[utoipa::path(tag = "auth", operation_id = "create_session", request_body = Credentials, responses(
-    (status = 200, description = "The account and new tokens", body = SignIn),
-    (status = 401, description = "`invalid_credentials`: one answer for unknown, wrong and disabled", body = ProblemSchema),
-    (status = 503, description = "Too many passwords wait to be hashed", body = ProblemSchema),
-))]
+#[utoipa::path(
+    tag = "auth",
+    operation_id = "create_session",
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "The account and new tokens", body = SignIn),
+        (
+            status = 401,
+            description = "`invalid_credentials`: one answer for unknown, wrong and disabled",
+            body = ProblemSchema,
+        ),
+    ),
+)]
 #[post("/auth/login")]
 pub(super) async fn log_in(
     service: Data<Service>,
     request: HttpRequest,
     body: Json<Credentials>,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let sign_in = service.log_in(body.into_inner(), user_agent(&request)).await?;
     Ok(secret(StatusCode::OK).json(sign_in))
 }
 
 /// Exchanges a refresh token for new tokens. Each is good once; one that was used before ends the session.
-#[utoipa::path(tag = "auth", operation_id = "refresh_session", request_body = RefreshRequest, responses(
-    (status = 200, description = "The account and new tokens", body = SignIn),
-    (status = 401, description = "`invalid_refresh_token`: unknown, expired, ended or used before", body = ProblemSchema),
-))]
+#[utoipa::path(
+    tag = "auth",
+    operation_id = "refresh_session",
+    request_body = RefreshRequest,
+    responses(
+        (status = 200, description = "The account and new tokens", body = SignIn),
+        (
+            status = 401,
+            description = "`invalid_refresh_token`: unknown, expired, ended or used before",
+            body = ProblemSchema,
+        ),
+    ),
+)]
 #[post("/auth/refresh")]
-pub(super) async fn refresh(service: Data<Service>, body: Json<RefreshRequest>) -> Result<HttpResponse, Problem> {
+pub(super) async fn refresh(
+    service: Data<Service>,
+    body: Json<RefreshRequest>,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
     let sign_in = service.refresh(&body.refresh_token).await?;
     Ok(secret(StatusCode::OK).json(sign_in))
 }
 
 /// Ends the session of a refresh token; a token that belongs to none is fine, too.
-#[utoipa::path(tag = "auth", operation_id = "end_session", request_body = LogoutRequest, responses(
-    (status = 204, description = "The session has ended"),
-))]
+#[utoipa::path(
+    tag = "auth",
+    operation_id = "end_session",
+    request_body = LogoutRequest,
+    responses((status = 204, description = "The session has ended")),
+)]
 #[post("/auth/logout")]
-pub(super) async fn log_out(service: Data<Service>, body: Json<LogoutRequest>) -> Result<HttpResponse, Problem> {
+pub(super) async fn log_out(
+    service: Data<Service>,
+    body: Json<LogoutRequest>,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
     service.log_out(&body.refresh_token).await?;
     Ok(secret(StatusCode::NO_CONTENT).finish())
 }
 
 /// The public keys that access tokens are checked with; also at `/.well-known/jwks.json`.
-#[utoipa::path(tag = "auth", operation_id = "get_jwks", responses(
-    (status = 200, description = "A JSON Web Key Set", body = KeySet),
-))]
+#[utoipa::path(
+    tag = "auth",
+    operation_id = "get_jwks",
+    responses((status = 200, description = "A JSON Web Key Set", body = KeySet)),
+)]
 #[get("/auth/jwks")]
-pub(super) async fn jwks(service: Data<Service>) -> HttpResponse {
-    key_set(&service)
-}
-
-/// Mounts the key set where verifiers of other makes look for it, outside of `/api/v1`.
-pub(crate) fn well_known_jwks(config: &mut ServiceConfig) {
-    async fn answer(service: Data<Service>) -> HttpResponse {
-        key_set(&service)
-    }
-    config.route("/.well-known/jwks.json", web::get().to(answer));
-}
-
-fn key_set(service: &Service) -> HttpResponse {
+pub(super) async fn jwks(service: Data<Service>, _: Query<NoParameters>) -> HttpResponse {
     let keys = service.public_keys();
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
@@ -116,7 +145,7 @@ fn key_set(service: &Service) -> HttpResponse {
 }
 
 /// An answer with tokens in it.
-fn secret(status: StatusCode) -> actix_web::HttpResponseBuilder {
+fn secret(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     response

@@ -27,8 +27,8 @@ pub(crate) fn addresses_of_deleted_accounts(connection: &mut PgConnection) -> Qu
     ids(connection, SQL)
 }
 
-/// At most `limit` accounts in the order of their ids, beginning after `after`: id, address, and the form under which it
-/// is unique.
+/// At most `limit` accounts in the order of their ids, beginning after `after`: id, address, and the form under which
+/// it is unique.
 pub(crate) fn emails(
     connection: &mut PgConnection,
     after: Uuid,

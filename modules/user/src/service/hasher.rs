@@ -1,5 +1,5 @@
-//! Password hashing in its own bounded pool. A hash takes some 16 ms of a core and 19 MiB: unbounded, a dozen sign-ins at
-//! a time would starve everything else.
+//! Password hashing in its own bounded pool. A hash takes some 16 ms of a core and 19 MiB: unbounded, a dozen sign-ins
+//! at a time would starve everything else.
 
 use std::num::NonZero;
 use std::sync::Arc;

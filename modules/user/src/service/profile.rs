@@ -103,8 +103,8 @@ impl Service {
             .await
     }
 
-    /// Deletes the account that calls: everything personal goes, with it sessions, addresses and remembered answers; the
-    /// bare row stays for the orders that name it. Siblings hear of it through [`UserDeleted`].
+    /// Deletes the account that calls: everything personal goes, with it sessions, addresses and remembered answers;
+    /// the bare row stays for the orders that name it. Siblings hear of it through [`UserDeleted`].
     pub(crate) async fn delete_account(&self, who: SignedIn) -> Result<(), UserError> {
         let now = self.clock.now();
         let event = Event::of(&UserDeleted { user: who.user }, now)?;
