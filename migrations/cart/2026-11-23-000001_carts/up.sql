@@ -46,6 +46,6 @@ CREATE TABLE items (
     problem              TEXT CHECK (problem IN ('insufficient_stock', 'not_for_sale')),
     available            BIGINT CHECK (available >= 0),
     CONSTRAINT items_cart_variant_key UNIQUE (cart_id, variant_id),
-    CONSTRAINT items_available_check
+    CONSTRAINT items_shortage_check
         CHECK ((problem IS NOT DISTINCT FROM 'insufficient_stock') = (available IS NOT NULL))
 );

@@ -45,7 +45,8 @@ pub(crate) fn mount(config: &mut ServiceConfig<'_>, service: web::Data<Service>)
     responses(
         (status = 201, description = "the cart", body = CreatedCart, headers(("ETag" = String), ("Location" = String))),
         (status = 422, description = "a line cannot be added", body = ProblemSchema),
-    )
+    ),
+    security((), ("bearer" = []))
 )]
 #[post("/carts")]
 async fn create_cart(
@@ -81,6 +82,7 @@ async fn create_cart(
     ),
     responses(
         (status = 200, description = "a page of carts", body = Page<CartView>),
+        (status = 400, description = "not a cursor of this list", body = ProblemSchema),
         (status = 401, description = "not signed in", body = ProblemSchema),
     ),
     security(("bearer" = []))
@@ -92,7 +94,8 @@ async fn list_carts(
     query: Query<ListCarts>,
 ) -> Result<HttpResponse, Problem> {
     let ListCarts { limit, cursor } = query.into_inner();
-    let page = service.list(who.user, limit, cursor).await?;
+    let before = service.position(who.user, cursor).map_err(Problem::invalid_query)?;
+    let page = service.list(who.user, limit, before).await?;
     Ok(private(HttpResponse::Ok().json(page)))
 }
 
@@ -121,12 +124,12 @@ async fn read_current_cart(
 #[utoipa::path(
     tag = "carts",
     operation_id = "read_cart",
-    params(("id" = CartId, Path), ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart")),
+    params(("id" = CartId, Path)),
     responses(
         (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
         (status = 404, description = "unknown, or not yours", body = ProblemSchema),
     ),
-    security((), ("bearer" = []))
+    security(("cart_secret" = []), ("bearer" = []))
 )]
 #[get("/carts/{id}")]
 async fn read_cart(
@@ -146,7 +149,6 @@ async fn read_cart(
     operation_id = "delete_cart",
     params(
         ("id" = CartId, Path),
-        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
         ("If-Match" = Option<String>, Header),
     ),
     responses(
@@ -155,7 +157,7 @@ async fn read_cart(
         (status = 409, description = "not open", body = ProblemSchema),
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
     ),
-    security((), ("bearer" = []))
+    security(("cart_secret" = []), ("bearer" = []))
 )]
 #[delete("/carts/{id}")]
 async fn delete_cart(
@@ -177,7 +179,6 @@ async fn delete_cart(
     request_body = CartPatch,
     params(
         ("id" = CartId, Path),
-        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
         ("If-Match" = Option<String>, Header),
     ),
     responses(
@@ -187,7 +188,7 @@ async fn delete_cart(
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
         (status = 422, description = "a field is wrong", body = ProblemSchema),
     ),
-    security((), ("bearer" = []))
+    security(("cart_secret" = []), ("bearer" = []))
 )]
 #[patch("/carts/{id}")]
 async fn update_cart(
@@ -213,7 +214,6 @@ async fn update_cart(
     request_body = MergeRequest,
     params(
         ("id" = CartId, Path),
-        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
         ("If-Match" = Option<String>, Header),
         ("Idempotency-Key" = Option<String>, Header),
     ),
@@ -224,7 +224,7 @@ async fn update_cart(
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
         (status = 422, description = "together they are too large, or in two currencies", body = ProblemSchema),
     ),
-    security((), ("bearer" = []))
+    security(("cart_secret" = []), ("bearer" = []))
 )]
 #[post("/carts/{id}/merge")]
 #[expect(

@@ -19,7 +19,7 @@ use kernel::identity::Holder;
 use kernel::keys::SecretKey;
 use kernel::module::Context;
 use kernel::page::{Cursors, Page};
-use kernel::{Clock, Currency, Fault};
+use kernel::{Clock, Currency, Fault, FieldError};
 use product_api::{ProductApi, ProductError};
 use serde::Serialize;
 use user_api::UserApi;
@@ -74,24 +74,28 @@ impl Service {
         self.show(found.ok_or_else(not_found)?).await
     }
 
-    /// The carts of `user`, newest first, with the prices that were last shown.
+    /// The carts of `user`, newest first, with the prices that were last shown; those after `before`.
     pub(crate) async fn list(
         &self,
         user: UserId,
         limit: i64,
-        cursor: Option<String>,
+        before: Option<CartId>,
     ) -> Result<Page<CartView>, CartError> {
-        let list = format!("carts of {user}");
-        let before = cursor.map(|cursor| self.cursors.open::<CartId>(&list, &cursor));
-        let before = before.transpose().map_err(|error| CartError::Invalid(error.into()))?;
         let now = self.clock.now();
         let carts = self
             .query(move |connection| queries::of_user(connection, user, before, limit + 1, now))
             .await?;
         let views = carts.iter().map(CartView::of).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::from_surplus(views, limit, |last| {
-            self.cursors.seal(&list, &last.id)
+            self.cursors.seal(&list_of(user), &last.id)
         }))
+    }
+
+    /// The cart at which a page of `user`'s list begins.
+    pub(crate) fn position(&self, user: UserId, cursor: Option<String>) -> Result<Option<CartId>, FieldError> {
+        cursor
+            .map(|cursor| self.cursors.open(&list_of(user), &cursor))
+            .transpose()
     }
 
     async fn show(&self, seen: Cart) -> Result<CartView, CartError> {
@@ -158,6 +162,11 @@ impl Service {
             Some(_) => self.database.once(SCHEMA, call, success, self.clock.now(), work).await,
         }
     }
+}
+
+/// What a cursor belongs to.
+fn list_of(user: UserId) -> String {
+    format!("carts of {user}")
 }
 
 fn not_found() -> CartError {

@@ -22,7 +22,6 @@ use crate::view::CartView;
     request_body = ItemRequest,
     params(
         ("id" = CartId, Path),
-        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
         ("If-Match" = Option<String>, Header),
         ("Idempotency-Key" = Option<String>, Header),
     ),
@@ -33,7 +32,7 @@ use crate::view::CartView;
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
         (status = 422, description = "cannot be added", body = ProblemSchema),
     ),
-    security((), ("bearer" = []))
+    security(("cart_secret" = []), ("bearer" = []))
 )]
 #[post("/carts/{id}/items")]
 #[expect(
@@ -65,7 +64,6 @@ pub(super) async fn add_item(
     params(
         ("id" = CartId, Path),
         ("item_id" = ItemId, Path),
-        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
         ("If-Match" = Option<String>, Header),
     ),
     responses(
@@ -75,7 +73,7 @@ pub(super) async fn add_item(
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
         (status = 422, description = "not a quantity", body = ProblemSchema),
     ),
-    security((), ("bearer" = []))
+    security(("cart_secret" = []), ("bearer" = []))
 )]
 #[patch("/carts/{id}/items/{item_id}")]
 pub(super) async fn update_item(
@@ -103,7 +101,6 @@ pub(super) async fn update_item(
     params(
         ("id" = CartId, Path),
         ("item_id" = ItemId, Path),
-        ("Cart-Secret" = Option<String>, Header, description = "for a guest's cart"),
         ("If-Match" = Option<String>, Header),
     ),
     responses(
@@ -112,7 +109,7 @@ pub(super) async fn update_item(
         (status = 409, description = "not open", body = ProblemSchema),
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
     ),
-    security((), ("bearer" = []))
+    security(("cart_secret" = []), ("bearer" = []))
 )]
 #[delete("/carts/{id}/items/{item_id}")]
 pub(super) async fn remove_item(

@@ -1,0 +1,295 @@
+//! A cart module over a PostgreSQL server of its own, a catalogue that a test can change, and requests.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
+use actix_web::{App, HttpMessage, test};
+use async_trait::async_trait;
+use database::embedded::{Cluster, Durability, Options};
+use database::{Db, Options as PoolOptions};
+use kernel::id::{OrderId, ProductId, ReservationId, SessionId, UserId, VariantId};
+use kernel::identity::{Caller, SignedIn};
+use kernel::keys::{Keys, SecretKey};
+use kernel::module::{Context, Module as _};
+use kernel::token::TokenSigner;
+use kernel::{Clock, Currency, Fault, Money};
+use product_api::{Demand, ProductApi, ProductError, Quote, Reservation};
+use serde_json::{Value, json};
+use user_api::{Profile, UserApi, UserError};
+use utoipa_actix_web::AppExt;
+
+/// One shop: dropped in the order of its fields, so that the server stops before its folder goes.
+pub(crate) struct Shop {
+    pub(crate) module: cart::Module,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) clock: Clock,
+    _cluster: Cluster,
+    _folder: Folder,
+}
+
+/// What a variant is and costs, as the test says.
+#[derive(Default)]
+pub(crate) struct Catalogue(Mutex<HashMap<VariantId, Quote>>);
+
+/// Who sends a request.
+#[derive(Clone)]
+pub(crate) enum As {
+    Stranger,
+    Guest(String),
+    User(UserId),
+}
+
+/// What came back.
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        let folder = Folder::new();
+        let cluster = Cluster::start(Options {
+            data_dir: folder.0.clone(),
+            durability: Durability::ThrowAway,
+            binaries: None,
+        });
+        let cluster = cluster.unwrap();
+        let database = Db::open(cluster.url(database::embedded::NAME).into(), PoolOptions::default());
+        let settings = include_str!("../../../../config/default.toml");
+        let context = Context {
+            keys: Keys {
+                token: Arc::new(TokenSigner::generate_key()),
+                service: SecretKey::generate(),
+                secret: SecretKey::generate(),
+            },
+            settings: Arc::new(toml::from_str(settings).unwrap()),
+            clock: Clock::adjustable(),
+        };
+        let catalogue = Arc::new(Catalogue::default());
+        let module = cart::Module::new(&context, database, catalogue.clone(), Arc::new(Accounts));
+        module.migrate().await.unwrap();
+        assert_eq!(module.pending_migrations().await.unwrap(), Vec::<String>::new());
+        Self {
+            module,
+            catalogue,
+            clock: context.clock,
+            _cluster: cluster,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) async fn send(&self, who: &As, method: Method, path: &str, body: Option<Value>) -> Response {
+        self.send_with(who, method, path, body, &[]).await
+    }
+
+    pub(crate) async fn send_with(
+        &self,
+        who: &As,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Response {
+        let app = App::new()
+            .into_utoipa_app()
+            .configure(|config| self.module.routes(config))
+            .into_app();
+        let app = test::init_service(app).await;
+        let mut request = test::TestRequest::with_uri(path).method(method);
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        if let Some(body) = body {
+            request = request.set_json(body);
+        }
+        if let As::Guest(secret) = who {
+            request = request.insert_header(("Cart-Secret", secret.as_str()));
+        }
+        let request = request.to_request();
+        request.extensions_mut().insert(match who {
+            As::User(user) => Caller::SignedIn(SignedIn {
+                user: *user,
+                session: SessionId::generate(),
+                roles: Vec::new(),
+            }),
+            As::Stranger | As::Guest(_) => Caller::Anonymous,
+        });
+        let response = test::call_service(&app, request).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = test::read_body(response).await;
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Response { status, headers, body }
+    }
+
+    /// A guest's cart with these lines, and the guest.
+    pub(crate) async fn guest_cart(&self, lines: &[(VariantId, i64)]) -> (Value, As) {
+        let response = self
+            .send(&As::Stranger, Method::POST, "/carts", Some(new_cart(lines)))
+            .await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        let secret = response.body["secret"].as_str().unwrap().to_owned();
+        (response.body, As::Guest(secret))
+    }
+
+    /// A user's cart with these lines.
+    pub(crate) async fn user_cart(&self, user: UserId, lines: &[(VariantId, i64)]) -> Value {
+        let response = self
+            .send(&As::User(user), Method::POST, "/carts", Some(new_cart(lines)))
+            .await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
+    /// The cart as its holder reads it.
+    pub(crate) async fn read(&self, who: &As, cart: &Value) -> Value {
+        let response = self.send(who, Method::GET, &path(cart), None).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.body
+    }
+}
+
+impl Response {
+    /// Status, code of the problem, and pointer and code of its first field.
+    pub(crate) fn refusal(&self) -> (u16, &str, &str, &str) {
+        let field = &self.body["errors"][0];
+        (
+            self.status.as_u16(),
+            self.body["code"].as_str().unwrap_or_default(),
+            field["pointer"].as_str().unwrap_or_default(),
+            field["code"].as_str().unwrap_or_default(),
+        )
+    }
+}
+
+impl Catalogue {
+    /// A new variant.
+    pub(crate) fn sell(&self, price: i64, available: i64) -> VariantId {
+        let variant = VariantId::generate();
+        let quote = Quote {
+            variant,
+            product: ProductId::generate(),
+            sku: Some("SHIRT-S".to_owned()),
+            title: "Shirt".to_owned(),
+            variant_title: "S".to_owned(),
+            image_url: None,
+            unit_price: Some(Money::new(price, usd())),
+            available,
+            on_sale: true,
+        };
+        self.0.lock().unwrap().insert(variant, quote);
+        variant
+    }
+
+    /// Changes what the catalogue says.
+    pub(crate) fn edit(&self, variant: VariantId, edit: impl FnOnce(&mut Quote)) {
+        edit(self.0.lock().unwrap().get_mut(&variant).unwrap());
+    }
+
+    pub(crate) fn set_price(&self, variant: VariantId, price: i64) {
+        self.edit(variant, |quote| quote.unit_price = Some(Money::new(price, usd())));
+    }
+}
+
+#[async_trait]
+impl ProductApi for Catalogue {
+    async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError> {
+        let quotes = self.0.lock().unwrap();
+        let answer = |quote: &Quote| Quote {
+            unit_price: quote.unit_price.filter(|price| price.currency == currency),
+            ..quote.clone()
+        };
+        Ok(variants
+            .iter()
+            .filter_map(|variant| quotes.get(variant))
+            .map(answer)
+            .collect())
+    }
+
+    async fn reserve(&self, _: ReservationId, _: Vec<Demand>) -> Result<(), ProductError> {
+        Err(not_asked().into())
+    }
+
+    async fn commit(&self, _: ReservationId) -> Result<(), ProductError> {
+        Err(not_asked().into())
+    }
+
+    async fn release(&self, _: ReservationId) -> Result<(), ProductError> {
+        Err(not_asked().into())
+    }
+
+    async fn reservations(&self, _: Option<ReservationId>, _: i64) -> Result<Vec<Reservation>, ProductError> {
+        Err(not_asked().into())
+    }
+}
+
+struct Accounts;
+
+#[async_trait]
+impl UserApi for Accounts {
+    async fn profile(&self, user: UserId) -> Result<Profile, UserError> {
+        Ok(Profile {
+            user,
+            email: "account@example.com".to_owned(),
+            name: None,
+        })
+    }
+}
+
+fn not_asked() -> Fault {
+    Fault::internal("the cart module has no business with stock")
+}
+
+/// A data directory that the server's account may pass through, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("bodega-cart-{}", OrderId::generate().uuid().simple()));
+        fs::DirBuilder::new().mode(0o711).create(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn usd() -> Currency {
+    "USD".parse().unwrap()
+}
+
+pub(crate) fn path(cart: &Value) -> String {
+    format!("/carts/{}", cart["id"].as_str().unwrap())
+}
+
+pub(crate) fn items_path(cart: &Value) -> String {
+    format!("{}/items", path(cart))
+}
+
+pub(crate) fn item_path(cart: &Value, index: usize) -> String {
+    format!("{}/items/{}", path(cart), cart["items"][index]["id"].as_str().unwrap())
+}
+
+pub(crate) fn line(variant: VariantId, quantity: i64) -> Value {
+    json!({"variant_id": variant, "quantity": quantity})
+}
+
+pub(crate) fn address() -> Value {
+    json!({"name": "Ada", "line1": "1 Main St", "city": "London", "postal_code": "N1", "country": "GB"})
+}
+
+fn new_cart(lines: &[(VariantId, i64)]) -> Value {
+    let items: Vec<Value> = lines
+        .iter()
+        .map(|(variant, quantity)| line(*variant, *quantity))
+        .collect();
+    json!({"items": items})
+}
