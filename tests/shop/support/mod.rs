@@ -1,0 +1,53 @@
+//! The harness: real stores on a real PostgreSQL, and callers that talk to them over HTTP.
+//!
+//! ```ignore
+//! #[tokio::test]
+//! async fn a_customer_sees_their_own_profile() {
+//!     let store = Store::start().await;
+//!     let customer = store.customer().await;
+//!     let profile = customer.get("/me").await.expect(200);
+//!     assert_eq!(profile["email"], customer.email());
+//! }
+//! ```
+//!
+//! - [`Store`] is a store in this process with a database of its own: a copy of a migrated template on one throw-away
+//!   cluster per test process. `Store::with([("limits.enabled", "true")])` starts one with other settings, in the notation
+//!   of the environment. Rate limits are off, the sandbox is on, and the clock can be moved (`store.clock()`). Whatever a
+//!   store had is gone with the value.
+//! - [`StoreProcess`] is the built binary with a data directory and a durable embedded database of its own: for what a
+//!   process does when it is started, told to stop, or killed. `store.kill()`, `store.start_again()`, `store.verify()`.
+//! - Both have callers, one type per kind: `store.anonymous()`, `store.customer()`, `store.admin()`. Each carries the verbs
+//!   (`get`, `post`, `put`, `patch`, `delete`); paths are relative to `/api/v1`. `caller.with("If-Match", "\"3\"")` is the
+//!   same caller with one more header, `caller.once("a-key")` one with an idempotency key. What only one kind can do, only
+//!   that type has: `admin.product(..)` makes something to sell.
+//! - A [`Response`] has `status`, `headers` and `json`. `response.expect(201)` is its body, or a failed test that shows it;
+//!   `response.problem(409, "cart_changed")` is the body of exactly that problem, checked to be a sound one.
+//! - `store.raw(b"GET / HTTP/1.1\r\n..")` sends bytes as they are, for what no client would send.
+//! - Tests are named by the sentence that they prove. One file per area, and `main.rs` names the areas.
+//!
+//! With `BODEGA_TEST_DATABASE_URL` set (a superuser's address, as a URI), stores use that server instead.
+
+mod caller;
+mod databases;
+mod fixtures;
+mod process;
+mod response;
+mod runtime;
+mod store;
+
+pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
+pub(crate) use fixtures::{address, simple_product};
+pub(crate) use process::{Outcome, StoreProcess, bodega, bodega_with_input};
+pub(crate) use response::Response;
+pub(crate) use store::{Shop, Store};
+
+/// A name that nothing else in this test process has.
+pub(crate) fn unique(prefix: &str) -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!(
+        "{prefix}-{}-{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
+}
