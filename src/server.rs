@@ -108,15 +108,12 @@ impl Running {
         &self.site
     }
 
-    /// Serves until the process is told to stop (SIGTERM, SIGINT), and then stops in order; a second signal ends the
-    /// process at once.
+    /// Serves until the process is told to stop, and then stops in order; a second signal ends the process at once.
     ///
     /// # Errors
     ///
     /// Where the database turns out not to be safe, or a listener dies.
-    pub async fn run(mut self) -> Result<(), StartError> {
-        let mut signals =
-            Signals::new().map_err(|error| StartError::Refused(format!("cannot hear signals: {error}")))?;
+    pub async fn run(mut self, mut signals: Signals) -> Result<(), StartError> {
         let outcome = tokio::select! {
             () = signals.next() => Ok(()),
             error = self.failed() => Err(error),
@@ -290,17 +287,23 @@ fn workers(chosen: usize, embedded: bool) -> usize {
     }
 }
 
-/// The signals that ask a process to stop.
-struct Signals {
+/// The signals that ask a process to stop: SIGTERM and SIGINT. Those that come before they are waited for are not lost.
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    /// From now on the signals do not end the process by themselves.
+    ///
+    /// # Errors
+    ///
+    /// Where the system does not let us hear them.
+    pub fn hear() -> Result<Self, StartError> {
+        let hear = |kind| signal(kind).map_err(|error| StartError::Refused(format!("cannot hear signals: {error}")));
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            terminate: hear(SignalKind::terminate())?,
+            interrupt: hear(SignalKind::interrupt())?,
         })
     }
 

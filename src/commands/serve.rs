@@ -7,7 +7,7 @@ use kernel::Clock;
 use kernel::settings::Settings;
 
 use crate::modules::{Site, StartError};
-use crate::server::{self, Running};
+use crate::server::{self, Running, Signals};
 
 /// Serves until told to stop.
 ///
@@ -15,6 +15,7 @@ use crate::server::{self, Running};
 ///
 /// Why the store cannot start, or had to stop.
 pub async fn run(settings: Settings, demo: bool) -> Result<ExitCode, StartError> {
+    let signals = Signals::hear()?;
     let site = Site::open(settings, Clock::system()).await?;
     if site.context().settings.payments.sandbox.enabled {
         tracing::warn!("THE SANDBOX PAYMENT PROVIDER IS ON: orders are placed without any money; never sell like this");
@@ -32,7 +33,7 @@ pub async fn run(settings: Settings, demo: bool) -> Result<ExitCode, StartError>
     if demo {
         println!("{}", welcome(&running));
     }
-    running.run().await?;
+    running.run(signals).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,12 @@
 //! Health, metrics, and how a store stops.
 
-use super::support::{Store, StoreProcess};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::support::{PASSWORD, Store, StoreProcess};
 
 #[tokio::test]
 async fn a_store_that_has_just_started_lives_and_is_ready() {
@@ -63,19 +69,26 @@ async fn a_store_whose_database_is_down_lives_is_not_ready_and_says_503() {
 
 #[tokio::test]
 async fn a_store_that_is_told_to_stop_answers_what_it_has_begun_and_exits_with_zero() {
-    let mut store = StoreProcess::with([("server.drain_delay", "1s")]).await;
-    // Hashing a password takes a while; these are in flight when the signal comes.
-    let registrations = (0..8).map(|number| {
-        let anonymous = store.anonymous();
-        let body = serde_json::json!({"email": format!("{number}@example.com"), "password": super::support::PASSWORD});
-        tokio::spawn(async move { anonymous.post("/auth/register", body).await.status })
-    });
-    let registrations: Vec<_> = registrations.collect();
-    tokio::task::yield_now().await;
+    let mut store = StoreProcess::start().await;
+    let body = json!({"email": "ada@example.com", "password": PASSWORD}).to_string();
+    let head = format!(
+        "POST /api/v1/auth/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    let mut connection = TcpStream::connect(store.address).await.unwrap();
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut begun = [0; 25];
+    connection.read_exact(&mut begun).await.unwrap();
+    assert_eq!(begun, *b"HTTP/1.1 100 Continue\r\n\r\n");
     store.signal(libc::SIGTERM);
-    for registration in registrations {
-        assert_eq!(registration.await.unwrap(), 201);
+    while store.management("/readyz").await.status == 200 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    connection.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     assert_eq!(store.wait().code(), Some(0));
     assert!(
         !store.data_dir().join("database/data/postmaster.pid").exists(),
@@ -88,7 +101,7 @@ async fn a_second_signal_ends_the_process_at_once_and_not_with_zero() {
     let mut store = StoreProcess::with([("server.drain_delay", "20s"), ("server.drain_timeout", "1s")]).await;
     store.signal(libc::SIGTERM);
     while store.management("/readyz").await.status == 200 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     store.signal(libc::SIGINT);
     assert_eq!(store.wait().code(), Some(1));

@@ -29,7 +29,7 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::{Compress, Next, from_fn};
-use actix_web::{App, Error, HttpResponse, web};
+use actix_web::{App, Error, web};
 use kernel::http::json::JsonLimit;
 use kernel::http::with_context;
 use kernel::identity::identify;
@@ -160,9 +160,7 @@ async fn guard<B: MessageBody + 'static>(
     let mut standings = Vec::new();
     let mut response = match admit(&request, &mut standings) {
         Ok(()) => next.call(request).await?.map_into_left_body(),
-        Err(problem) => request
-            .into_response(HttpResponse::from_error(problem))
-            .map_into_right_body(),
+        Err(problem) => request.error_response(problem).map_into_right_body(),
     };
     rates::describe(&standings, response.headers_mut());
     hygiene::finish_response(response.headers_mut());
