@@ -143,7 +143,7 @@ impl Site {
         let user = site.user()?;
         let product = site.product();
         let cart = site.cart(&product, &user)?;
-        site.order(&cart, &product, &user)?;
+        site.order(&cart, &product)?;
         if site.runs("gateway") && user.is_none() {
             return Err(StartError::Elsewhere {
                 needs: "gateway",
@@ -199,22 +199,16 @@ impl Site {
         Ok(None)
     }
 
-    fn order(
-        &mut self,
-        cart: &Sibling<dyn CartApi>,
-        product: &Sibling<dyn ProductApi>,
-        user: &Sibling<dyn UserApi>,
-    ) -> Result<(), StartError> {
+    fn order(&mut self, cart: &Sibling<dyn CartApi>, product: &Sibling<dyn ProductApi>) -> Result<(), StartError> {
         #[cfg(feature = "order")]
         if self.runs("order") {
             let cart = needed("order", "cart", cart)?;
             let product = needed("order", "product", product)?;
-            let user = needed("order", "user", user)?;
-            let module = order::Module::new(&self.context, self.databases.of("order"), cart, product, user);
+            let module = order::Module::new(&self.context, self.databases.of("order"), cart, product)?;
             self.hosted.push(Arc::new(module) as Arc<dyn Module>);
             return Ok(());
         }
-        let _ = (cart, product, user);
+        let _ = (cart, product);
         Ok(())
     }
 
@@ -347,7 +341,7 @@ impl Site {
         Err(absent("user"))
     }
 
-    /// Puts the products of a file into the catalogue.
+    /// Puts the products of a file into the catalogue; `progress` hears how many products have been seen to.
     ///
     /// # Errors
     ///
@@ -357,8 +351,30 @@ impl Site {
         source: Box<dyn BufRead + Send>,
         format: ImportFormat,
         dry_run: bool,
+        mut progress: impl FnMut(u64) + Send + 'static,
     ) -> Result<Imported, StartError> {
-        let _ = (source, format, dry_run);
+        #[cfg(feature = "product")]
+        if let Some(catalogue) = &self.catalogue {
+            let format = match format {
+                ImportFormat::Auto => product::ImportFormat::Auto,
+                ImportFormat::Ndjson => product::ImportFormat::Ndjson,
+                ImportFormat::Shopify => product::ImportFormat::ShopifyCsv,
+            };
+            let told = move |so_far: product::Progress| progress(so_far.created + so_far.updated + so_far.unchanged);
+            let report = catalogue.import(source, format, dry_run, told).await;
+            let report = report.map_err(|error| StartError::Refused(error.to_string()))?;
+            let skipped = report.skipped.into_iter().map(|row| SkippedRow {
+                line: row.line,
+                reason: row.reason,
+            });
+            return Ok(Imported {
+                created: report.created,
+                updated: report.updated,
+                unchanged: report.unchanged,
+                skipped: skipped.collect(),
+            });
+        }
+        let _ = (source, format, dry_run, &mut progress);
         Err(absent("product"))
     }
 
@@ -368,6 +384,11 @@ impl Site {
     ///
     /// Where the database fails or nothing more can be written.
     pub async fn export(&self, target: Box<dyn Write + Send>) -> Result<u64, StartError> {
+        #[cfg(feature = "product")]
+        if let Some(catalogue) = &self.catalogue {
+            let written = catalogue.export(target).await;
+            return written.map_err(|error| StartError::Refused(error.to_string()));
+        }
         let _ = target;
         Err(absent("product"))
     }
@@ -378,6 +399,12 @@ impl Site {
     ///
     /// Where the database fails.
     pub async fn import_demo(&self) -> Result<bool, StartError> {
+        #[cfg(feature = "product")]
+        if let Some(catalogue) = &self.catalogue {
+            let imported = catalogue.import_demo().await;
+            let imported = imported.map_err(|error| StartError::Refused(error.to_string()))?;
+            return Ok(imported.created > 0);
+        }
         Ok(false)
     }
 }

@@ -1,5 +1,7 @@
 //! What the structure promises, checked: the arrows between crates, and rules that no compiler knows.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -32,10 +32,12 @@ pub async fn run(settings: Settings, import: Import) -> Result<ExitCode, StartEr
     let (source, size) = open(&import.file)?;
     let site = super::open(settings).await?;
     let bar = progress_bar(size);
-    let source = Box::new(BufReader::with_capacity(1 << 16, bar.wrap_read(source)));
-    let outcome = site
-        .import(source as Box<dyn BufRead + Send>, import.format, import.dry_run)
-        .await;
+    let source: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(1 << 16, bar.wrap_read(source)));
+    let count = {
+        let bar = bar.clone();
+        move |products: u64| bar.set_message(format!("{products} products"))
+    };
+    let outcome = site.import(source, import.format, import.dry_run, count).await;
     bar.finish_and_clear();
     site.close().await;
     let report = outcome?;
@@ -63,8 +65,8 @@ fn progress_bar(size: Option<u64>) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let template = match size {
-        Some(_) => "{bar:40} {percent}% of {total_bytes}, {eta} left",
-        None => "{spinner} {bytes} read",
+        Some(_) => "{bar:40} {percent}%, {msg}, {eta} left",
+        None => "{spinner} {msg}",
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr()).with_style(style)

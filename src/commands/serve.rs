@@ -17,9 +17,6 @@ use crate::server::{self, Running, Signals};
 pub async fn run(settings: Settings, demo: bool) -> Result<ExitCode, StartError> {
     let signals = Signals::hear()?;
     let site = Site::open(settings, Clock::system()).await?;
-    if site.context().settings.payments.sandbox.enabled {
-        tracing::warn!("THE SANDBOX PAYMENT PROVIDER IS ON: orders are placed without any money; never sell like this");
-    }
     if demo {
         site.prepare_for_command().await?;
         if site.import_demo().await? {

@@ -82,7 +82,8 @@ impl Databases {
         if self.allow_unsafe_durability {
             return Ok(());
         }
-        for db in self.pools.values().cloned() {
+        for db in self.pools.values() {
+            let db = db.clone();
             let checked = tokio::task::spawn_blocking(move || connection::check_durability(&mut db.connect()?));
             checked.await.map_err(|error| Fault::internal(error.to_string()))??;
         }

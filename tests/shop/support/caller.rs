@@ -23,20 +23,16 @@ pub(crate) struct Anonymous(Caller);
 
 /// Somebody with an account.
 #[derive(Clone)]
-pub(crate) struct Customer {
-    caller: Caller,
-    account: Account,
-}
+pub(crate) struct Customer(Account);
 
 /// Somebody who may do everything.
 #[derive(Clone)]
-pub(crate) struct Admin {
-    caller: Caller,
-    account: Account,
-}
+pub(crate) struct Admin(Account);
 
+/// What both have: an account, and a token in every request.
 #[derive(Clone)]
-struct Account {
+pub(crate) struct Account {
+    caller: Caller,
     email: String,
     /// What signing in answered.
     answer: Value,
@@ -121,67 +117,73 @@ impl Anonymous {
 impl Customer {
     pub(crate) async fn registered(shop: &Shop) -> Customer {
         let email = format!("{}@customer.example", unique("customer"));
-        let caller = Caller::of(shop);
         let body = json!({"email": email, "password": PASSWORD, "name": "Ada"});
-        let answer = caller.post("/auth/register", body).await.expect(201);
-        Customer {
-            caller: caller.bearing(answer["access_token"].as_str().unwrap()),
-            account: Account { email, answer },
-        }
+        let answer = Caller::of(shop).post("/auth/register", body).await.expect(201);
+        Customer(Account::new(shop, email, answer))
     }
 }
 
 impl Admin {
     pub(crate) async fn signed_in(shop: &Shop, email: &str) -> Admin {
-        let caller = Caller::of(shop);
         let body = json!({"email": email, "password": PASSWORD});
-        let answer = caller.post("/auth/login", body).await.expect(200);
-        Admin {
-            caller: caller.bearing(answer["access_token"].as_str().unwrap()),
-            account: Account {
-                email: email.to_owned(),
-                answer,
-            },
-        }
+        let answer = Caller::of(shop).post("/auth/login", body).await.expect(200);
+        Admin(Account::new(shop, email.to_owned(), answer))
     }
 }
 
-/// What both kinds of accounts have.
-macro_rules! account {
-    ($kind:ident) => {
-        impl $kind {
-            /// The address of the account.
-            pub(crate) fn email(&self) -> &str {
-                &self.account.email
-            }
-
-            /// The id of the account.
-            pub(crate) fn id(&self) -> &str {
-                self.account.answer["user"]["id"].as_str().unwrap()
-            }
-
-            /// What registering or signing in answered: both tokens and the profile.
-            pub(crate) fn sign_in(&self) -> &Value {
-                &self.account.answer
-            }
+impl Account {
+    fn new(shop: &Shop, email: String, answer: Value) -> Account {
+        Account {
+            caller: Caller::of(shop).bearing(answer["access_token"].as_str().unwrap()),
+            email,
+            answer,
         }
+    }
 
-        impl Deref for $kind {
-            type Target = Caller;
+    /// The address of the account.
+    pub(crate) fn email(&self) -> &str {
+        &self.email
+    }
 
-            fn deref(&self) -> &Caller {
-                &self.caller
-            }
-        }
-    };
+    /// The id of the account.
+    pub(crate) fn id(&self) -> &str {
+        self.answer["user"]["id"].as_str().unwrap()
+    }
+
+    /// What registering or signing in answered: both tokens and the profile.
+    pub(crate) fn sign_in(&self) -> &Value {
+        &self.answer
+    }
 }
-account!(Customer);
-account!(Admin);
 
 impl Deref for Anonymous {
     type Target = Caller;
 
     fn deref(&self) -> &Caller {
         &self.0
+    }
+}
+
+impl Deref for Customer {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.0
+    }
+}
+
+impl Deref for Admin {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.0
+    }
+}
+
+impl Deref for Account {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
     }
 }

@@ -36,8 +36,7 @@ mod runtime;
 mod store;
 
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
-pub(crate) use fixtures::{address, simple_product};
-pub(crate) use process::{Outcome, StoreProcess, bodega, bodega_with_input};
+pub(crate) use process::{StoreProcess, bodega, bodega_with_input};
 pub(crate) use response::Response;
 pub(crate) use store::{Shop, Store};
 

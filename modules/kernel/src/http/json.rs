@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::error::PayloadError;
 use actix_web::http::{StatusCode, header};
@@ -15,6 +16,9 @@ use crate::{FieldError, Problem};
 
 /// The largest JSON body where a process sets no other limit.
 pub const DEFAULT_LIMIT: usize = 1 << 20;
+
+/// How long a body may take to arrive; actix's own limit is for the head alone.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How large a JSON body may be, in bytes; put it into the application's data.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +66,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         Box::pin(async move {
             let body = body.map_err(|_| Problem::bad_request("incomplete_body", "the body could not be read"))?;
             let bytes = read(body, limit).await?;
+            check_object(&bytes)?;
             let value = parse(&bytes)?;
             Ok(Self { value, bytes })
         })
@@ -76,6 +81,18 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         .end()
         .map_err(|_| Problem::bad_request("invalid_json", "something follows the JSON value"))?;
     Ok(value)
+}
+
+/// Serde would take an array for a struct, its values in the order of the fields.
+fn check_object(bytes: &[u8]) -> Result<(), Problem> {
+    match bytes.trim_ascii_start().first() {
+        Some(b'[') => Err(Problem::invalid(FieldError::new(
+            "",
+            "invalid_type",
+            "must be an object",
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn refuse(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
@@ -150,7 +167,15 @@ async fn read(body: web::Payload, limit: usize) -> Result<Bytes, Problem> {
             format!("the body may have at most {limit} bytes"),
         )
     };
-    match body.to_bytes_limited(limit).await {
+    let arrived = tokio::time::timeout(PATIENCE, body.to_bytes_limited(limit)).await;
+    let arrived = arrived.map_err(|_| {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "the body did not arrive in time",
+        )
+    })?;
+    match arrived {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => Err(match error.as_error::<PayloadError>() {
             Some(PayloadError::Overflow) => too_large(),
