@@ -403,7 +403,7 @@ impl Site {
         if let Some(catalogue) = &self.catalogue {
             let imported = catalogue.import_demo().await;
             let imported = imported.map_err(|error| StartError::Refused(error.to_string()))?;
-            return Ok(imported.created > 0);
+            return Ok(imported.is_some());
         }
         Ok(false)
     }
