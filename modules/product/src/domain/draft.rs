@@ -1,0 +1,411 @@
+//! What staff send: new products and variants, and changes of them as merge patches.
+
+use chrono::NaiveDate;
+use kernel::id::CategoryId;
+use kernel::patch::present;
+use kernel::{Currency, FieldErrors, Money, Patch, Text};
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
+use uuid::Uuid;
+
+use super::attributes::{AttributeValue, Attributes};
+use super::handle::Handle;
+use super::listing::{Description, Image, ListedVariant, Listing, Name, ProductOption, Tag, Title};
+use super::pairs::Pairs;
+use super::product::Status;
+
+/// A category named by its id or its handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CategoryReference {
+    Id(Uuid),
+    Handle(String),
+}
+
+impl CategoryReference {
+    /// Whatever is no id is taken for a handle.
+    pub(crate) fn parse(text: &str) -> Self {
+        text.parse::<CategoryId>()
+            .map_or_else(|_| Self::Handle(text.to_owned()), |id| Self::Id(id.uuid()))
+    }
+}
+
+impl<'de> Deserialize<'de> for CategoryReference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::parse(&Text::<1, 120>::deserialize(deserializer)?))
+    }
+}
+
+impl utoipa::PartialSchema for CategoryReference {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("a category's id or handle"))
+            .into()
+    }
+}
+
+impl ToSchema for CategoryReference {}
+
+/// A new product.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewProduct {
+    #[schema(value_type = String)]
+    pub(crate) title: Title,
+    /// Made from the title where it is not given.
+    #[serde(default)]
+    pub(crate) handle: Option<Handle>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) description: Option<Description>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) brand: Option<Name>,
+    #[serde(default)]
+    pub(crate) status: Status,
+    #[serde(default, alias = "category")]
+    pub(crate) category_id: Option<CategoryReference>,
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub(crate) tags: Vec<Tag>,
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, AttributeValue>)]
+    pub(crate) attributes: Attributes,
+    #[serde(default)]
+    pub(crate) images: Vec<Image>,
+    /// Taken from the variants where they are not given.
+    #[serde(default)]
+    pub(crate) options: Vec<ProductOption>,
+    #[serde(default)]
+    pub(crate) variants: Vec<NewVariant>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) external_id: Option<Name>,
+    /// Today where it is not given.
+    #[serde(default)]
+    pub(crate) released_on: Option<NaiveDate>,
+}
+
+/// A new variant.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewVariant {
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) sku: Option<Name>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) barcode: Option<Name>,
+    /// Made from the option values where it is not given.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) title: Option<Title>,
+    /// A value for each option of the product.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub(crate) options: Pairs<Name>,
+    pub(crate) price: Money,
+    #[serde(default)]
+    pub(crate) compare_at_price: Option<Money>,
+    /// How many there are to begin with.
+    #[serde(default)]
+    pub(crate) stock: i64,
+}
+
+/// Changes of a product.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProductPatch {
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) title: Option<Title>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) handle: Option<Handle>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) description: Patch<Description>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) brand: Patch<Name>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) status: Option<Status>,
+    #[serde(default, alias = "category")]
+    #[schema(value_type = Option<CategoryReference>)]
+    pub(crate) category_id: Patch<CategoryReference>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub(crate) tags: Patch<Vec<Tag>>,
+    /// Merged: a name with `null` is removed, other names stay.
+    #[serde(default)]
+    #[schema(value_type = Option<BTreeMap<String, AttributeValue>>)]
+    pub(crate) attributes: Patch<Pairs<Option<AttributeValue>>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Image>>)]
+    pub(crate) images: Patch<Vec<Image>>,
+    /// Must still fit the variants.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) options: Option<Vec<ProductOption>>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) external_id: Patch<Name>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) released_on: Option<NaiveDate>,
+}
+
+/// Changes of a variant. Stock is changed by adjustments, which leave a trace.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VariantPatch {
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) sku: Patch<Name>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) barcode: Patch<Name>,
+    /// `null`: made from the option values.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) title: Patch<Title>,
+    /// Merged.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub(crate) options: Option<Pairs<Name>>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) price: Option<Money>,
+    #[serde(default)]
+    #[schema(value_type = Option<Money>)]
+    pub(crate) compare_at_price: Patch<Money>,
+}
+
+impl NewProduct {
+    /// The checked product, but for its category, which is the database's to find. `handle` is what was given or made.
+    pub(crate) fn into_listing(
+        self,
+        handle: Handle,
+        currency: Currency,
+        today: NaiveDate,
+    ) -> Result<Listing, FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let variants = self.variants.into_iter().enumerate();
+        let variants =
+            variants.map(|(index, variant)| variant.into_listed(currency, &format!("/variants/{index}"), &mut errors));
+        let mut listing = Listing {
+            external_id: self.external_id.map(String::from),
+            handle,
+            title: self.title.into_string(),
+            description: self.description.map(String::from).unwrap_or_default(),
+            brand: self.brand.map(String::from),
+            status: self.status,
+            category: None,
+            tags: self.tags.into_iter().map(String::from).collect(),
+            attributes: self.attributes,
+            images: self.images,
+            options: self.options,
+            currency,
+            released_on: self.released_on.unwrap_or(today),
+            variants: variants.collect(),
+        };
+        errors.into_result()?;
+        listing.derive_options();
+        listing.check()?;
+        Ok(listing)
+    }
+}
+
+impl NewVariant {
+    /// The variant as a listing has it; amounts in another currency are recorded as errors under `pointer`.
+    pub(crate) fn into_listed(self, currency: Currency, pointer: &str, errors: &mut FieldErrors) -> ListedVariant {
+        let compare_at_price = self.compare_at_price;
+        check_currency(errors, &format!("{pointer}/price"), Some(self.price), currency);
+        check_currency(
+            errors,
+            &format!("{pointer}/compare_at_price"),
+            compare_at_price,
+            currency,
+        );
+        ListedVariant {
+            id: None,
+            sku: self.sku.map(String::from),
+            barcode: self.barcode.map(String::from),
+            title: self.title.map(String::from),
+            values: strings(self.options),
+            price: self.price.amount,
+            compare_at_price: compare_at_price.map(|price| price.amount),
+            stock: Some(self.stock),
+        }
+    }
+}
+
+impl ProductPatch {
+    /// Applies everything but the category and the rules between fields.
+    pub(crate) fn apply(self, listing: &mut Listing) {
+        set(&mut listing.title, self.title.map(String::from));
+        set(&mut listing.handle, self.handle);
+        set(&mut listing.status, self.status);
+        set(&mut listing.options, self.options);
+        set(&mut listing.released_on, self.released_on);
+        listing.brand = self.brand.map(String::from).apply(listing.brand.take());
+        listing.external_id = self.external_id.map(String::from).apply(listing.external_id.take());
+        let description = self
+            .description
+            .map(String::from)
+            .apply(Some(std::mem::take(&mut listing.description)));
+        listing.description = description.unwrap_or_default();
+        let tags = self.tags.map(|tags| tags.into_iter().map(String::from).collect());
+        listing.tags = tags.apply(Some(std::mem::take(&mut listing.tags))).unwrap_or_default();
+        listing.images = self
+            .images
+            .apply(Some(std::mem::take(&mut listing.images)))
+            .unwrap_or_default();
+        match self.attributes {
+            Patch::Keep => (),
+            Patch::Clear => listing.attributes = Attributes::default(),
+            Patch::Set(changes) => merge(&mut listing.attributes, changes),
+        }
+    }
+}
+
+impl VariantPatch {
+    /// Applies the patch; amounts in another currency are refused.
+    pub(crate) fn apply(self, variant: &mut ListedVariant, currency: Currency) -> Result<(), FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let compare_at_price = match &self.compare_at_price {
+            Patch::Set(price) => Some(*price),
+            Patch::Keep | Patch::Clear => None,
+        };
+        check_currency(&mut errors, "/price", self.price, currency);
+        check_currency(&mut errors, "/compare_at_price", compare_at_price, currency);
+        errors.into_result()?;
+        variant.sku = self.sku.map(String::from).apply(variant.sku.take());
+        variant.barcode = self.barcode.map(String::from).apply(variant.barcode.take());
+        variant.title = self.title.map(String::from).apply(variant.title.take());
+        set(&mut variant.price, self.price.map(|price| price.amount));
+        let compare_at_price = self.compare_at_price.map(|price| price.amount);
+        variant.compare_at_price = compare_at_price.apply(variant.compare_at_price);
+        for (name, value) in self.options.map(strings).unwrap_or_default().0 {
+            variant.values.set(name, value);
+        }
+        Ok(())
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+fn merge(attributes: &mut Attributes, changes: Pairs<Option<AttributeValue>>) {
+    for (name, change) in changes.0 {
+        match change {
+            Some(value) => attributes.set(name, value),
+            None => attributes.remove(&name),
+        }
+    }
+}
+
+fn strings(pairs: Pairs<Name>) -> Pairs<String> {
+    Pairs(
+        pairs
+            .0
+            .into_iter()
+            .map(|(name, value)| (name, value.into_string()))
+            .collect(),
+    )
+}
+
+fn check_currency(errors: &mut FieldErrors, pointer: &str, amount: Option<Money>, currency: Currency) {
+    if amount.is_some_and(|amount| amount.currency != currency) {
+        let detail = format!("this shop sells in {currency}");
+        errors.add(format!("{pointer}/currency"), "unsupported_currency", detail);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::listing::tests::{listing, variant};
+
+    fn patch(json: &str) -> ProductPatch {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn today() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 3, 4).unwrap()
+    }
+
+    fn create(json: &str) -> Result<Listing, FieldErrors> {
+        let product: NewProduct = serde_json::from_str(json).unwrap();
+        product.into_listing(Handle::parse("x").unwrap(), "USD".parse().unwrap(), today())
+    }
+
+    #[test]
+    fn a_new_product_needs_little() {
+        let bare = create(r#"{"title":"Mug"}"#).unwrap();
+        assert_eq!(
+            (bare.status, bare.released_on, bare.variants.len()),
+            (Status::Active, today(), 0)
+        );
+        let mug = create(
+            r#"{"title":"Mug","variants":[{"price":{"amount":900,"currency":"USD"},"options":{"Size":"L"},"stock":3}]}"#,
+        );
+        assert_eq!(mug.unwrap().options[0].name.as_str(), "Size");
+    }
+
+    #[test]
+    fn another_currency_is_refused_where_it_stands() {
+        let errors = create(r#"{"title":"Mug","variants":[{"price":{"amount":900,"currency":"EUR"}}]}"#).unwrap_err();
+        let error = &errors.as_slice()[0];
+        assert_eq!(
+            (error.pointer.as_str(), error.code.as_str()),
+            ("/variants/0/price/currency", "unsupported_currency")
+        );
+    }
+
+    #[test]
+    fn a_patch_keeps_what_it_does_not_name_and_clears_what_is_null() {
+        let mut shirt = listing(vec![variant(&[], 5)]);
+        shirt.brand = Some("Ours".into());
+        shirt.tags = vec!["a".into()];
+        patch(r#"{"title":"Blouse"}"#).apply(&mut shirt);
+        assert_eq!(
+            (shirt.title.as_str(), shirt.brand.as_deref(), shirt.tags.len()),
+            ("Blouse", Some("Ours"), 1)
+        );
+        patch(r#"{"brand":null,"tags":null,"description":null}"#).apply(&mut shirt);
+        assert_eq!((shirt.brand, shirt.tags.len()), (None, 0));
+        for refused in [
+            r#"{"title":null}"#,
+            r#"{"status":null}"#,
+            r#"{"price":1}"#,
+            r#"{"version":9}"#,
+        ] {
+            assert!(serde_json::from_str::<ProductPatch>(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn attributes_are_merged_by_name() {
+        let mut shirt = listing(vec![]);
+        patch(r#"{"attributes":{"colour":"Red","cores":8}}"#).apply(&mut shirt);
+        patch(r#"{"attributes":{"cores":null,"soft":true}}"#).apply(&mut shirt);
+        assert_eq!(
+            serde_json::to_string(&shirt.attributes).unwrap(),
+            r#"{"colour":"Red","soft":true}"#
+        );
+    }
+
+    #[test]
+    fn a_variants_stock_is_not_its_patch() {
+        assert!(serde_json::from_str::<VariantPatch>(r#"{"stock":5}"#).is_err());
+        let mut small = variant(&[("Size", "S")], 5);
+        let patch: VariantPatch =
+            serde_json::from_str(r#"{"price":{"amount":7,"currency":"USD"},"options":{"Size":"M"}}"#).unwrap();
+        patch.apply(&mut small, "USD".parse().unwrap()).unwrap();
+        assert_eq!(
+            (small.price, small.values.get("Size").map(String::as_str)),
+            (7, Some("M"))
+        );
+    }
+}

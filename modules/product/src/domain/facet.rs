@@ -1,0 +1,158 @@
+//! Facets: how the products of a list spread over brands, categories, prices and attributes.
+
+use kernel::Money;
+use kernel::http::QueryParameters;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// The most facets of one request.
+const MAX_FACETS: usize = 10;
+
+/// What can be counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Facet {
+    Brand,
+    Category,
+    Price,
+    Attribute(String),
+}
+
+/// How many products have a value.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct FacetValue {
+    /// As the filter takes it: a brand, a category's handle, an attribute's value.
+    pub(crate) value: Value,
+    /// What a category is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) label: Option<String>,
+    pub(crate) count: i64,
+}
+
+/// How the products spread over prices.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct PriceFacet {
+    pub(crate) min: Money,
+    pub(crate) max: Money,
+    pub(crate) buckets: Vec<PriceBucket>,
+}
+
+/// How many products can be had for a price from `min` to `max`, both included: what `price_min` and `price_max` find.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct PriceBucket {
+    pub(crate) min: Money,
+    pub(crate) max: Money,
+    pub(crate) count: i64,
+}
+
+/// A counted facet.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum FacetCounts {
+    /// By value, the most frequent first.
+    Values(Vec<FacetValue>),
+    /// By price; `null` where nothing is found.
+    Price(Option<PriceFacet>),
+}
+
+impl Facet {
+    /// Its name in requests and answers.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Brand => "brand".to_owned(),
+            Self::Category => "category".to_owned(),
+            Self::Price => "price".to_owned(),
+            Self::Attribute(name) => format!("attr.{name}"),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "brand" => Some(Self::Brand),
+            "category" => Some(Self::Category),
+            "price" => Some(Self::Price),
+            _ => text
+                .strip_prefix("attr.")
+                .filter(|name| !name.is_empty())
+                .map(|name| Self::Attribute(name.to_owned())),
+        }
+    }
+}
+
+/// Takes `facets`: names separated by commas.
+pub(crate) fn read(parameters: &mut QueryParameters) -> Vec<Facet> {
+    let text = parameters.text("facets").unwrap_or_default();
+    let mut facets = Vec::new();
+    for name in text.split(',').filter(|name| !name.is_empty()) {
+        match Facet::parse(name) {
+            Some(facet) if !facets.contains(&facet) => facets.push(facet),
+            Some(_) => (),
+            None => parameters.refuse(
+                "facets",
+                "unknown_value",
+                "brand, category, price and attr.<name> can be counted",
+            ),
+        }
+    }
+    if facets.len() > MAX_FACETS {
+        parameters.refuse("facets", "too_many", format!("at most {MAX_FACETS}"));
+    }
+    facets
+}
+
+/// Cuts the prices from `min` to `max` at round numbers: 1, 2 or 5 times a power of ten, about eight pieces. Answers the
+/// first and the last price of each piece.
+pub(crate) fn buckets(min: i64, max: i64) -> Vec<(i64, i64)> {
+    const PIECES: i64 = 8;
+    let step = round_up((max - min) / PIECES + 1);
+    let mut buckets = Vec::new();
+    let mut start = min - min.rem_euclid(step);
+    while start <= max {
+        buckets.push((start, start + step - 1));
+        start += step;
+    }
+    buckets
+}
+
+/// The least of 1, 2, 5, 10, 20, 50, .. that is not less than `number`.
+fn round_up(number: i64) -> i64 {
+    let mut power = 1_i64;
+    loop {
+        for factor in [1, 2, 5] {
+            if factor * power >= number {
+                return factor * power;
+            }
+        }
+        power *= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::money::MAX_AMOUNT;
+    use proptest::prelude::*;
+
+    #[test]
+    fn prices_are_cut_at_round_numbers() {
+        assert_eq!(buckets(95, 95), [(95, 95)]);
+        assert_eq!(
+            buckets(100, 900),
+            [(0, 199), (200, 399), (400, 599), (600, 799), (800, 999)]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_price_is_in_exactly_one_bucket_and_there_are_few(
+            first in 0..=MAX_AMOUNT, second in 0..=MAX_AMOUNT, price in 0..=MAX_AMOUNT,
+        ) {
+            let (min, max) = (first.min(second), first.max(second));
+            let buckets = buckets(min, max);
+            prop_assert!((1..=10).contains(&buckets.len()));
+            let price = price.clamp(min, max);
+            let inside = buckets.iter().filter(|(from, to)| (*from..=*to).contains(&price)).count();
+            prop_assert_eq!(inside, 1);
+        }
+    }
+}

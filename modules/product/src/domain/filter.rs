@@ -1,0 +1,220 @@
+//! What a list of products shows, and in which order.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use kernel::http::{FromQuery, QueryParameters};
+use kernel::money::MAX_AMOUNT;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::draft::CategoryReference;
+use super::facet::{self, Facet};
+use super::product::Status;
+
+/// The most attributes that one list is filtered by.
+const MAX_ATTRIBUTES: usize = 10;
+
+/// Which products are shown. Values of one field are alternatives, fields narrow each other.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Filter {
+    pub(crate) audience: Audience,
+    pub(crate) search: Option<String>,
+    pub(crate) category_ids: Vec<Uuid>,
+    pub(crate) category_handles: Vec<String>,
+    pub(crate) brands: Vec<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) price_min: Option<i64>,
+    pub(crate) price_max: Option<i64>,
+    pub(crate) in_stock: Option<bool>,
+    pub(crate) attributes: BTreeMap<String, Vec<String>>,
+}
+
+/// Who looks: the public sees active products only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) enum Audience {
+    #[default]
+    Public,
+    /// Staff see products of every status, or of those named.
+    Staff(Vec<Status>),
+}
+
+/// The order of a list. The id settles ties.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) enum Sort {
+    /// Best match first; only with a search.
+    Relevance,
+    #[default]
+    Newest,
+    PriceAscending,
+    PriceDescending,
+    TitleAscending,
+    TitleDescending,
+}
+
+/// Where a list goes on: the last product shown, by the value that it is sorted by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Position {
+    Rank(f32, Uuid),
+    Released(NaiveDate, Uuid),
+    Price(i64, Uuid),
+    Title(String, Uuid),
+}
+
+/// A request for a list of products.
+#[derive(Clone, Debug)]
+pub(crate) struct ListQuery {
+    pub(crate) filter: Filter,
+    pub(crate) sort: Sort,
+    pub(crate) facets: Vec<Facet>,
+    pub(crate) limit: i64,
+    pub(crate) cursor: Option<String>,
+}
+
+/// The same for staff, who may ask for a status.
+#[derive(Clone, Debug)]
+pub(crate) struct AdminListQuery(pub(crate) ListQuery);
+
+impl ListQuery {
+    /// Names the list for its cursors: a cursor holds for one filter and order only.
+    pub(crate) fn name(&self) -> String {
+        format!("products/{:?}/{}", self.sort, self.filter.name())
+    }
+}
+
+impl Filter {
+    /// Names what is shown, the same for equal filters.
+    pub(crate) fn name(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl FromQuery for ListQuery {
+    fn from_query(parameters: &mut QueryParameters) -> Self {
+        let search = parameters
+            .text("q")
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty());
+        let mut filter = Filter {
+            search,
+            brands: sorted(parameters.texts("brand")),
+            tags: sorted(parameters.texts("tag")),
+            price_min: parameters.integer("price_min", 0..=MAX_AMOUNT),
+            price_max: parameters.integer("price_max", 0..=MAX_AMOUNT),
+            in_stock: parameters.boolean("in_stock"),
+            ..Filter::default()
+        };
+        for text in sorted(parameters.texts("category")) {
+            match CategoryReference::parse(&text) {
+                CategoryReference::Id(id) => filter.category_ids.push(id),
+                CategoryReference::Handle(handle) => filter.category_handles.push(handle),
+            }
+        }
+        for (name, value) in parameters.prefixed("attr.") {
+            filter.attributes.entry(name).or_default().push(value);
+        }
+        if filter.attributes.len() > MAX_ATTRIBUTES {
+            parameters.refuse("attr", "too_many", format!("at most {MAX_ATTRIBUTES} attributes"));
+        }
+        if matches!((filter.price_min, filter.price_max), (Some(min), Some(max)) if min > max) {
+            parameters.refuse("price_max", "out_of_range", "must not be less than price_min");
+        }
+        let sort = read_sort(parameters, filter.search.is_some());
+        Self {
+            filter,
+            sort,
+            facets: facet::read(parameters),
+            limit: parameters.limit(),
+            cursor: parameters.cursor(),
+        }
+    }
+}
+
+impl FromQuery for AdminListQuery {
+    fn from_query(parameters: &mut QueryParameters) -> Self {
+        const STATUSES: [Status; 3] = [Status::Active, Status::Draft, Status::Archived];
+        let mut statuses = Vec::new();
+        for text in sorted(parameters.texts("status")) {
+            match STATUSES.into_iter().find(|status| status.name() == text) {
+                Some(status) => statuses.push(status),
+                None => parameters.refuse("status", "unknown_value", "must be one of active, draft, archived"),
+            }
+        }
+        let mut query = ListQuery::from_query(parameters);
+        query.filter.audience = Audience::Staff(statuses);
+        Self(query)
+    }
+}
+
+fn read_sort(parameters: &mut QueryParameters, searching: bool) -> Sort {
+    const SORTS: [(&str, Sort); 6] = [
+        ("relevance", Sort::Relevance),
+        ("newest", Sort::Newest),
+        ("price", Sort::PriceAscending),
+        ("-price", Sort::PriceDescending),
+        ("title", Sort::TitleAscending),
+        ("-title", Sort::TitleDescending),
+    ];
+    let sort = parameters.choice("sort", &SORTS);
+    if sort == Some(Sort::Relevance) && !searching {
+        parameters.refuse("sort", "unknown_value", "relevance needs q");
+    }
+    sort.unwrap_or(if searching { Sort::Relevance } else { Sort::Newest })
+}
+
+fn sorted(mut texts: Vec<String>) -> Vec<String> {
+    texts.sort_unstable();
+    texts.dedup();
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<ListQuery, kernel::Problem> {
+        let mut parameters = QueryParameters::parse(query)?;
+        let list = ListQuery::from_query(&mut parameters);
+        parameters.finish()?;
+        Ok(list)
+    }
+
+    #[test]
+    fn a_search_is_sorted_by_relevance_and_everything_else_by_age() {
+        assert_eq!(read("q=mouse").unwrap().sort, Sort::Relevance);
+        assert_eq!(read("q=+").unwrap().sort, Sort::Newest);
+        assert_eq!(read("").unwrap().sort, Sort::Newest);
+        assert_eq!(read("q=mouse&sort=-price").unwrap().sort, Sort::PriceDescending);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for query in [
+            "sort=relevance",
+            "sort=id",
+            "sort=price,title",
+            "price_min=-1",
+            "price_min=1.5",
+            "price_max=1e3",
+            "price_min=5&price_max=4",
+            "in_stock=1",
+            "facets=colour",
+            "facets=attr.",
+            "status=draft",
+            "offset=10",
+        ] {
+            assert!(read(query).is_err(), "{query}");
+        }
+        let many: Vec<String> = (0..11).map(|number| format!("attr.a{number}=1")).collect();
+        assert!(read(&many.join("&")).is_err());
+    }
+
+    #[test]
+    fn the_order_of_alternatives_does_not_matter_to_a_lists_name() {
+        let name = |query: &str| read(query).unwrap().name();
+        assert_eq!(name("brand=HP&brand=Acer"), name("brand=Acer&brand=HP"));
+        assert_eq!(name("limit=5"), name("limit=6"));
+        assert_ne!(name("brand=HP"), name("tag=HP"));
+        assert_ne!(name("sort=price"), name("sort=-price"));
+    }
+}

@@ -1,0 +1,460 @@
+//! A product as it is to be, checked. Requests and rows of import files both become this before they are written.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use chrono::{Datelike, NaiveDate};
+use kernel::money::MAX_AMOUNT;
+use kernel::{Currency, FieldErrors, Text};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
+use uuid::Uuid;
+
+use super::attributes::Attributes;
+use super::handle::Handle;
+use super::pairs::Pairs;
+use super::product::Status;
+use super::stock::MAX_STOCK;
+
+const MAX_TAGS: usize = 100;
+const MAX_IMAGES: usize = 100;
+const MAX_OPTIONS: usize = 3;
+const MAX_OPTION_VALUES: usize = 100;
+const MAX_VARIANTS: usize = 200;
+
+/// A tag.
+pub(crate) type Tag = Text<1, 120>;
+/// An option's name or value, a SKU, a barcode, a brand, an external id.
+pub(crate) type Name = Text<1, 120>;
+/// A title.
+pub(crate) type Title = Text<1, 300>;
+/// A description.
+pub(crate) type Description = Text<0, 50_000>;
+
+/// Everything about a product that somebody decides.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Listing {
+    pub(crate) external_id: Option<String>,
+    pub(crate) handle: Handle,
+    pub(crate) title: String,
+    pub(crate) description: String,
+    pub(crate) brand: Option<String>,
+    pub(crate) status: Status,
+    pub(crate) category: Option<Uuid>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) attributes: Attributes,
+    pub(crate) images: Vec<Image>,
+    pub(crate) options: Vec<ProductOption>,
+    pub(crate) currency: Currency,
+    pub(crate) released_on: NaiveDate,
+    pub(crate) variants: Vec<ListedVariant>,
+}
+
+/// Everything about a variant that somebody decides.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ListedVariant {
+    /// Known for variants that exist; a new one may still turn out to be one of them by its values.
+    pub(crate) id: Option<Uuid>,
+    pub(crate) sku: Option<String>,
+    pub(crate) barcode: Option<String>,
+    /// Made from the values where it is not given.
+    pub(crate) title: Option<String>,
+    pub(crate) values: Pairs<String>,
+    pub(crate) price: i64,
+    pub(crate) compare_at_price: Option<i64>,
+    /// How many there are to be; `None` leaves that alone.
+    pub(crate) stock: Option<i64>,
+}
+
+/// A picture of a product.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Image {
+    pub(crate) url: ImageUrl,
+    /// What it shows, in words.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub(crate) alt: Option<Text<0, 500>>,
+}
+
+/// Something to choose by, e.g. the size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProductOption {
+    #[schema(value_type = String)]
+    pub(crate) name: Name,
+    #[schema(value_type = Vec<String>)]
+    pub(crate) values: Vec<Name>,
+}
+
+/// The address of a picture: `http` or `https`, at most 2048 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct ImageUrl(String);
+
+impl Listing {
+    /// Checks what no single field can tell: bounds of lists, options against variants, prices and quantities.
+    pub(crate) fn check(&self) -> Result<(), FieldErrors> {
+        let mut errors = FieldErrors::new();
+        check_count(&mut errors, "/tags", self.tags.len(), MAX_TAGS);
+        check_count(&mut errors, "/images", self.images.len(), MAX_IMAGES);
+        check_count(&mut errors, "/variants", self.variants.len(), MAX_VARIANTS);
+        check_unique(&mut errors, "/tags", self.tags.iter().map(String::as_str));
+        if !(1..=9999).contains(&self.released_on.year()) {
+            errors.add("/released_on", "out_of_range", "must be a year from 1 to 9999");
+        }
+        self.check_options(&mut errors);
+        let mut combinations = HashSet::new();
+        let mut skus = HashSet::new();
+        for (index, variant) in self.variants.iter().enumerate() {
+            let pointer = format!("/variants/{index}");
+            variant.check_amounts(&mut errors, &pointer);
+            self.check_values(&mut errors, &pointer, variant);
+            if !combinations.insert(self.values_of(variant)) {
+                let detail = "another variant has the same option values";
+                errors.add(format!("{pointer}/options"), "duplicate_variant", detail);
+            }
+            if variant.sku.as_ref().is_some_and(|sku| !skus.insert(sku)) {
+                errors.add(
+                    format!("{pointer}/sku"),
+                    "duplicate_sku",
+                    "another variant has the same SKU",
+                );
+            }
+        }
+        errors.into_result()
+    }
+
+    /// Where no options were given, what the variants name becomes the options, in the order in which it comes.
+    pub(crate) fn derive_options(&mut self) {
+        if !self.options.is_empty() {
+            return;
+        }
+        for (name, value) in self.variants.iter().flat_map(|variant| &variant.values.0) {
+            let (Ok(name), Ok(value)) = (Name::parse(name.as_str()), Name::parse(value.as_str())) else {
+                continue;
+            };
+            match self.options.iter_mut().find(|option| option.name == name) {
+                Some(option) if option.values.contains(&value) => (),
+                Some(option) => option.values.push(value),
+                None => self.options.push(ProductOption {
+                    name,
+                    values: vec![value],
+                }),
+            }
+        }
+    }
+
+    /// A variant's values, one per option, in the options' order.
+    pub(crate) fn values_of(&self, variant: &ListedVariant) -> Vec<String> {
+        let value = |option: &ProductOption| variant.values.get(&option.name).cloned().unwrap_or_default();
+        self.options.iter().map(value).collect()
+    }
+
+    /// What a variant is called: its own title, else its values.
+    pub(crate) fn title_of(&self, variant: &ListedVariant) -> String {
+        let from_values = || match self.values_of(variant).join(" / ") {
+            empty if empty.is_empty() => "Default".to_owned(),
+            title => title,
+        };
+        variant.title.clone().unwrap_or_else(from_values)
+    }
+
+    /// The lowest and the highest price; zero where there are no variants.
+    pub(crate) fn price_range(&self) -> (i64, i64) {
+        let prices = || self.variants.iter().map(|variant| variant.price);
+        (prices().min().unwrap_or(0), prices().max().unwrap_or(0))
+    }
+
+    /// SKUs and barcodes in the form in which they are searched for.
+    pub(crate) fn codes(&self) -> Vec<String> {
+        let codes = self
+            .variants
+            .iter()
+            .flat_map(|variant| [&variant.sku, &variant.barcode]);
+        let mut codes: Vec<String> = codes.flatten().map(|code| code.to_lowercase()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        codes
+    }
+
+    fn check_options(&self, errors: &mut FieldErrors) {
+        check_count(errors, "/options", self.options.len(), MAX_OPTIONS);
+        check_unique(
+            errors,
+            "/options",
+            self.options.iter().map(|option| option.name.as_str()),
+        );
+        for (index, option) in self.options.iter().enumerate() {
+            let pointer = format!("/options/{index}/values");
+            check_count(errors, &pointer, option.values.len(), MAX_OPTION_VALUES);
+            check_unique(errors, &pointer, option.values.iter().map(Text::as_str));
+            if option.values.is_empty() {
+                errors.add(pointer, "required", "an option has at least one value");
+            }
+        }
+    }
+
+    fn check_values(&self, errors: &mut FieldErrors, pointer: &str, variant: &ListedVariant) {
+        let pointer = format!("{pointer}/options");
+        for (name, value) in &variant.values.0 {
+            match self.options.iter().find(|option| option.name.as_str() == name) {
+                None => errors.add(
+                    &pointer,
+                    "unknown_option",
+                    format!("the product has no option `{name}`"),
+                ),
+                Some(option) if !option.values.iter().any(|known| known.as_str() == value) => {
+                    errors.add(
+                        &pointer,
+                        "unknown_value",
+                        format!("the option `{name}` has no value `{value}`"),
+                    );
+                }
+                Some(_) => (),
+            }
+        }
+        for option in &self.options {
+            if variant.values.get(&option.name).is_none() {
+                errors.add(
+                    &pointer,
+                    "required",
+                    format!("a value for the option `{}` is missing", option.name),
+                );
+            }
+        }
+    }
+}
+
+impl ListedVariant {
+    fn check_amounts(&self, errors: &mut FieldErrors, pointer: &str) {
+        let mut check = |field: &str, value: Option<i64>, largest: i64| {
+            if value.is_some_and(|value| !(0..=largest).contains(&value)) {
+                errors.add(
+                    format!("{pointer}/{field}"),
+                    "out_of_range",
+                    format!("must be from 0 to {largest}"),
+                );
+            }
+        };
+        check("price/amount", Some(self.price), MAX_AMOUNT);
+        check("compare_at_price/amount", self.compare_at_price, MAX_AMOUNT);
+        check("stock", self.stock, MAX_STOCK);
+    }
+}
+
+fn check_count(errors: &mut FieldErrors, pointer: &str, count: usize, most: usize) {
+    if count > most {
+        errors.add(pointer, "too_many", format!("at most {most}"));
+    }
+}
+
+fn check_unique<'a>(errors: &mut FieldErrors, pointer: &str, names: impl Iterator<Item = &'a str>) {
+    let mut seen = HashSet::new();
+    for (index, name) in names.enumerate() {
+        if !seen.insert(name) {
+            errors.add(
+                format!("{pointer}/{index}"),
+                "duplicate",
+                format!("`{name}` comes twice"),
+            );
+        }
+    }
+}
+
+impl ImageUrl {
+    /// Checks an address; nothing is fetched.
+    pub(crate) fn parse(text: impl Into<String>) -> Result<Self, ImageUrlError> {
+        let text = text.into();
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"))
+            .unwrap_or("");
+        let host = rest.split(['/', '?', '#']).next().unwrap_or("");
+        let unwanted = |character: char| {
+            character.is_whitespace() || character.is_control() || matches!(character, '<' | '>' | '"' | '\\')
+        };
+        if host.is_empty() || text.chars().count() > 2048 || text.chars().any(unwanted) {
+            return Err(ImageUrlError);
+        }
+        Ok(Self(text))
+    }
+
+    /// The address itself.
+    #[cfg(test)]
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text is no address of a picture.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("invalid_url: an http or https address of at most 2048 characters")]
+pub(crate) struct ImageUrlError;
+
+impl fmt::Display for ImageUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl utoipa::PartialSchema for ImageUrl {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .max_length(Some(2048))
+            .pattern(Some("^https?://"))
+            .into()
+    }
+}
+
+impl ToSchema for ImageUrl {
+    fn name() -> Cow<'static, str> {
+        "ImageUrl".into()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(crate) fn variant(values: &[(&str, &str)], price: i64) -> ListedVariant {
+        let values = values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        ListedVariant {
+            id: None,
+            sku: None,
+            barcode: None,
+            title: None,
+            values: Pairs(values.collect()),
+            price,
+            compare_at_price: None,
+            stock: Some(1),
+        }
+    }
+
+    pub(crate) fn listing(variants: Vec<ListedVariant>) -> Listing {
+        let mut listing = Listing {
+            external_id: None,
+            handle: Handle::parse("shirt").unwrap(),
+            title: "Shirt".into(),
+            description: String::new(),
+            brand: None,
+            status: Status::Active,
+            category: None,
+            tags: vec![],
+            attributes: Attributes::default(),
+            images: vec![],
+            options: vec![],
+            currency: "USD".parse().unwrap(),
+            released_on: NaiveDate::from_ymd_opt(2026, 1, 2).unwrap(),
+            variants,
+        };
+        listing.derive_options();
+        listing
+    }
+
+    fn codes(listing: &Listing) -> Vec<(String, String)> {
+        let errors = listing.check().err().unwrap_or_default();
+        let pairs = errors.as_slice().iter();
+        pairs.map(|error| (error.pointer.clone(), error.code.clone())).collect()
+    }
+
+    fn one(pointer: &str, code: &str) -> Vec<(String, String)> {
+        vec![(pointer.to_owned(), code.to_owned())]
+    }
+
+    #[test]
+    fn options_come_from_the_variants_where_none_are_given() {
+        let shirt = listing(vec![
+            variant(&[("Size", "S"), ("Colour", "Red")], 1000),
+            variant(&[("Size", "M"), ("Colour", "Red")], 1200),
+        ]);
+        let names: Vec<&str> = shirt.options.iter().map(|option| option.name.as_str()).collect();
+        assert_eq!(names, ["Size", "Colour"]);
+        assert_eq!(shirt.options[0].values.len(), 2);
+        assert_eq!(shirt.check(), Ok(()));
+        assert_eq!(shirt.title_of(&shirt.variants[1]), "M / Red");
+        assert_eq!(shirt.price_range(), (1000, 1200));
+    }
+
+    #[test]
+    fn each_combination_of_values_is_one_variant() {
+        let twice = listing(vec![variant(&[("Size", "S")], 1), variant(&[("Size", "S")], 2)]);
+        assert_eq!(codes(&twice), one("/variants/1/options", "duplicate_variant"));
+        let plain = listing(vec![variant(&[], 1), variant(&[], 2)]);
+        assert_eq!(codes(&plain), one("/variants/1/options", "duplicate_variant"));
+    }
+
+    #[test]
+    fn a_variant_has_a_known_value_for_every_option() {
+        let mut shirt = listing(vec![variant(&[("Size", "S")], 1)]);
+        shirt.variants[0].values = Pairs(vec![("Size".into(), "XL".into())]);
+        assert_eq!(codes(&shirt), one("/variants/0/options", "unknown_value"));
+        shirt.variants[0].values = Pairs::default();
+        assert_eq!(codes(&shirt), one("/variants/0/options", "required"));
+        shirt.variants[0].values = Pairs(vec![("Size".into(), "S".into()), ("Cut".into(), "Slim".into())]);
+        assert_eq!(codes(&shirt), one("/variants/0/options", "unknown_option"));
+    }
+
+    #[test]
+    fn prices_and_quantities_are_bounded() {
+        for (price, good) in [
+            (-1, false),
+            (0, true),
+            (MAX_AMOUNT, true),
+            (MAX_AMOUNT + 1, false),
+            (i64::MAX, false),
+        ] {
+            assert_eq!(listing(vec![variant(&[], price)]).check().is_ok(), good, "{price}");
+        }
+        let mut shirt = listing(vec![variant(&[], 1)]);
+        shirt.variants[0].stock = Some(MAX_STOCK + 1);
+        assert_eq!(codes(&shirt), one("/variants/0/stock", "out_of_range"));
+        shirt.variants[0].stock = Some(-1);
+        assert_eq!(codes(&shirt), one("/variants/0/stock", "out_of_range"));
+    }
+
+    #[test]
+    fn images_have_web_addresses() {
+        for good in ["https://a.example/x.jpg?v=1", "http://a"] {
+            assert!(ImageUrl::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "ftp://a",
+            "https://",
+            "https:///x",
+            "javascript:alert(1)",
+            "https://a b",
+            "//a",
+            "https://a\0",
+        ] {
+            assert!(ImageUrl::parse(bad).is_err(), "{bad}");
+        }
+        assert!(ImageUrl::parse(format!("https://a/{}", "x".repeat(2048))).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_price_lies_in_the_range(prices in proptest::collection::vec(0..=MAX_AMOUNT, 1..20)) {
+            let sizes: Vec<String> = (0..prices.len()).map(|size| size.to_string()).collect();
+            let variants = prices.iter().zip(&sizes).map(|(price, size)| variant(&[("Size", size)], *price));
+            let shirt = listing(variants.collect());
+            let (min, max) = shirt.price_range();
+            prop_assert!(shirt.check().is_ok());
+            prop_assert!(prices.iter().all(|price| (min..=max).contains(price)));
+            prop_assert!(prices.contains(&min) && prices.contains(&max));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What has to be written so that stored products become what they are to be. Worked out before anything is written, so
+//! that one product and a thousand are written by the same few statements.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::listing::{ListedVariant, Listing};
+
+/// A product as the database has it. Its variants know their ids and how many there are.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) id: Uuid,
+    pub(crate) version: i64,
+    pub(crate) listing: Listing,
+}
+
+/// One product that is to be.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) before: Option<Stored>,
+    pub(crate) after: Listing,
+}
+
+/// What a change comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+/// Everything to write for some changes.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Per change: the product's id and what becomes of it.
+    pub(crate) outcomes: Vec<(Uuid, Outcome)>,
+    pub(crate) insert_products: Vec<(Uuid, Listing)>,
+    pub(crate) update_products: Vec<(Uuid, Listing)>,
+    pub(crate) insert_variants: Vec<VariantRow>,
+    pub(crate) update_variants: Vec<VariantRow>,
+    pub(crate) delete_variants: Vec<Uuid>,
+    /// For new variants: how many there are.
+    pub(crate) initial_stock: Vec<(Uuid, i64)>,
+    /// For old variants: how many there are to be.
+    pub(crate) target_stock: Vec<(Uuid, i64)>,
+}
+
+/// A variant to write.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct VariantRow {
+    pub(crate) id: Uuid,
+    pub(crate) product: Uuid,
+    pub(crate) position: i32,
+    pub(crate) title: String,
+    pub(crate) values: Vec<String>,
+    pub(crate) variant: ListedVariant,
+}
+
+impl Plan {
+    /// The plan of `changes`; `new_id` makes ids.
+    pub(crate) fn of(changes: Vec<Change>, new_id: impl Fn() -> Uuid) -> Self {
+        let mut plan = Self::default();
+        for change in changes {
+            match change.before {
+                None => plan.create(change.after, &new_id),
+                Some(before) => plan.update(before, change.after, &new_id),
+            }
+        }
+        plan
+    }
+
+    fn create(&mut self, listing: Listing, new_id: &impl Fn() -> Uuid) {
+        let id = new_id();
+        for row in rows(id, &listing) {
+            self.insert_variant(row, new_id());
+        }
+        self.outcomes.push((id, Outcome::Created));
+        self.insert_products.push((id, listing));
+    }
+
+    fn update(&mut self, before: Stored, mut after: Listing, new_id: &impl Fn() -> Uuid) {
+        let old_rows = rows(before.id, &before.listing);
+        let mut old: HashMap<Uuid, VariantRow> = old_rows.map(|row| (row.id, row)).collect();
+        adopt_ids(&before.listing, &mut after);
+        let (mut changed, mut restocked) = (false, false);
+        for row in rows(before.id, &after) {
+            let Some(old_row) = row.variant.id.and_then(|id| old.remove(&id)) else {
+                self.insert_variant(row, new_id());
+                changed = true;
+                continue;
+            };
+            if let Some(target) = row.variant.stock.filter(|_| row.variant.stock != old_row.variant.stock) {
+                self.target_stock.push((row.id, target));
+                restocked = true;
+            }
+            if !old_row.looks_like(&row) {
+                self.update_variants.push(row);
+                changed = true;
+            }
+        }
+        changed |= !old.is_empty();
+        self.delete_variants.extend(old.into_keys());
+        changed |= !same_but_variants(&before.listing, &after);
+        let outcome = if changed || restocked {
+            Outcome::Updated
+        } else {
+            Outcome::Unchanged
+        };
+        self.outcomes.push((before.id, outcome));
+        if changed {
+            self.update_products.push((before.id, after));
+        }
+    }
+
+    fn insert_variant(&mut self, row: VariantRow, id: Uuid) {
+        self.initial_stock.push((id, row.variant.stock.unwrap_or(0)));
+        self.insert_variants.push(VariantRow { id, ..row });
+    }
+}
+
+impl VariantRow {
+    fn looks_like(&self, other: &Self) -> bool {
+        let stock = other.variant.stock;
+        let mut this = self.clone();
+        this.variant = ListedVariant { stock, ..this.variant };
+        this == *other
+    }
+}
+
+/// The rows of a product's variants. A new variant has no id of its own yet.
+fn rows(product: Uuid, listing: &Listing) -> impl Iterator<Item = VariantRow> {
+    listing
+        .variants
+        .iter()
+        .zip(0..)
+        .map(move |(variant, position)| VariantRow {
+            id: variant.id.unwrap_or_default(),
+            product,
+            position,
+            title: listing.title_of(variant),
+            values: listing.values_of(variant),
+            variant: ListedVariant {
+                title: None,
+                values: super::pairs::Pairs::default(),
+                ..variant.clone()
+            },
+        })
+}
+
+/// Variants without an id are those of the stored product that have the same values.
+fn adopt_ids(before: &Listing, after: &mut Listing) {
+    let known: HashMap<Vec<String>, Option<Uuid>> = before
+        .variants
+        .iter()
+        .map(|variant| (before.values_of(variant), variant.id))
+        .collect();
+    let values: Vec<Vec<String>> = after.variants.iter().map(|variant| after.values_of(variant)).collect();
+    for (variant, values) in after.variants.iter_mut().zip(values) {
+        variant.id = variant.id.or_else(|| known.get(&values).copied().flatten());
+    }
+}
+
+fn same_but_variants(left: &Listing, right: &Listing) -> bool {
+    let mut left = left.clone();
+    left.variants = right.variants.clone();
+    left == *right
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::listing::tests::{listing, variant};
+    use proptest::prelude::*;
+
+    fn stored(mut listing: Listing) -> Stored {
+        for variant in &mut listing.variants {
+            variant.id = Some(Uuid::now_v7());
+        }
+        Stored {
+            id: Uuid::now_v7(),
+            version: 1,
+            listing,
+        }
+    }
+
+    fn plan(before: &Stored, after: Listing) -> Plan {
+        let before = Some(before.clone());
+        Plan::of(vec![Change { before, after }], Uuid::now_v7)
+    }
+
+    fn sizes(prices: &[(&str, i64)]) -> Listing {
+        listing(
+            prices
+                .iter()
+                .map(|(size, price)| variant(&[("Size", size)], *price))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn what_is_the_same_is_not_written() {
+        let before = stored(sizes(&[("S", 1), ("M", 2)]));
+        let plan = plan(&before, sizes(&[("S", 1), ("M", 2)]));
+        assert_eq!(plan.outcomes, [(before.id, Outcome::Unchanged)]);
+        assert!(plan.update_products.is_empty() && plan.update_variants.is_empty() && plan.target_stock.is_empty());
+    }
+
+    #[test]
+    fn variants_are_matched_by_their_values() {
+        let before = stored(sizes(&[("S", 1), ("M", 2)]));
+        let plan = plan(&before, sizes(&[("M", 3), ("L", 4)]));
+        assert_eq!(plan.delete_variants, [before.listing.variants[0].id.unwrap()]);
+        assert_eq!(plan.update_variants.len(), 1);
+        assert_eq!(plan.update_variants[0].id, before.listing.variants[1].id.unwrap());
+        assert_eq!(plan.insert_variants.len(), 1);
+        assert_eq!(plan.initial_stock, [(plan.insert_variants[0].id, 1)]);
+        assert_eq!(plan.update_products.len(), 1);
+    }
+
+    #[test]
+    fn stock_alone_does_not_edit_the_product() {
+        let before = stored(sizes(&[("S", 1)]));
+        let mut after = sizes(&[("S", 1)]);
+        after.variants[0].stock = Some(9);
+        let changed = plan(&before, after.clone());
+        assert_eq!(changed.target_stock, [(before.listing.variants[0].id.unwrap(), 9)]);
+        assert!(changed.update_products.is_empty() && changed.update_variants.is_empty());
+        assert_eq!(changed.outcomes[0].1, Outcome::Updated);
+        after.variants[0].stock = None;
+        assert_eq!(plan(&before, after).outcomes[0].1, Outcome::Unchanged);
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_ends_with_exactly_the_wanted_variants(
+            before in proptest::collection::btree_map("[A-F]", 0_i64..3, 0..6),
+            after in proptest::collection::btree_map("[A-F]", 0_i64..3, 0..6),
+        ) {
+            let make = |prices: &std::collections::BTreeMap<String, i64>| {
+                let pairs: Vec<(&str, i64)> = prices.iter().map(|(size, price)| (size.as_str(), *price)).collect();
+                sizes(&pairs)
+            };
+            let before_stored = stored(make(&before));
+            let plan = plan(&before_stored, make(&after));
+            let kept = before.len() - plan.delete_variants.len();
+            prop_assert_eq!(kept + plan.insert_variants.len(), after.len());
+            let wanted = before == after;
+            prop_assert_eq!(plan.outcomes[0].1 == Outcome::Unchanged, wanted);
+        }
+    }
+}

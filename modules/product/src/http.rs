@@ -1,0 +1,83 @@
+//! The routes of the catalogue.
+
+mod administration;
+mod catalogue;
+mod categories;
+mod imports;
+mod stock;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use kernel::{Fault, Problem};
+use serde::Serialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::service::Service;
+
+/// How long what visitors see may be kept by browsers and proxies.
+const CACHING: &str = "public, max-age=60, stale-while-revalidate=30, stale-if-error=300";
+
+/// Mounts all routes, relative to `/api/v1`.
+pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_>) {
+    config.app_data(service.clone());
+    config
+        .service(catalogue::list_products)
+        .service(catalogue::suggest_products)
+        .service(catalogue::get_product)
+        .service(categories::list_categories)
+        .service(categories::get_category);
+    config
+        .service(administration::list_admin_products)
+        .service(administration::create_product)
+        .service(administration::get_admin_product)
+        .service(administration::update_product)
+        .service(administration::delete_product)
+        .service(administration::create_variant)
+        .service(administration::update_variant)
+        .service(administration::delete_variant);
+    config
+        .service(categories::list_admin_categories)
+        .service(categories::create_category)
+        .service(categories::update_category)
+        .service(categories::delete_category)
+        .service(stock::create_adjustment)
+        .service(stock::get_stock)
+        .service(imports::create_import)
+        .service(imports::get_import);
+}
+
+/// A public answer that changes its tag whenever anything shown changes; without a body for whoever has it already.
+fn cacheable(request: &HttpRequest, value: &impl Serialize) -> Result<HttpResponse, Problem> {
+    let body = serde_json::to_vec(value).map_err(|error| Fault::internal(error.to_string()))?;
+    // Weak: a proxy may send the same answer compressed.
+    let tag = format!("W/\"{:016x}\"", xxh3_64(&body));
+    let mut response = match has(request, &tag) {
+        true => HttpResponse::NotModified(),
+        false => HttpResponse::Ok(),
+    };
+    response.insert_header((header::CACHE_CONTROL, CACHING));
+    response.insert_header((header::ETAG, tag.as_str()));
+    Ok(match has(request, &tag) {
+        true => response.finish(),
+        false => response.content_type("application/json").body(body),
+    })
+}
+
+/// Whether the client has the answer with this tag: weak comparison (RFC 9110, section 13.1.2).
+fn has(request: &HttpRequest, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let values = request
+        .headers()
+        .get_all(header::IF_NONE_MATCH)
+        .filter_map(|value| value.to_str().ok());
+    let mut known = values.flat_map(|value| value.split(','));
+    known.any(|known| known.trim() == "*" || opaque(known) == opaque(tag))
+}
+
+/// An answer for staff, never kept by anybody between.
+fn private(mut response: actix_web::HttpResponseBuilder, value: &impl Serialize) -> HttpResponse {
+    response
+        .insert_header((header::CACHE_CONTROL, "private, no-store"))
+        .json(value)
+}

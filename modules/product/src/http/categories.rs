@@ -1,0 +1,168 @@
+//! The tree of categories, for visitors and staff.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
+use kernel::Problem;
+use kernel::http::query::NoParameters;
+use kernel::http::{IdempotencyKey, IfMatch, Json, Path, Query, version_tag};
+use kernel::id::CategoryId;
+use kernel::identity::Staff;
+use kernel::problem::ProblemSchema;
+
+use super::{cacheable, private};
+use crate::domain::category::{Category, CategoryList, CategoryPatch, CategoryTree, NewCategory};
+use crate::domain::draft::CategoryReference;
+use crate::service::Service;
+
+/// Shows all categories as a tree.
+#[utoipa::path(
+    tag = "Catalogue",
+    responses(
+        (status = 200, description = "the tree", body = CategoryTree),
+        (status = 304, description = "as you have it"),
+    )
+)]
+#[get("/categories")]
+pub(super) async fn list_categories(
+    service: web::Data<Service>,
+    _: Query<NoParameters>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let tree = service.category_tree().await?;
+    cacheable(&request, &*tree)
+}
+
+/// Shows a category.
+#[utoipa::path(
+    tag = "Catalogue",
+    params(("id" = String, Path, description = "id or handle")),
+    responses(
+        (status = 200, description = "the category", body = Category),
+        (status = 304, description = "as you have it"),
+        (status = 404, description = "unknown", body = ProblemSchema),
+    )
+)]
+#[get("/categories/{id}")]
+pub(super) async fn get_category(
+    service: web::Data<Service>,
+    id: Path<String>,
+    _: Query<NoParameters>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let category = service.find_category(CategoryReference::parse(&id)).await?;
+    cacheable(&request, &category)
+}
+
+/// Lists all categories with their versions.
+#[utoipa::path(
+    tag = "Administration",
+    responses(
+        (status = 200, description = "all categories", body = CategoryList),
+        (status = 401, description = "not signed in", body = ProblemSchema),
+        (status = 403, description = "not staff", body = ProblemSchema),
+    )
+)]
+#[get("/admin/categories")]
+pub(super) async fn list_admin_categories(
+    _: Staff,
+    service: web::Data<Service>,
+    _: Query<NoParameters>,
+) -> Result<HttpResponse, Problem> {
+    let data = service.list_categories().await?;
+    Ok(private(HttpResponse::Ok(), &CategoryList { data }))
+}
+
+/// Adds a category.
+#[utoipa::path(
+    tag = "Administration",
+    request_body = NewCategory,
+    params(("Idempotency-Key" = Option<String>, Header, description = "makes repeats safe")),
+    responses(
+        (status = 201, description = "the category", body = Category),
+        (status = 401, description = "not signed in", body = ProblemSchema),
+        (status = 403, description = "not staff", body = ProblemSchema),
+        (status = 409, description = "another category has the handle, or the name below the same parent", body = ProblemSchema),
+        (status = 422, description = "a field is wrong", body = ProblemSchema),
+    )
+)]
+#[post("/admin/categories")]
+pub(super) async fn create_category(
+    staff: Staff,
+    service: web::Data<Service>,
+    key: IdempotencyKey,
+    _: Query<NoParameters>,
+    body: Json<NewCategory>,
+) -> Result<HttpResponse, Problem> {
+    let call = key.call("create_category", staff.0.user, &[body.bytes()]);
+    let answer = service.create_category(body.into_inner(), call).await?;
+    Ok(answer.respond(StatusCode::CREATED, |response, category| {
+        response.insert_header(version_tag(category.version));
+        response.insert_header((header::LOCATION, format!("/api/v1/categories/{}", category.id)));
+        response.insert_header((header::CACHE_CONTROL, "private, no-store"));
+    }))
+}
+
+/// Renames, moves or reorders a category: a merge patch. Everything below goes with it.
+#[utoipa::path(
+    tag = "Administration",
+    request_body = CategoryPatch,
+    params(
+        ("id" = String, Path, description = "the category's id"),
+        ("If-Match" = String, Header, description = "the version you edit"),
+    ),
+    responses(
+        (status = 200, description = "the category", body = Category),
+        (status = 401, description = "not signed in", body = ProblemSchema),
+        (status = 403, description = "not staff", body = ProblemSchema),
+        (status = 404, description = "unknown", body = ProblemSchema),
+        (status = 409, description = "another category has the handle, or the name below the same parent", body = ProblemSchema),
+        (status = 412, description = "somebody else has changed it", body = ProblemSchema),
+        (status = 422, description = "a field is wrong", body = ProblemSchema),
+        (status = 428, description = "If-Match is missing", body = ProblemSchema),
+    )
+)]
+#[patch("/admin/categories/{id}")]
+pub(super) async fn update_category(
+    _: Staff,
+    service: web::Data<Service>,
+    id: Path<CategoryId>,
+    _: Query<NoParameters>,
+    condition: IfMatch,
+    body: Json<CategoryPatch>,
+) -> Result<HttpResponse, Problem> {
+    let category = service
+        .update_category(*id, body.into_inner(), condition.required()?)
+        .await?;
+    let mut response = HttpResponse::Ok();
+    response.insert_header(version_tag(category.version));
+    Ok(private(response, &category))
+}
+
+/// Removes a category that has neither products nor other categories.
+#[utoipa::path(
+    tag = "Administration",
+    params(
+        ("id" = String, Path, description = "the category's id"),
+        ("If-Match" = String, Header, description = "the version you have seen"),
+    ),
+    responses(
+        (status = 204, description = "it is gone"),
+        (status = 401, description = "not signed in", body = ProblemSchema),
+        (status = 403, description = "not staff", body = ProblemSchema),
+        (status = 404, description = "unknown", body = ProblemSchema),
+        (status = 409, description = "it has products or other categories", body = ProblemSchema),
+        (status = 412, description = "somebody else has changed it", body = ProblemSchema),
+        (status = 428, description = "If-Match is missing", body = ProblemSchema),
+    )
+)]
+#[delete("/admin/categories/{id}")]
+pub(super) async fn delete_category(
+    _: Staff,
+    service: web::Data<Service>,
+    id: Path<CategoryId>,
+    _: Query<NoParameters>,
+    condition: IfMatch,
+) -> Result<HttpResponse, Problem> {
+    service.delete_category(*id, condition.required()?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

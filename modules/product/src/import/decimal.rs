@@ -1,0 +1,79 @@
+//! Prices as people write them. No floating point: every digit counts.
+
+use kernel::Currency;
+use kernel::money::MAX_AMOUNT;
+
+/// `42.99` in a currency of two decimals is 4299. More decimals than the currency has must be zeros.
+pub(super) fn minor_units(text: &str, currency: Currency) -> Result<i64, String> {
+    let decimals = usize::from(currency.decimals());
+    let refuse = || format!("`{text}` is not an amount of {currency}");
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 15 || !digits(whole) || !digits(fraction) || text.ends_with('.') {
+        return Err(refuse());
+    }
+    let (kept, rest) = fraction.split_at(fraction.len().min(decimals));
+    if rest.bytes().any(|byte| byte != b'0') {
+        return Err(format!("`{text}` has more decimals than {currency}"));
+    }
+    let padded = format!("{whole}{kept:0<decimals$}");
+    let amount: i64 = padded.parse().map_err(|_| refuse())?;
+    match amount {
+        0..=MAX_AMOUNT => Ok(amount),
+        _ => Err(format!("`{text}` is more than a price can be")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::Money;
+    use proptest::prelude::*;
+
+    fn units(text: &str, code: &str) -> Option<i64> {
+        minor_units(text, code.parse().unwrap()).ok()
+    }
+
+    #[test]
+    fn decimals_are_the_currencys_own() {
+        assert_eq!(units("42.99", "USD"), Some(4299));
+        assert_eq!(units("50", "USD"), Some(5000));
+        assert_eq!(units("0.1", "USD"), Some(10));
+        assert_eq!(units("19.990", "USD"), Some(1999));
+        assert_eq!(units("1999", "JPY"), Some(1999));
+        assert_eq!(units("1999.00", "JPY"), Some(1999));
+        assert_eq!(units("1.999", "KWD"), Some(1999));
+    }
+
+    #[test]
+    fn whatever_is_not_exactly_an_amount_is_refused() {
+        for text in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "+1",
+            "1,50",
+            "1e3",
+            "NaN",
+            "0x1",
+            "1.999",
+            " 1",
+            "9999999999999999",
+            "99999999999.99",
+        ] {
+            assert_eq!(units(text, "USD"), None, "{text}");
+        }
+        assert_eq!(units("1.5", "JPY"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn an_amount_survives_the_round_trip_through_text(amount in 0..=MAX_AMOUNT, code in prop::sample::select(vec!["USD", "JPY", "KWD"])) {
+            let money = Money::new(amount, code.parse().unwrap()).to_string();
+            let text = money.split(' ').next().unwrap();
+            prop_assert_eq!(units(text, code), Some(amount));
+        }
+    }
+}

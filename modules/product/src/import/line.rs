@@ -1,0 +1,201 @@
+//! One line of our own product files: a JSON object per product. Read by imports, written by exports.
+
+use chrono::NaiveDate;
+use kernel::{Currency, Text};
+use serde::{Deserialize, Serialize};
+
+use super::ImportedProduct;
+use crate::domain::attributes::Attributes;
+use crate::domain::category::{CategoryName, SEPARATOR};
+use crate::domain::handle::Handle;
+use crate::domain::listing::{Description, Image, ImageUrl, ListedVariant, Listing, Name, ProductOption, Tag, Title};
+use crate::domain::pairs::Pairs;
+use crate::domain::product::Status;
+
+/// A text that may be empty, which is the same as not there.
+type Maybe = Option<Text<0, 120>>;
+
+/// A product as a file has it. A product without options may have its one variant's fields beside its own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    id: Maybe,
+    handle: Option<Handle>,
+    title: Title,
+    description: Option<Description>,
+    brand: Maybe,
+    status: Option<Status>,
+    category: Option<Text<0, 1300>>,
+    tags: Option<Vec<Tag>>,
+    attributes: Option<Attributes>,
+    image_url: Option<Text<0, 2048>>,
+    images: Option<Vec<Image>>,
+    options: Option<Vec<ProductOption>>,
+    currency: Option<Currency>,
+    released_on: Option<NaiveDate>,
+    variants: Option<Vec<LineVariant>>,
+    sku: Maybe,
+    barcode: Maybe,
+    price_minor: Option<i64>,
+    compare_at_price_minor: Option<i64>,
+    stock: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineVariant {
+    sku: Maybe,
+    barcode: Maybe,
+    title: Option<Title>,
+    #[serde(default)]
+    options: Pairs<Name>,
+    price_minor: i64,
+    compare_at_price_minor: Option<i64>,
+    stock: Option<i64>,
+}
+
+impl Line {
+    /// The product of the line, or what is wrong with it.
+    pub(super) fn into_product(self, line: u64, currency: Currency) -> Result<ImportedProduct, String> {
+        if self.currency.is_some_and(|named| named != currency) {
+            return Err(format!("/currency: this shop sells in {currency}"));
+        }
+        let external_id = filled(self.id);
+        if external_id.is_none() && self.handle.is_none() {
+            return Err("id or handle is needed to know the product by".to_owned());
+        }
+        let category = self
+            .category
+            .map(Text::into_string)
+            .filter(|path| !path.trim().is_empty());
+        let category = category.map(|path| CategoryName::parse_path(&path)).transpose();
+        let image = self.image_url.map(Text::into_string).filter(|url| !url.is_empty());
+        let image = image
+            .map(ImageUrl::parse)
+            .transpose()
+            .map_err(|error| format!("/image_url: {error}"))?;
+        let only_image = image.map(|url| vec![Image { url, alt: None }]);
+        let variants = match self.variants {
+            Some(_) if self.price_minor.is_some() => {
+                return Err("price_minor and variants exclude each other".to_owned());
+            }
+            Some(variants) => variants,
+            None => vec![LineVariant {
+                sku: self.sku,
+                barcode: self.barcode,
+                title: None,
+                options: Pairs::default(),
+                price_minor: self.price_minor.ok_or("price_minor or variants are needed")?,
+                compare_at_price_minor: self.compare_at_price_minor,
+                stock: self.stock,
+            }],
+        };
+        Ok(ImportedProduct {
+            line,
+            external_id,
+            handle: self.handle,
+            title: self.title.into_string(),
+            description: self.description.map(String::from),
+            brand: filled(self.brand),
+            status: self.status,
+            category: category.map_err(|error| format!("/category: {error}"))?,
+            tags: self.tags.map(|tags| tags.into_iter().map(String::from).collect()),
+            attributes: self.attributes,
+            images: self.images.or(only_image),
+            options: self.options.unwrap_or_default(),
+            released_on: self.released_on,
+            variants: variants.into_iter().map(LineVariant::into_listed).collect(),
+        })
+    }
+}
+
+impl LineVariant {
+    fn into_listed(self) -> ListedVariant {
+        let values = self
+            .options
+            .0
+            .into_iter()
+            .map(|(name, value)| (name, value.into_string()));
+        ListedVariant {
+            id: None,
+            sku: filled(self.sku),
+            barcode: filled(self.barcode),
+            title: self.title.map(String::from),
+            values: Pairs(values.collect()),
+            price: self.price_minor,
+            compare_at_price: self.compare_at_price_minor,
+            stock: self.stock,
+        }
+    }
+}
+
+fn filled(text: Maybe) -> Option<String> {
+    text.map(Text::into_string).filter(|text| !text.trim().is_empty())
+}
+
+#[derive(Serialize)]
+struct WrittenLine<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    handle: &'a Handle,
+    title: &'a str,
+    description: &'a str,
+    brand: Option<&'a str>,
+    status: Status,
+    category: Option<String>,
+    tags: &'a [String],
+    attributes: &'a Attributes,
+    images: &'a [Image],
+    options: &'a [ProductOption],
+    currency: Currency,
+    released_on: NaiveDate,
+    variants: Vec<WrittenVariant<'a>>,
+}
+
+#[derive(Serialize)]
+struct WrittenVariant<'a> {
+    sku: Option<&'a str>,
+    barcode: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    options: &'a Pairs<String>,
+    price_minor: i64,
+    compare_at_price_minor: Option<i64>,
+    stock: Option<i64>,
+}
+
+/// Writes a product as a line that an import reads back.
+pub(crate) fn write(out: &mut dyn std::io::Write, listing: &Listing, category: &[String]) -> std::io::Result<()> {
+    let line = WrittenLine {
+        id: listing.external_id.as_deref(),
+        handle: &listing.handle,
+        title: &listing.title,
+        description: &listing.description,
+        brand: listing.brand.as_deref(),
+        status: listing.status,
+        category: (!category.is_empty()).then(|| category.join(SEPARATOR)),
+        tags: &listing.tags,
+        attributes: &listing.attributes,
+        images: &listing.images,
+        options: &listing.options,
+        currency: listing.currency,
+        released_on: listing.released_on,
+        variants: listing.variants.iter().map(WrittenVariant::new).collect(),
+    };
+    serde_json::to_writer(&mut *out, &line)?;
+    out.write_all(b"\n")
+}
+
+impl<'a> WrittenVariant<'a> {
+    fn new(variant: &'a ListedVariant) -> Self {
+        Self {
+            sku: variant.sku.as_deref(),
+            barcode: variant.barcode.as_deref(),
+            title: variant.title.as_deref(),
+            options: &variant.values,
+            price_minor: variant.price,
+            compare_at_price_minor: variant.compare_at_price,
+            stock: variant.stock,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A SELECT put together from fixed pieces of text and bound values.
+
+use std::marker::PhantomData;
+
+use database::Bind;
+use diesel::deserialize::{FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::Json;
+use serde_json::value::RawValue;
+
+/// A SELECT whose columns have the SQL types `Row`. Its text can only be made of literals, so that nothing a user sent
+/// can get into it.
+pub(super) struct Select<Row> {
+    parts: Vec<Part>,
+    cached: bool,
+    row: PhantomData<Row>,
+}
+
+enum Part {
+    Text(&'static str),
+    Bind(Bind),
+}
+
+impl<Row> Select<Row> {
+    /// Begins with `text`. The statement is prepared once per connection: right where there are few different ones.
+    pub(super) fn new(text: &'static str) -> Self {
+        Self {
+            parts: vec![Part::Text(text)],
+            cached: true,
+            row: PhantomData,
+        }
+    }
+
+    /// Adds a piece of text.
+    pub(super) fn text(&mut self, text: &'static str) -> &mut Self {
+        self.parts.push(Part::Text(text));
+        self
+    }
+
+    /// Adds a bound value.
+    pub(super) fn bind(&mut self, value: Bind) -> &mut Self {
+        self.parts.push(Part::Bind(value));
+        self
+    }
+
+    /// Has the statement prepared anew each time: clients could make up any number of different ones, and connections
+    /// would keep them all.
+    pub(super) fn uncached(&mut self) -> &mut Self {
+        self.cached = false;
+        self
+    }
+}
+
+impl<Row> QueryFragment<Pg> for Select<Row> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if !self.cached {
+            out.unsafe_to_cache_prepared();
+        }
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_sql(text),
+                Part::Bind(value) => value.push(&mut out)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<Row> QueryId for Select<Row> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Row> Query for Select<Row> {
+    type SqlType = Row;
+}
+
+impl<Row> RunQueryDsl<PgConnection> for Select<Row> {}
+
+/// JSON as the database has it, handed on without being read.
+#[derive(Debug, FromSqlRow)]
+pub(super) struct Verbatim(pub(super) Box<RawValue>);
+
+impl FromSql<Json, Pg> for Verbatim {
+    fn from_sql(value: PgValue<'_>) -> diesel::deserialize::Result<Self> {
+        let text = String::from_utf8(value.as_bytes().to_vec())?;
+        Ok(Self(RawValue::from_string(text)?))
+    }
+}

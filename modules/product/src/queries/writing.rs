@@ -1,0 +1,232 @@
+//! Writing products: one statement per table, whether one product changes or a thousand do.
+//!
+//! Rows travel as one JSON text, which PostgreSQL spreads into a table. Unlike arrays, that takes rows with lists in
+//! them, and keeps attributes exactly as they were written.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use database::{Bind, Statement};
+use diesel::prelude::*;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::stock;
+use crate::domain::SCHEMA;
+use crate::domain::attributes::Attributes;
+use crate::domain::listing::{Image, Listing, ProductOption};
+use crate::domain::plan::{Plan, VariantRow};
+
+/// Who changes something, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Stamp {
+    /// For the ledger of stock: a user's id, or `import`.
+    pub(crate) actor: String,
+    /// The kind of movement that sets the stock of variants that exist.
+    pub(crate) kind: &'static str,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// The paths of categories by their ids.
+pub(crate) type Paths = HashMap<Uuid, Vec<String>>;
+
+/// Writes a plan. Variants that go are removed before others come, so that their SKUs and values are free.
+pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, stamp: &Stamp) -> QueryResult<()> {
+    insert_products(connection, &plan.insert_products, paths, stamp)?;
+    update_products(connection, &plan.update_products, paths, stamp)?;
+    delete_variants(connection, &plan.delete_variants, stamp)?;
+    update_variants(connection, &plan.update_variants, stamp)?;
+    insert_variants(connection, &plan.insert_variants, stamp)?;
+    stock::open(connection, &plan.initial_stock, stamp)?;
+    stock::set(connection, &plan.target_stock, stamp)
+}
+
+/// Takes a product and its variants out of the catalogue. The rows stay: orders and reservations refer to them.
+pub(crate) fn delete_product(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
+    const PRODUCT: &str = "UPDATE @.products SET status = 'archived', deleted_at = ?, updated_at = ?, \
+        version = version + 1 WHERE id = ?";
+    const VARIANTS: &str =
+        "UPDATE @.variants SET deleted_at = ?, updated_at = ? WHERE product_id = ? AND deleted_at IS NULL";
+    for sql in [PRODUCT, VARIANTS] {
+        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), Bind::Uuid(id)]).execute(connection)?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct ProductJson<'a> {
+    id: Uuid,
+    external_id: Option<&'a str>,
+    handle: &'a str,
+    title: &'a str,
+    description: &'a str,
+    brand: Option<&'a str>,
+    status: &'a str,
+    category_id: Option<Uuid>,
+    category_path: &'a [String],
+    tags: &'a [String],
+    codes: Vec<String>,
+    attributes: &'a Attributes,
+    images: &'a [Image],
+    options: &'a [ProductOption],
+    currency: &'a str,
+    released_on: NaiveDate,
+    price_min: i64,
+    price_max: i64,
+}
+
+impl<'a> ProductJson<'a> {
+    fn new(id: Uuid, listing: &'a Listing, paths: &'a Paths) -> Self {
+        let (price_min, price_max) = listing.price_range();
+        let path = listing.category.and_then(|category| paths.get(&category));
+        Self {
+            id,
+            external_id: listing.external_id.as_deref(),
+            handle: listing.handle.as_str(),
+            title: &listing.title,
+            description: &listing.description,
+            brand: listing.brand.as_deref(),
+            status: listing.status.name(),
+            category_id: listing.category,
+            category_path: path.map(Vec::as_slice).unwrap_or_default(),
+            tags: &listing.tags,
+            codes: listing.codes(),
+            attributes: &listing.attributes,
+            images: &listing.images,
+            options: &listing.options,
+            currency: listing.currency.code(),
+            released_on: listing.released_on,
+            price_min,
+            price_max,
+        }
+    }
+}
+
+fn insert_products(
+    connection: &mut PgConnection,
+    rows: &[(Uuid, Listing)],
+    paths: &Paths,
+    stamp: &Stamp,
+) -> QueryResult<()> {
+    const SQL: &str = "INSERT INTO @.products (id, external_id, handle, title, description, brand, status, category_id, \
+        category_path, tags, codes, attributes, images, options, currency, released_on, price_min, price_max, \
+        created_at, updated_at) \
+        SELECT row.id, row.external_id, row.handle, row.title, row.description, row.brand, row.status, row.category_id, \
+        row.category_path, row.tags, row.codes, row.attributes, row.images, row.options, row.currency, row.released_on, \
+        row.price_min, row.price_max, ?, ? \
+        FROM json_to_recordset(?::json) AS row (id UUID, external_id TEXT, handle TEXT, title TEXT, description TEXT, \
+        brand TEXT, status TEXT, category_id UUID, category_path TEXT[], tags TEXT[], codes TEXT[], attributes JSON, \
+        images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT)";
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(id, listing)| ProductJson::new(*id, listing, paths))
+        .collect();
+    execute(
+        connection,
+        SQL,
+        vec![Bind::Time(stamp.now), Bind::Time(stamp.now)],
+        &rows,
+    )
+}
+
+fn update_products(
+    connection: &mut PgConnection,
+    rows: &[(Uuid, Listing)],
+    paths: &Paths,
+    stamp: &Stamp,
+) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.products AS product SET external_id = row.external_id, handle = row.handle, \
+        title = row.title, description = row.description, brand = row.brand, status = row.status, \
+        category_id = row.category_id, category_path = row.category_path, tags = row.tags, codes = row.codes, \
+        attributes = row.attributes, images = row.images, options = row.options, currency = row.currency, \
+        released_on = row.released_on, price_min = row.price_min, price_max = row.price_max, \
+        version = product.version + 1, updated_at = ? \
+        FROM json_to_recordset(?::json) AS row (id UUID, external_id TEXT, handle TEXT, title TEXT, description TEXT, \
+        brand TEXT, status TEXT, category_id UUID, category_path TEXT[], tags TEXT[], codes TEXT[], attributes JSON, \
+        images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT) \
+        WHERE product.id = row.id";
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(id, listing)| ProductJson::new(*id, listing, paths))
+        .collect();
+    execute(connection, SQL, vec![Bind::Time(stamp.now)], &rows)
+}
+
+#[derive(Serialize)]
+struct VariantJson<'a> {
+    id: Uuid,
+    product_id: Uuid,
+    position: i32,
+    sku: Option<&'a str>,
+    barcode: Option<&'a str>,
+    title: &'a str,
+    option_values: &'a [String],
+    price_minor: i64,
+    compare_at_minor: Option<i64>,
+}
+
+impl<'a> VariantJson<'a> {
+    fn new(row: &'a VariantRow) -> Self {
+        Self {
+            id: row.id,
+            product_id: row.product,
+            position: row.position,
+            sku: row.variant.sku.as_deref(),
+            barcode: row.variant.barcode.as_deref(),
+            title: &row.title,
+            option_values: &row.values,
+            price_minor: row.variant.price,
+            compare_at_minor: row.variant.compare_at_price,
+        }
+    }
+}
+
+fn insert_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &Stamp) -> QueryResult<()> {
+    const SQL: &str = "INSERT INTO @.variants (id, product_id, position, sku, barcode, title, option_values, \
+        price_minor, compare_at_minor, created_at, updated_at) \
+        SELECT row.id, row.product_id, row.position, row.sku, row.barcode, row.title, row.option_values, \
+        row.price_minor, row.compare_at_minor, ?, ? \
+        FROM json_to_recordset(?::json) AS row (id UUID, product_id UUID, position INTEGER, sku TEXT, barcode TEXT, \
+        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT)";
+    let rows: Vec<_> = rows.iter().map(VariantJson::new).collect();
+    execute(
+        connection,
+        SQL,
+        vec![Bind::Time(stamp.now), Bind::Time(stamp.now)],
+        &rows,
+    )
+}
+
+fn update_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &Stamp) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.variants AS variant SET position = row.position, sku = row.sku, barcode = row.barcode, \
+        title = row.title, option_values = row.option_values, price_minor = row.price_minor, \
+        compare_at_minor = row.compare_at_minor, updated_at = ? \
+        FROM json_to_recordset(?::json) AS row (id UUID, product_id UUID, position INTEGER, sku TEXT, barcode TEXT, \
+        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT) WHERE variant.id = row.id";
+    let rows: Vec<_> = rows.iter().map(VariantJson::new).collect();
+    execute(connection, SQL, vec![Bind::Time(stamp.now)], &rows)
+}
+
+fn delete_variants(connection: &mut PgConnection, ids: &[Uuid], stamp: &Stamp) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.variants SET deleted_at = ?, updated_at = ? WHERE id = ANY(?)";
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let binds = [Bind::Time(stamp.now), Bind::Time(stamp.now), Bind::Uuids(ids.to_vec())];
+    Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
+}
+
+fn execute<T: Serialize>(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    mut binds: Vec<Bind>,
+    rows: &[T],
+) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let json =
+        serde_json::to_string(rows).map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
+    binds.push(Bind::Text(json));
+    Statement::new(SCHEMA, sql, binds).execute(connection).map(drop)
+}

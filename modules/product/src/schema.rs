@@ -1,0 +1,35 @@
+//! Tables that diesel's own query language is used on. Products, variants and stock are read and written by statements
+//! of constant text (see `queries`).
+
+diesel::table! {
+    products.categories (id) {
+        id -> Uuid,
+        parent_id -> Nullable<Uuid>,
+        handle -> Text,
+        name -> Text,
+        ancestors -> Array<Uuid>,
+        path -> Array<Text>,
+        position -> Integer,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    products.imports (id) {
+        id -> Uuid,
+        state -> Text,
+        dry_run -> Bool,
+        created -> BigInt,
+        updated -> BigInt,
+        unchanged -> BigInt,
+        skipped -> BigInt,
+        errors -> Json,
+        failure -> Nullable<Text>,
+        actor -> Text,
+        leased_until -> Timestamptz,
+        created_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}

@@ -1,0 +1,202 @@
+//! What visitors see.
+
+use std::sync::Arc;
+
+use database::{Failure, OrRefuse};
+use diesel::PgConnection;
+use kernel::id::ProductId;
+use kernel::page::PageInfo;
+use product_api::ProductError;
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+
+use super::Service;
+use super::cache::Facets;
+use crate::domain::category::{Category, CategoryTree, tree};
+use crate::domain::draft::CategoryReference;
+use crate::domain::facet::{Facet, FacetCounts};
+use crate::domain::filter::ListQuery;
+use crate::domain::product::{AdminProduct, Product, Suggestions};
+use crate::queries::{categories, facets, lists, products, suggestions};
+
+/// A page of products.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProductList<T> {
+    pub(crate) data: Vec<T>,
+    pub(crate) page: PageInfo,
+    pub(crate) total: Total,
+    /// By the facet's name, where `facets` asks for them.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "through")]
+    #[schema(value_type = Option<BTreeMap<String, FacetCounts>>)]
+    pub(crate) facets: Option<Arc<Facets>>,
+}
+
+/// Facets are shared with the cache, which serde need not know.
+fn through<S: Serializer>(facets: &Option<Arc<Facets>>, serializer: S) -> Result<S::Ok, S::Error> {
+    facets.as_deref().serialize(serializer)
+}
+
+/// How many there are on all pages.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Total {
+    pub(crate) value: i64,
+    /// Whether that was counted, not estimated.
+    pub(crate) exact: bool,
+}
+
+impl Service {
+    /// Active products.
+    pub(crate) async fn list(&self, query: ListQuery) -> Result<ProductList<Product>, ProductError> {
+        let list = self.list_admin(query).await?;
+        Ok(ProductList {
+            data: list.data.into_iter().map(|row| row.product).collect(),
+            page: list.page,
+            total: list.total,
+            facets: list.facets,
+        })
+    }
+
+    /// Whatever products the query's audience may see.
+    pub(crate) async fn list_admin(&self, query: ListQuery) -> Result<ProductList<AdminProduct>, ProductError> {
+        let name = query.name();
+        let after = match &query.cursor {
+            None => None,
+            Some(cursor) => {
+                let opened = self.cursors.open(&name, cursor);
+                Some(opened.map_err(|error| ProductError::InvalidQuery(error.into()))?)
+            }
+        };
+        let service = self.clone();
+        self.db
+            .run(move |connection| {
+                let (data, last) = lists::page(connection, &query, after)?;
+                let filter = query.filter.name();
+                let total = service
+                    .cache
+                    .total(&filter, || lists::count(connection, &query.filter))?;
+                let facets = match query.facets.is_empty() {
+                    true => None,
+                    false => Some(service.count_facets(connection, &query, &filter)?),
+                };
+                let page = PageInfo {
+                    has_more: last.is_some(),
+                    next_cursor: last.map(|position| service.cursors.seal(&name, &position)),
+                };
+                let total = Total {
+                    value: total,
+                    exact: true,
+                };
+                Ok(ProductList {
+                    data,
+                    page,
+                    total,
+                    facets,
+                })
+            })
+            .await
+    }
+
+    fn count_facets(
+        &self,
+        connection: &mut PgConnection,
+        query: &ListQuery,
+        filter: &str,
+    ) -> Result<Arc<Facets>, Failure<ProductError>> {
+        let names: Vec<String> = query.facets.iter().map(Facet::name).collect();
+        let counted = self.cache.facets(&format!("{names:?}/{filter}"), || {
+            let mut count = |facet| facets::count(connection, &query.filter, facet, self.currency);
+            query
+                .facets
+                .iter()
+                .map(|facet| Ok((facet.name(), count(facet)?)))
+                .collect::<diesel::QueryResult<_>>()
+        });
+        Ok(counted?)
+    }
+
+    /// An active product by its id or handle.
+    pub(crate) async fn find(&self, id_or_handle: String) -> Result<Product, ProductError> {
+        let found = self.db.run(move |connection| {
+            Ok::<_, Failure<ProductError>>(match id_or_handle.parse::<ProductId>() {
+                Ok(id) => products::find_public(connection, id.uuid())?,
+                Err(_) => products::find_public_by_handle(connection, &id_or_handle)?,
+            })
+        });
+        found.await?.ok_or_else(|| ProductError::NotFound("product".to_owned()))
+    }
+
+    /// What might be meant by what has been typed so far.
+    pub(crate) async fn suggest(&self, typed: String, limit: i64) -> Result<Suggestions, ProductError> {
+        let typed = typed.trim().to_lowercase();
+        let prefixes = prefix_query(&typed);
+        if prefixes.is_empty() {
+            return Ok(Suggestions {
+                queries: Vec::new(),
+                products: Vec::new(),
+                categories: Vec::new(),
+            });
+        }
+        self.db
+            .run(move |connection| {
+                let categories = suggestions::categories(connection, &typed, limit)?;
+                let mut queries = suggestions::brands(connection, &typed, limit)?;
+                queries.extend(categories.iter().map(|category| category.name.clone()));
+                queries.iter_mut().for_each(|query| *query = query.to_lowercase());
+                queries.sort_by_key(|query| !query.starts_with(&typed));
+                queries.dedup();
+                queries.truncate(usize::try_from(limit).unwrap_or(0));
+                Ok(Suggestions {
+                    queries,
+                    products: suggestions::products(connection, &prefixes, limit)?,
+                    categories,
+                })
+            })
+            .await
+    }
+
+    /// All categories as a tree.
+    pub(crate) async fn category_tree(&self) -> Result<Arc<CategoryTree>, ProductError> {
+        let generation = match self.cache.tree() {
+            Ok(known) => return Ok(known),
+            Err(generation) => generation,
+        };
+        let all = self
+            .db
+            .run(|connection| Ok::<_, Failure<ProductError>>(categories::all(connection)?))
+            .await?;
+        Ok(self.cache.keep_tree(generation, tree(all)))
+    }
+
+    /// A category by its id or handle.
+    pub(crate) async fn find_category(&self, reference: CategoryReference) -> Result<Category, ProductError> {
+        self.db
+            .run(move |connection| {
+                let found = categories::find(connection, &reference)?;
+                let missing = || ProductError::NotFound("category".to_owned());
+                found.map(|found| found.category).ok_or_else(missing).or_refuse()
+            })
+            .await
+    }
+}
+
+/// The words of `typed` as prefixes, all of which must be found: `'red':* & 'shi':*`. Only letters and digits get
+/// through, so that nothing of the query language does.
+fn prefix_query(typed: &str) -> String {
+    let words = typed
+        .split(|character: char| !character.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let prefixes: Vec<String> = words.take(10).map(|word| format!("'{word}':*")).collect();
+    prefixes.join(" & ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_the_query_language_gets_through() {
+        assert_eq!(prefix_query("red shi"), "'red':* & 'shi':*");
+        assert_eq!(prefix_query("a'b|c!:*(d)\\"), "'a':* & 'b':* & 'c':* & 'd':*");
+        assert_eq!(prefix_query("' :*"), "");
+    }
+}

@@ -1,0 +1,318 @@
+//! What staff do to products and variants. A product and its variants are edited as one: its version is theirs.
+
+use chrono::{DateTime, Utc};
+use database::{Failure, OrRefuse, outbox, refuse};
+use diesel::PgConnection;
+use kernel::event::Event;
+use kernel::http::{Answer, Call, IfMatch};
+use kernel::id::{ProductId, UserId, VariantId};
+use kernel::{FieldErrors, Patch};
+use product_api::{ProductChanged, ProductError};
+use uuid::Uuid;
+
+use super::{Service, refuse_duplicates};
+use crate::domain::SCHEMA;
+use crate::domain::draft::{CategoryReference, NewProduct, NewVariant, ProductPatch, VariantPatch};
+use crate::domain::handle::Handle;
+use crate::domain::listing::Listing;
+use crate::domain::plan::{Change, Plan, Stored};
+use crate::domain::product::{AdminProduct, AdminVariant};
+use crate::queries::writing::Stamp;
+use crate::queries::{categories, products, writing};
+
+type Work<T> = Result<T, Failure<ProductError>>;
+
+impl Service {
+    /// Any product by its id, for staff.
+    pub(crate) async fn find_admin(&self, id: ProductId) -> Result<AdminProduct, ProductError> {
+        self.db.run(move |connection| read(connection, id.uuid())).await
+    }
+
+    /// Adds a product.
+    pub(crate) async fn create_product(
+        &self,
+        new: NewProduct,
+        call: Option<Call>,
+        actor: UserId,
+    ) -> Result<Answer<AdminProduct>, ProductError> {
+        let (stamp, currency) = (self.stamp(actor), self.currency);
+        let now = stamp.now;
+        let work = move |connection: &mut PgConnection| {
+            categories::hold_tree(connection)?;
+            let category = resolve(connection, new.category_id.as_ref())?;
+            let handle = match &new.handle {
+                Some(handle) => handle.clone(),
+                None => free_handle(connection, &new.title)?,
+            };
+            let mut listing = new
+                .into_listing(handle, currency, now.date_naive())
+                .map_err(ProductError::Invalid)
+                .or_refuse()?;
+            listing.category = category;
+            let id = save(connection, None, listing, &stamp)?;
+            read(connection, id)
+        };
+        let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
+        self.cache.outdate();
+        Ok(answer)
+    }
+
+    /// Changes a product.
+    pub(crate) async fn update_product(
+        &self,
+        id: ProductId,
+        mut patch: ProductPatch,
+        condition: IfMatch,
+        actor: UserId,
+    ) -> Result<AdminProduct, ProductError> {
+        let stamp = self.stamp(actor);
+        let work = move |connection: &mut PgConnection| {
+            let before = lock(connection, id.uuid(), &condition)?;
+            let mut listing = before.listing.clone();
+            listing.category = match std::mem::take(&mut patch.category_id) {
+                Patch::Keep => listing.category,
+                Patch::Clear => None,
+                Patch::Set(reference) => resolve(connection, Some(&reference))?,
+            };
+            patch.apply(&mut listing);
+            listing.check().map_err(ProductError::Invalid).or_refuse()?;
+            save(connection, Some(before), listing, &stamp)?;
+            read(connection, id.uuid())
+        };
+        let product = self.db.transaction(work).await?;
+        self.cache.outdate();
+        Ok(product)
+    }
+
+    /// Takes a product out of the catalogue. Orders that have some of it reserved go on.
+    pub(crate) async fn delete_product(&self, id: ProductId, condition: IfMatch) -> Result<(), ProductError> {
+        let now = self.clock.now();
+        let work = move |connection: &mut PgConnection| {
+            lock(connection, id.uuid(), &condition)?;
+            writing::delete_product(connection, id.uuid(), now)?;
+            publish(connection, &[id.uuid()], now)
+        };
+        self.db.transaction(work).await?;
+        self.cache.outdate();
+        Ok(())
+    }
+
+    /// Adds a variant to a product.
+    pub(crate) async fn create_variant(
+        &self,
+        id: ProductId,
+        new: NewVariant,
+        call: Option<Call>,
+        actor: UserId,
+    ) -> Result<Answer<AdminVariant>, ProductError> {
+        let (stamp, currency) = (self.stamp(actor), self.currency);
+        let now = stamp.now;
+        let work = move |connection: &mut PgConnection| {
+            let before = lock(connection, id.uuid(), &IfMatch::default())?;
+            let mut errors = FieldErrors::new();
+            let variant = new.into_listed(currency, "", &mut errors);
+            errors.into_result().map_err(ProductError::Invalid).or_refuse()?;
+            let mut listing = before.listing.clone();
+            listing.variants.push(variant);
+            if before.listing.variants.is_empty() {
+                listing.derive_options();
+            }
+            check_variant(&listing, listing.variants.len() - 1).or_refuse()?;
+            save(connection, Some(before), listing, &stamp)?;
+            let product = read(connection, id.uuid())?;
+            last_variant(product).or_refuse()
+        };
+        let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
+        self.cache.outdate();
+        Ok(answer)
+    }
+
+    /// Changes a variant.
+    pub(crate) async fn update_variant(
+        &self,
+        id: VariantId,
+        patch: VariantPatch,
+        condition: IfMatch,
+        actor: UserId,
+    ) -> Result<AdminVariant, ProductError> {
+        let (stamp, currency) = (self.stamp(actor), self.currency);
+        let work = move |connection: &mut PgConnection| {
+            let (before, index) = lock_variant(connection, id, &condition)?;
+            let product = before.id;
+            let mut listing = before.listing.clone();
+            if let Some(variant) = listing.variants.get_mut(index) {
+                patch
+                    .apply(variant, currency)
+                    .map_err(ProductError::Invalid)
+                    .or_refuse()?;
+                // Sales go on meanwhile: the stock read a moment ago must not be written back.
+                variant.stock = None;
+            }
+            check_variant(&listing, index).or_refuse()?;
+            save(connection, Some(before), listing, &stamp)?;
+            let product = read(connection, product)?;
+            variant_of(product, id).or_refuse()
+        };
+        let variant = self.db.transaction(work).await?;
+        self.cache.outdate();
+        Ok(variant)
+    }
+
+    /// Takes a variant out of the catalogue.
+    pub(crate) async fn delete_variant(
+        &self,
+        id: VariantId,
+        condition: IfMatch,
+        actor: UserId,
+    ) -> Result<(), ProductError> {
+        let stamp = self.stamp(actor);
+        let work = move |connection: &mut PgConnection| {
+            let (before, index) = lock_variant(connection, id, &condition)?;
+            let mut listing = before.listing.clone();
+            listing.variants.remove(index);
+            save(connection, Some(before), listing, &stamp)
+        };
+        self.db.transaction(work).await?;
+        self.cache.outdate();
+        Ok(())
+    }
+
+    pub(super) fn stamp(&self, actor: UserId) -> Stamp {
+        Stamp {
+            actor: actor.to_string(),
+            kind: "adjustment",
+            now: self.clock.now(),
+        }
+    }
+}
+
+/// Tells the world that products have changed.
+pub(super) fn publish(connection: &mut PgConnection, products: &[Uuid], now: DateTime<Utc>) -> Work<()> {
+    let event = |id: &Uuid| {
+        let product = ProductId::from(*id);
+        Event::of(&ProductChanged { product }, now)
+    };
+    let events: Vec<Event> = products
+        .iter()
+        .map(event)
+        .collect::<Result<_, _>>()
+        .map_err(ProductError::Fault)
+        .or_refuse()?;
+    Ok(outbox::append_all(connection, SCHEMA, &events)?)
+}
+
+/// Writes one product as it is to be.
+fn save(connection: &mut PgConnection, before: Option<Stored>, mut after: Listing, stamp: &Stamp) -> Work<Uuid> {
+    let ids: Vec<Uuid> = after.category.into_iter().collect();
+    let paths = categories::paths(connection, ids)?;
+    if after.category.is_some_and(|category| !paths.contains_key(&category)) {
+        return refuse(ProductError::Invalid(unknown_category()));
+    }
+    if before.is_some() {
+        keep_stock(&mut after);
+    }
+    let plan = Plan::of(vec![Change { before, after }], Uuid::now_v7);
+    writing::write(connection, &plan, &paths, stamp).map_err(refuse_duplicates)?;
+    let ids: Vec<Uuid> = plan.outcomes.iter().map(|(id, _)| *id).collect();
+    publish(connection, &ids, stamp.now)?;
+    ids.first()
+        .copied()
+        .ok_or_else(|| Failure::Refused(ProductError::NotFound("product".to_owned())))
+}
+
+/// Edits of a product leave the stock of its variants alone: sales go on meanwhile.
+fn keep_stock(listing: &mut Listing) {
+    let existing = listing.variants.iter_mut().filter(|variant| variant.id.is_some());
+    existing.for_each(|variant| variant.stock = None);
+}
+
+/// A product to edit, which is at the version that the client has seen.
+fn lock(connection: &mut PgConnection, id: Uuid, condition: &IfMatch) -> Work<Stored> {
+    categories::hold_tree(connection)?;
+    let Some(stored) = products::lock(connection, vec![id])?.pop() else {
+        return refuse(ProductError::NotFound("product".to_owned()));
+    };
+    match condition.allows(stored.version) {
+        true => Ok(stored),
+        false => refuse(ProductError::VersionMismatch(stored.version)),
+    }
+}
+
+/// The product of a variant to edit, and which of its variants that is.
+fn lock_variant(connection: &mut PgConnection, id: VariantId, condition: &IfMatch) -> Work<(Stored, usize)> {
+    let missing = || ProductError::NotFound("variant".to_owned());
+    let product = products::product_of(connection, id.uuid())?
+        .ok_or_else(missing)
+        .or_refuse()?;
+    let stored = lock(connection, product, condition)?;
+    let found = stored
+        .listing
+        .variants
+        .iter()
+        .position(|variant| variant.id == Some(id.uuid()));
+    let index = found.ok_or_else(missing).or_refuse()?;
+    Ok((stored, index))
+}
+
+fn read(connection: &mut PgConnection, id: Uuid) -> Work<AdminProduct> {
+    let found = products::find_admin(connection, id)?;
+    found
+        .ok_or_else(|| ProductError::NotFound("product".to_owned()))
+        .or_refuse()
+}
+
+fn resolve(connection: &mut PgConnection, reference: Option<&CategoryReference>) -> Work<Option<Uuid>> {
+    let Some(reference) = reference else {
+        return Ok(None);
+    };
+    match categories::find(connection, reference)? {
+        Some(found) => Ok(Some(found.category.id.uuid())),
+        None => refuse(ProductError::Invalid(unknown_category())),
+    }
+}
+
+fn free_handle(connection: &mut PgConnection, title: &str) -> Work<Handle> {
+    let candidates = Handle::candidates(title, &Uuid::now_v7().simple().to_string());
+    let taken = products::taken_handles(connection, &candidates)?;
+    let free = candidates
+        .into_iter()
+        .find(|candidate| !taken.iter().any(|taken| taken == candidate.as_str()));
+    free.ok_or_else(|| ProductError::Taken("product (by its handle)".to_owned()))
+        .or_refuse()
+}
+
+fn unknown_category() -> FieldErrors {
+    FieldErrors::one("/category_id", "not_found", "there is no such category")
+}
+
+/// Checks a product of which one variant is the request: errors are told as if that were all.
+fn check_variant(listing: &Listing, index: usize) -> Result<(), ProductError> {
+    let Err(found) = listing.check() else { return Ok(()) };
+    let prefix = format!("/variants/{index}/");
+    let mut errors = FieldErrors::new();
+    for error in found.as_slice() {
+        let pointer = match error.pointer.strip_prefix(&prefix) {
+            Some(rest) => format!("/{rest}"),
+            None => String::new(),
+        };
+        errors.add(pointer, &error.code, &error.detail);
+    }
+    Err(ProductError::Invalid(errors))
+}
+
+fn last_variant(product: AdminProduct) -> Result<AdminVariant, ProductError> {
+    let last = product.product.variants.last().map(|variant| variant.id);
+    last.map_or_else(
+        || Err(ProductError::NotFound("variant".to_owned())),
+        |id| variant_of(product, id),
+    )
+}
+
+fn variant_of(product: AdminProduct, id: VariantId) -> Result<AdminVariant, ProductError> {
+    let variant = product.product.variants.into_iter().find(|variant| variant.id == id);
+    Ok(AdminVariant {
+        variant: variant.ok_or_else(|| ProductError::NotFound("variant".to_owned()))?,
+        product_id: product.product.id,
+        version: product.version,
+    })
+}

@@ -1,0 +1,91 @@
+//! What siblings may ask: quotes, and stock set aside, sold and given back.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use database::{Failure, refuse};
+use diesel::PgConnection;
+use kernel::id::{ReservationId, VariantId};
+use kernel::{Currency, Fault};
+use product_api::{Demand, ProductApi, ProductError, Quote, Reservation};
+use uuid::Uuid;
+
+use super::Service;
+use crate::domain::stock::sum;
+use crate::queries::reservations::{self, Reserved};
+use crate::queries::stock;
+
+/// How often a step is tried again that met another of the same reservation half-way.
+const TRIES: usize = 5;
+
+#[async_trait]
+impl ProductApi for Service {
+    async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError> {
+        let ids = variants.into_iter().map(VariantId::uuid).collect();
+        self.db
+            .run(move |connection| Ok(stock::quote(connection, ids, currency)?))
+            .await
+    }
+
+    async fn reserve(&self, reservation: ReservationId, demands: Vec<Demand>) -> Result<(), ProductError> {
+        let demands = sum(&demands).map_err(ProductError::Invalid)?;
+        let now = self.clock.now();
+        // One statement is a transaction by itself; BEGIN and COMMIT would be two more trips.
+        let work = move |connection: &mut PgConnection| reserve(connection, reservation, &demands, now);
+        self.db.run(work).await
+    }
+
+    async fn commit(&self, reservation: ReservationId) -> Result<(), ProductError> {
+        let now = self.clock.now();
+        let work = move |connection: &mut PgConnection| {
+            let before = reservations::commit(connection, reservation.uuid(), now)?;
+            match before.as_deref() {
+                Some("reserved" | "committed") => Ok(()),
+                _ => refuse(ProductError::NotFound("reservation".to_owned())),
+            }
+        };
+        self.db.run(work).await
+    }
+
+    async fn release(&self, reservation: ReservationId) -> Result<(), ProductError> {
+        let now = self.clock.now();
+        let work = move |connection: &mut PgConnection| {
+            for _ in 0..TRIES {
+                if reservations::release(connection, reservation.uuid(), now)? {
+                    return Ok(());
+                }
+            }
+            refuse(ProductError::Fault(Fault::unavailable("the reservation is being made")))
+        };
+        self.db.run(work).await
+    }
+
+    async fn reservations(&self, after: Option<ReservationId>, limit: i64) -> Result<Vec<Reservation>, ProductError> {
+        let after = after.map_or(Uuid::nil(), ReservationId::uuid);
+        self.db
+            .run(move |connection| Ok(reservations::live(connection, after, limit.clamp(1, 1000))?))
+            .await
+    }
+}
+
+fn reserve(
+    connection: &mut PgConnection,
+    reservation: ReservationId,
+    demands: &BTreeMap<Uuid, i64>,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<(), Failure<ProductError>> {
+    for _ in 0..TRIES {
+        let shortages = match reservations::reserve(connection, reservation.uuid(), demands, now)? {
+            Reserved::Made => return Ok(()),
+            Reserved::Refused(shortages) => shortages,
+        };
+        // Whether this is a repeat counts more than what is left by now: the first time may have taken the last ones.
+        match reservations::state(connection, reservation.uuid())?.as_deref() {
+            Some("reserved" | "committed") => return Ok(()),
+            Some(_) => return refuse(ProductError::NotFound("reservation".to_owned())),
+            None if !shortages.is_empty() => return refuse(ProductError::InsufficientStock(shortages)),
+            None => (),
+        }
+    }
+    refuse(ProductError::Fault(Fault::unavailable("the reservation is being made")))
+}
