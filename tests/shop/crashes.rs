@@ -18,7 +18,12 @@ enum Victim {
 }
 
 /// A buyer who buys one cart after the other, and notes the orders that were confirmed.
-async fn shop_until_it_fails(anonymous: Anonymous, carts: Vec<ReadyCart>, confirmed: Arc<AtomicUsize>, enough: Arc<Notify>) -> Vec<Value> {
+async fn shop_until_it_fails(
+    anonymous: Anonymous,
+    carts: Vec<ReadyCart>,
+    confirmed: Arc<AtomicUsize>,
+    enough: Arc<Notify>,
+) -> Vec<Value> {
     let mut orders = Vec::new();
     for (number, cart) in carts.iter().enumerate() {
         let payment = match number % 3 {
@@ -27,7 +32,12 @@ async fn shop_until_it_fails(anonymous: Anonymous, carts: Vec<ReadyCart>, confir
             _ => sandbox("tok_declined"),
         };
         let url = format!("http://{}/api/v1/orders", anonymous.shop.address);
-        let request = anonymous.shop.client.post(url).json(&cart.order(payment)).header("Idempotency-Key", "once");
+        let request = anonymous
+            .shop
+            .client
+            .post(url)
+            .json(&cart.order(payment))
+            .header("Idempotency-Key", "once");
         let request = request.header("Cart-Secret", &cart.secret);
         let Ok(answer) = request.send().await else { break };
         let status = answer.status().as_u16();
@@ -58,7 +68,14 @@ async fn survives(victim: Victim) {
     let (confirmed, enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let buyers: Vec<_> = carts
         .iter()
-        .map(|carts| tokio::spawn(shop_until_it_fails(anonymous.clone(), carts.clone(), Arc::clone(&confirmed), Arc::clone(&enough))))
+        .map(|carts| {
+            tokio::spawn(shop_until_it_fails(
+                anonymous.clone(),
+                carts.clone(),
+                Arc::clone(&confirmed),
+                Arc::clone(&enough),
+            ))
+        })
         .collect();
     enough.notified().await;
     match victim {
@@ -84,15 +101,24 @@ async fn survives(victim: Victim) {
         assert_eq!(seen["number"], order["number"]);
     }
     // Whoever got no answer repeats the request with the same key, and gets one order.
-    let mut numbers: HashSet<String> = orders.iter().map(|order| order["id"].as_str().unwrap().to_owned()).collect();
+    let mut numbers: HashSet<String> = orders
+        .iter()
+        .map(|order| order["id"].as_str().unwrap().to_owned())
+        .collect();
     for cart in carts.iter().flatten() {
-        let cart = ReadyCart { buyer: anonymous.with("Cart-Secret", &cart.secret), ..cart.clone() };
+        let cart = ReadyCart {
+            buyer: anonymous.with("Cart-Secret", &cart.secret),
+            ..cart.clone()
+        };
         let body = cart.order(sandbox("tok_ok"));
         let repeat = || async {
             let answer = cart.buyer.once("once").post("/orders", body.clone()).await;
             json!({"status": answer.status, "body": answer.json})
         };
-        let answer = eventually(repeat, |answer| answer["status"] != 503 && answer["body"]["code"] != "request_in_progress").await;
+        let answer = eventually(repeat, |answer| {
+            answer["status"] != 503 && answer["body"]["code"] != "request_in_progress"
+        })
+        .await;
         if answer["status"] == 201 {
             numbers.insert(answer["body"]["id"].as_str().unwrap().to_owned());
         } else {

@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod accounts;
 mod addresses;
 mod commands;
+mod crashes;
 mod documentation;
 mod health;
 mod limits;
 mod methods;
+mod orders;
 mod origins;
 mod problems;
+mod races;
 mod support;
 mod tokens;

@@ -13,8 +13,13 @@ async fn available(store: &Store, product: &Value) -> i64 {
 
 /// The order as its holder sees it once `wanted` holds.
 async fn order_when(cart: &ReadyCart, order: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
-    let path = format!("/orders/{}", order["id"].as_str().or(order["order_id"].as_str()).unwrap());
-    let holder = cart.buyer.with("Order-Secret", order["secret"].as_str().unwrap_or_default());
+    let path = format!(
+        "/orders/{}",
+        order["id"].as_str().or(order["order_id"].as_str()).unwrap()
+    );
+    let holder = cart
+        .buyer
+        .with("Order-Secret", order["secret"].as_str().unwrap_or_default());
     let ask = || async { holder.get(&path).await.expect(200) };
     eventually(ask, wanted).await
 }
@@ -26,7 +31,10 @@ async fn a_guest_buys_with_the_provider_manual_and_gets_an_order_a_secret_and_a_
     let cart = store.anonymous().ready_cart(&[(variant(&product), 2)]).await;
 
     let answer = cart.buy(manual()).await;
-    assert_eq!(answer.header("location"), format!("/api/v1/orders/{}", answer.json["id"].as_str().unwrap()));
+    assert_eq!(
+        answer.header("location"),
+        format!("/api/v1/orders/{}", answer.json["id"].as_str().unwrap())
+    );
     let order = answer.expect(201);
     assert_eq!(order["status"], "placed");
     assert_eq!(order["payment_status"], "authorized");
@@ -46,12 +54,17 @@ async fn a_guest_buys_with_the_provider_manual_and_gets_an_order_a_secret_and_a_
     let read = || async {
         let files = std::fs::read_dir(&mails).into_iter().flatten().flatten();
         let whole = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "eml"));
-        let texts: Vec<String> = whole.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
+        let texts: Vec<String> = whole
+            .map(|file| std::fs::read_to_string(file.path()).unwrap())
+            .collect();
         json!(texts)
     };
     let mails = eventually(read, |mails| mails.as_array().is_some_and(|mails| !mails.is_empty())).await;
     let mail = mails[0].as_str().unwrap();
-    assert!(mail.contains("guest@example.com") && mail.contains(order["number"].as_str().unwrap()), "{mail}");
+    assert!(
+        mail.contains("guest@example.com") && mail.contains(order["number"].as_str().unwrap()),
+        "{mail}"
+    );
     assert_eq!(store.findings().await, [""; 0]);
 }
 
@@ -60,13 +73,28 @@ async fn the_order_sets_what_the_cart_lacks() {
     let store = Store::start().await;
     let product = store.admin().await.product(500, 5).await;
     let anonymous = store.anonymous();
-    let cart = anonymous.post("/carts", json!({"items": [{"variant_id": variant(&product), "quantity": 1}]})).await.expect(201);
+    let cart = anonymous
+        .post(
+            "/carts",
+            json!({"items": [{"variant_id": variant(&product), "quantity": 1}]}),
+        )
+        .await
+        .expect(201);
     let buyer = anonymous.with("Cart-Secret", cart["secret"].as_str().unwrap());
     let mut request = json!({"cart_id": cart["id"], "cart_version": cart["version"],
         "expected_total": cart["totals"]["total"], "payment": manual()});
 
-    let refused = buyer.once(unique("order")).post("/orders", request.clone()).await.problem(422, "cart_not_ready");
-    let codes: Vec<&str> = refused["problems"].as_array().unwrap().iter().map(|problem| problem["code"].as_str().unwrap()).collect();
+    let refused = buyer
+        .once(unique("order"))
+        .post("/orders", request.clone())
+        .await
+        .problem(422, "cart_not_ready");
+    let codes: Vec<&str> = refused["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| problem["code"].as_str().unwrap())
+        .collect();
     assert_eq!(codes, ["email_required", "shipping_address_required"]);
 
     request["email"] = json!("late@example.com");
@@ -95,15 +123,24 @@ async fn every_token_of_the_sandbox_does_what_it_says() {
         assert_eq!(order["payment_status"], payment_status, "{token}");
         assert!(order["secret"].is_string(), "{token}");
     }
-    for (token, code) in [("tok_declined", "card_declined"), ("tok_insufficient_funds", "insufficient_funds")] {
+    for (token, code) in [
+        ("tok_declined", "card_declined"),
+        ("tok_insufficient_funds", "insufficient_funds"),
+    ] {
         let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
         let problem = cart.buy(sandbox(token)).await.problem(402, "payment_declined");
         assert_eq!(problem["decline_code"], code);
         assert!(problem["order_id"].is_string() && problem["secret"].is_string());
     }
     let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
-    assert_eq!(cart.buy(sandbox("tok_made_up")).await.wrong_fields(), ["/payment/method"]);
-    assert_eq!(cart.buy(json!({"provider": "stripe"})).await.wrong_fields(), ["/payment/provider"]);
+    assert_eq!(
+        cart.buy(sandbox("tok_made_up")).await.wrong_fields(),
+        ["/payment/method"]
+    );
+    assert_eq!(
+        cart.buy(json!({"provider": "stripe"})).await.wrong_fields(),
+        ["/payment/provider"]
+    );
 }
 
 #[tokio::test]
@@ -130,9 +167,15 @@ async fn a_charge_that_never_reached_the_provider_fails_and_leaves_the_order_to_
     let failed = order_when(&cart, &order, |order| order["payments"][0]["status"] == "failed").await;
     assert_eq!(failed["status"], "pending_payment");
 
-    let holder = store.anonymous().with("Order-Secret", order["secret"].as_str().unwrap());
+    let holder = store
+        .anonymous()
+        .with("Order-Secret", order["secret"].as_str().unwrap());
     let path = format!("/orders/{}/payments", order["id"].as_str().unwrap());
-    let paid = holder.once(unique("pay")).post(&path, sandbox("tok_ok")).await.expect(201);
+    let paid = holder
+        .once(unique("pay"))
+        .post(&path, sandbox("tok_ok"))
+        .await
+        .expect(201);
     assert_eq!(paid["status"], "placed");
     assert_eq!(store.findings().await, [""; 0]);
 }
@@ -145,18 +188,40 @@ async fn after_a_decline_the_order_waits_with_its_stock_and_is_paid_by_another_t
     let declined = cart.buy(sandbox("tok_declined")).await.problem(402, "payment_declined");
     assert_eq!(available(&store, &product).await, 0, "the stock stays reserved");
     assert_eq!(cart.now().await["status"], "checkout");
-    let refused = cart.buyer.post(&format!("/carts/{}/items", cart.id), json!({"variant_id": variant(&product), "quantity": 1})).await;
-    assert_eq!(refused.problem(409, "cart_in_checkout")["order_id"], declined["order_id"]);
+    let refused = cart
+        .buyer
+        .post(
+            &format!("/carts/{}/items", cart.id),
+            json!({"variant_id": variant(&product), "quantity": 1}),
+        )
+        .await;
+    assert_eq!(
+        refused.problem(409, "cart_in_checkout")["order_id"],
+        declined["order_id"]
+    );
 
-    let holder = store.anonymous().with("Order-Secret", declined["secret"].as_str().unwrap());
+    let holder = store
+        .anonymous()
+        .with("Order-Secret", declined["secret"].as_str().unwrap());
     let path = format!("/orders/{}/payments", declined["order_id"].as_str().unwrap());
-    holder.post(&path, sandbox("tok_ok")).await.problem(400, "idempotency_key_required");
-    holder.once("second").post(&path, sandbox("tok_declined")).await.problem(402, "payment_declined");
+    holder
+        .post(&path, sandbox("tok_ok"))
+        .await
+        .problem(400, "idempotency_key_required");
+    holder
+        .once("second")
+        .post(&path, sandbox("tok_declined"))
+        .await
+        .problem(402, "payment_declined");
     let paid = holder.once("third").post(&path, sandbox("tok_ok")).await.expect(201);
     let again = holder.once("third").post(&path, sandbox("tok_ok")).await;
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(again.expect(201)["version"], paid["version"]);
-    holder.once("fourth").post(&path, sandbox("tok_ok")).await.problem(409, "wrong_state");
+    holder
+        .once("fourth")
+        .post(&path, sandbox("tok_ok"))
+        .await
+        .problem(409, "wrong_state");
     assert_eq!(paid["payments"].as_array().unwrap().len(), 3);
     assert_eq!(store.findings().await, [""; 0]);
 }
@@ -165,7 +230,8 @@ async fn after_a_decline_the_order_waits_with_its_stock_and_is_paid_by_another_t
 async fn a_buyer_who_approves_the_challenge_has_bought_and_one_who_declines_may_try_again() {
     let store = Store::start().await;
     let product = store.admin().await.product(1000, 5).await;
-    for (approve, order_status, payment_status) in [(true, "placed", "captured"), (false, "pending_payment", "failed")] {
+    for (approve, order_status, payment_status) in [(true, "placed", "captured"), (false, "pending_payment", "failed")]
+    {
         let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
         let order = cart.buy(sandbox("tok_requires_action")).await.expect(202);
         let action = &order["payments"][0]["next_action"];
@@ -173,10 +239,21 @@ async fn a_buyer_who_approves_the_challenge_has_bought_and_one_who_declines_may_
         let url = action["url"].as_str().unwrap().trim_start_matches("/api/v1");
         let page = store.anonymous().get(url).await;
         assert!(page.text.contains("Approve"), "{}", page.text);
-        store.anonymous().post(url, json!({"approve": approve})).await.expect(204);
-        store.anonymous().post(url, json!({"approve": true})).await.problem(404, "not_found");
+        store
+            .anonymous()
+            .post(url, json!({"approve": approve}))
+            .await
+            .expect(204);
+        store
+            .anonymous()
+            .post(url, json!({"approve": true}))
+            .await
+            .problem(404, "not_found");
         let after = order_when(&cart, &order, |_| true).await;
-        assert_eq!((&after["status"], &after["payment_status"]), (&json!(order_status), &json!(payment_status)));
+        assert_eq!(
+            (&after["status"], &after["payment_status"]),
+            (&json!(order_status), &json!(payment_status))
+        );
     }
 }
 
@@ -186,13 +263,22 @@ async fn a_buyer_who_leaves_the_challenge_can_pay_another_way() {
     let product = store.admin().await.product(1000, 5).await;
     let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
     let order = cart.buy(sandbox("tok_requires_action")).await.expect(202);
-    let holder = store.anonymous().with("Order-Secret", order["secret"].as_str().unwrap());
+    let holder = store
+        .anonymous()
+        .with("Order-Secret", order["secret"].as_str().unwrap());
     let path = format!("/orders/{}/payments", order["id"].as_str().unwrap());
     let paid = holder.once("other").post(&path, manual()).await.expect(201);
     assert_eq!(paid["payments"][0]["status"], "voided");
     assert_eq!(paid["payments"][1]["status"], "authorized");
-    let challenge = order["payments"][0]["next_action"]["url"].as_str().unwrap().trim_start_matches("/api/v1");
-    store.anonymous().post(challenge, json!({"approve": true})).await.problem(404, "not_found");
+    let challenge = order["payments"][0]["next_action"]["url"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("/api/v1");
+    store
+        .anonymous()
+        .post(challenge, json!({"approve": true}))
+        .await
+        .problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -201,24 +287,49 @@ async fn one_key_is_one_order_and_one_answer() {
     let product = store.admin().await.product(1000, 5).await;
     let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
     let body = cart.order(sandbox("tok_ok"));
-    cart.buyer.post("/orders", body.clone()).await.problem(400, "idempotency_key_required");
+    cart.buyer
+        .post("/orders", body.clone())
+        .await
+        .problem(400, "idempotency_key_required");
     for bad in ["", &"k".repeat(256), "schlüssel"] {
-        cart.buyer.once(bad).post("/orders", body.clone()).await.problem(400, "invalid_idempotency_key");
+        cart.buyer
+            .once(bad)
+            .post("/orders", body.clone())
+            .await
+            .problem(400, "invalid_idempotency_key");
     }
     let first = cart.buyer.once("\"a-key\"").post("/orders", body.clone()).await;
     assert_eq!(first.header("idempotent-replayed"), "");
     let first = first.expect(201);
     let second = cart.buyer.once("a-key").post("/orders", body.clone()).await;
     assert_eq!(second.header("idempotent-replayed"), "true");
-    assert_eq!(second.expect(201), first, "the secret is put back, and all the rest is the same");
+    assert_eq!(
+        second.expect(201),
+        first,
+        "the secret is put back, and all the rest is the same"
+    );
     let mut other = body.clone();
     other["payment"] = manual();
-    cart.buyer.once("a-key").post("/orders", other).await.problem(422, "idempotency_key_reused");
-    let late = cart.buyer.once("another-key").post("/orders", body).await.problem(409, "cart_completed");
+    cart.buyer
+        .once("a-key")
+        .post("/orders", other)
+        .await
+        .problem(422, "idempotency_key_reused");
+    let late = cart
+        .buyer
+        .once("another-key")
+        .post("/orders", body)
+        .await
+        .problem(409, "cart_completed");
     assert_eq!(late["order_id"], first["id"]);
 
     let stranger = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
-    let own = stranger.buyer.once("a-key").post("/orders", stranger.order(manual())).await.expect(201);
+    let own = stranger
+        .buyer
+        .once("a-key")
+        .post("/orders", stranger.order(manual()))
+        .await
+        .expect(201);
     assert_ne!(own["id"], first["id"], "another buyer's key is another key");
     assert_eq!(store.findings().await, [""; 0]);
 }
@@ -251,18 +362,37 @@ async fn what_the_buyer_was_not_shown_is_not_bought() {
     let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
     let mut cheap = cart.order(manual());
     cheap["expected_total"]["amount"] = json!(1);
-    let problem = cart.buyer.once(unique("k")).post("/orders", cheap).await.problem(409, "price_changed");
-    assert_eq!((&problem["old"]["amount"], &problem["new"]["amount"]), (&json!(1), &json!(1000)));
+    let problem = cart
+        .buyer
+        .once(unique("k"))
+        .post("/orders", cheap)
+        .await
+        .problem(409, "price_changed");
+    assert_eq!(
+        (&problem["old"]["amount"], &problem["new"]["amount"]),
+        (&json!(1), &json!(1000))
+    );
     let mut euros = cart.order(manual());
     euros["expected_total"]["currency"] = json!("EUR");
-    cart.buyer.once(unique("k")).post("/orders", euros).await.problem(409, "price_changed");
+    cart.buyer
+        .once(unique("k"))
+        .post("/orders", euros)
+        .await
+        .problem(409, "price_changed");
 
     let variant_path = format!("/admin/variants/{}", variant(&product));
     let version = product["version"].to_string();
     let dearer = json!({"price": {"amount": 1500, "currency": "USD"}});
-    admin.with("If-Match", format!("\"{version}\"")).patch(&variant_path, dearer).await.expect(200);
+    admin
+        .with("If-Match", format!("\"{version}\""))
+        .patch(&variant_path, dearer)
+        .await
+        .expect(200);
     let problem = cart.buy(manual()).await.problem(409, "price_changed");
-    assert_eq!((&problem["old"]["amount"], &problem["new"]["amount"]), (&json!(1000), &json!(1500)));
+    assert_eq!(
+        (&problem["old"]["amount"], &problem["new"]["amount"]),
+        (&json!(1000), &json!(1500))
+    );
 
     let shown = cart.now().await;
     assert_eq!(shown["items"][0]["price_changed_from"]["amount"], 1000);
@@ -278,14 +408,21 @@ async fn prices_statuses_and_owners_cannot_be_sent() {
     let store = Store::start().await;
     let product = store.admin().await.product(1000, 5).await;
     let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
-    for (field, value) in [("total", json!(1)), ("status", json!("placed")), ("user_id", json!("user_x")), ("lines", json!([]))] {
+    for (field, value) in [
+        ("total", json!(1)),
+        ("status", json!("placed")),
+        ("user_id", json!("user_x")),
+        ("lines", json!([])),
+    ] {
         let mut body = cart.order(manual());
         body[field] = value;
         let wrong = cart.buyer.once(unique("k")).post("/orders", body).await.wrong_fields();
         assert_eq!(wrong, [format!("/{field}")]);
     }
     let order = cart.buy(manual()).await.expect(201);
-    let holder = store.anonymous().with("Order-Secret", order["secret"].as_str().unwrap());
+    let holder = store
+        .anonymous()
+        .with("Order-Secret", order["secret"].as_str().unwrap());
     let path = format!("/orders/{}", order["id"].as_str().unwrap());
     let answer = holder.patch(&path, json!({"status": "completed"})).await;
     answer.problem(405, "method_not_allowed");
@@ -302,7 +439,7 @@ async fn an_order_is_seen_by_its_buyer_and_by_staff_alone() {
 
     let body = json!({"items": [{"variant_id": variant(&product), "quantity": 1}]});
     let cart = customer.post("/carts", body).await.expect(201);
-    let ready = ReadyCart::complete((*customer).clone(), &cart).await;
+    let ready = ReadyCart::complete((**customer).clone(), &cart).await;
     let order = ready.buy(manual()).await.expect(201);
     assert!(order["secret"].is_null(), "a customer needs no secret");
     let path = format!("/orders/{}", order["id"].as_str().unwrap());
@@ -314,7 +451,10 @@ async fn an_order_is_seen_by_its_buyer_and_by_staff_alone() {
     let guest_path = format!("/orders/{}", guest_order["id"].as_str().unwrap());
     let secret = guest_order["secret"].as_str().unwrap();
 
-    let unknown = anonymous.get("/orders/order_01h2xcejqtf2nbrexx3vqjhp41").await.problem(404, "not_found");
+    let unknown = anonymous
+        .get("/orders/order_01h2xcejqtf2nbrexx3vqjhp41")
+        .await
+        .problem(404, "not_found");
     for answer in [
         stranger.get(&path).await,
         anonymous.get(&path).await,
@@ -348,9 +488,24 @@ async fn a_cart_is_bought_by_who_holds_it() {
     let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
     let body = cart.order(manual());
     let customer = store.customer().await;
-    store.anonymous().once("k").post("/orders", body.clone()).await.problem(404, "not_found");
-    store.anonymous().with("Cart-Secret", "x").once("k").post("/orders", body.clone()).await.problem(404, "not_found");
-    customer.once("k").post("/orders", body.clone()).await.problem(404, "not_found");
+    store
+        .anonymous()
+        .once("k")
+        .post("/orders", body.clone())
+        .await
+        .problem(404, "not_found");
+    store
+        .anonymous()
+        .with("Cart-Secret", "x")
+        .once("k")
+        .post("/orders", body.clone())
+        .await
+        .problem(404, "not_found");
+    customer
+        .once("k")
+        .post("/orders", body.clone())
+        .await
+        .problem(404, "not_found");
     assert_eq!(cart.now().await["status"], "open");
     cart.buyer.once("k").post("/orders", body).await.expect(201);
 }
@@ -370,23 +525,40 @@ async fn cancelling_gives_back_stock_money_and_an_unpaid_cart() {
         let cart = store.anonymous().ready_cart(&[(variant(&product), 3)]).await;
         let answer = cart.buy(sandbox(token)).await.json;
         let id = answer["order_id"].as_str().or(answer["id"].as_str()).unwrap();
-        let holder = store.anonymous().with("Order-Secret", answer["secret"].as_str().unwrap());
+        let holder = store
+            .anonymous()
+            .with("Order-Secret", answer["secret"].as_str().unwrap());
         let before = available(&store, &product).await;
         assert_eq!(before, 6, "{token}");
-        let cancelled = holder.post(&format!("/orders/{id}/cancel"), Value::Null).await.expect(200);
+        let cancelled = holder
+            .post(&format!("/orders/{id}/cancel"), Value::Null)
+            .await
+            .expect(200);
         assert_eq!(cancelled["status"], "cancelled", "{token}");
         assert_eq!(cancelled["payment_status"], payment_status, "{token}");
         assert_eq!(available(&store, &product).await, 9, "{token}");
         let seen = cart.now().await;
         assert_eq!(seen["status"], cart_status, "{token}");
-        let again = holder.post(&format!("/orders/{id}/cancel"), Value::Null).await.expect(200);
-        assert_eq!(again["version"], cancelled["version"], "cancelling twice is cancelling once");
+        let again = holder
+            .post(&format!("/orders/{id}/cancel"), Value::Null)
+            .await
+            .expect(200);
+        assert_eq!(
+            again["version"], cancelled["version"],
+            "cancelling twice is cancelling once"
+        );
         assert_eq!(available(&store, &product).await, 9, "{token}");
         if cart_status == "open" {
             assert!(seen["version"].as_i64() > cart.cart["version"].as_i64());
             let reopened = ReadyCart { cart: seen, ..cart };
             let order = reopened.buy(manual()).await.expect(201);
-            admin.post(&format!("/admin/orders/{}/cancel", order["id"].as_str().unwrap()), Value::Null).await.expect(200);
+            admin
+                .post(
+                    &format!("/admin/orders/{}/cancel", order["id"].as_str().unwrap()),
+                    Value::Null,
+                )
+                .await
+                .expect(200);
         }
     }
     assert_eq!(store.findings().await, [""; 0]);
@@ -424,26 +596,57 @@ async fn staff_capture_void_and_refund_in_full_and_once() {
     };
     for payment in [manual(), sandbox("tok_authorize_only")] {
         let path = place(payment.clone()).await;
-        admin.post(&format!("{path}/captures"), json!({})).await.problem(400, "idempotency_key_required");
-        admin.once(unique("r")).post(&format!("{path}/refunds"), json!({})).await.problem(409, "no_suitable_payment");
+        admin
+            .post(&format!("{path}/captures"), json!({}))
+            .await
+            .problem(400, "idempotency_key_required");
+        admin
+            .once(unique("r"))
+            .post(&format!("{path}/refunds"), json!({}))
+            .await
+            .problem(409, "no_suitable_payment");
         let captured = admin.once("capture").post(&format!("{path}/captures"), json!({})).await;
         let key_belongs_to_another_order = captured.status == 422;
         let captured = match key_belongs_to_another_order {
-            true => admin.once(unique("c")).post(&format!("{path}/captures"), json!({})).await.expect(200),
+            true => admin
+                .once(unique("c"))
+                .post(&format!("{path}/captures"), json!({}))
+                .await
+                .expect(200),
             false => captured.expect(200),
         };
         assert_eq!(captured["payment_status"], "captured");
-        admin.once(unique("c")).post(&format!("{path}/captures"), json!({})).await.problem(409, "no_suitable_payment");
-        admin.post(&format!("{path}/voids"), json!({})).await.problem(409, "no_suitable_payment");
-        let refunded = admin.once(unique("r")).post(&format!("{path}/refunds"), json!({})).await.expect(200);
+        admin
+            .once(unique("c"))
+            .post(&format!("{path}/captures"), json!({}))
+            .await
+            .problem(409, "no_suitable_payment");
+        admin
+            .post(&format!("{path}/voids"), json!({}))
+            .await
+            .problem(409, "no_suitable_payment");
+        let refunded = admin
+            .once(unique("r"))
+            .post(&format!("{path}/refunds"), json!({}))
+            .await
+            .expect(200);
         assert_eq!(refunded["payment_status"], "refunded");
         assert_eq!(refunded["totals"]["refunded"]["amount"], 1000);
-        admin.once(unique("r")).post(&format!("{path}/refunds"), json!({})).await.problem(409, "no_suitable_payment");
+        admin
+            .once(unique("r"))
+            .post(&format!("{path}/refunds"), json!({}))
+            .await
+            .problem(409, "no_suitable_payment");
 
         let path = place(payment).await;
         let voided = admin.post(&format!("{path}/voids"), json!({})).await.expect(200);
         assert_eq!(voided["payment_status"], "voided");
-        let kinds: Vec<&str> = voided["timeline"].as_array().unwrap().iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
+        let kinds: Vec<&str> = voided["timeline"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["kind"].as_str().unwrap())
+            .collect();
         assert_eq!(kinds, ["created", "placed", "payment_voided"]);
     }
     assert_eq!(store.findings().await, [""; 0]);
@@ -463,23 +666,54 @@ async fn orders_are_listed_newest_first_page_by_page() {
     let mut path = "/admin/orders?limit=2".to_owned();
     loop {
         let page = admin.get(&path).await.expect(200);
-        seen.extend(page["data"].as_array().unwrap().iter().map(|order| order["number"].clone()));
-        let Some(cursor) = page["page"]["next_cursor"].as_str() else { break };
+        seen.extend(
+            page["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|order| order["number"].clone()),
+        );
+        let Some(cursor) = page["page"]["next_cursor"].as_str() else {
+            break;
+        };
         path = format!("/admin/orders?limit=2&cursor={cursor}");
-        admin.get(&format!("{path}&status=placed")).await.problem(400, "invalid_query");
+        admin
+            .get(&format!("{path}&status=placed"))
+            .await
+            .problem(400, "invalid_query");
     }
     assert_eq!(seen, numbers);
     for bad in ["limit=0", "status=placing", "sort=number", "cursor=x"] {
-        admin.get(&format!("/admin/orders?{bad}")).await.problem(400, "invalid_query");
+        admin
+            .get(&format!("/admin/orders?{bad}"))
+            .await
+            .problem(400, "invalid_query");
     }
 }
 
 #[tokio::test]
 async fn the_shop_says_how_it_can_be_paid() {
     let with = Store::start().await;
-    let names = |answer: Value| answer["data"].as_array().unwrap().iter().map(|entry| entry["name"].clone()).collect::<Vec<_>>();
-    assert_eq!(names(with.anonymous().get("/payment-providers").await.expect(200)), ["manual", "sandbox"]);
+    let names = |answer: Value| {
+        answer["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["name"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(with.anonymous().get("/payment-providers").await.expect(200)),
+        ["manual", "sandbox"]
+    );
     let without = Store::with([("payments.sandbox.enabled", "false")]).await;
-    assert_eq!(names(without.anonymous().get("/payment-providers").await.expect(200)), ["manual"]);
-    without.anonymous().get("/sandbox/authentications/x").await.problem(404, "not_found");
+    assert_eq!(
+        names(without.anonymous().get("/payment-providers").await.expect(200)),
+        ["manual"]
+    );
+    without
+        .anonymous()
+        .get("/sandbox/authentications/x")
+        .await
+        .problem(404, "not_found");
 }

@@ -14,13 +14,25 @@ async fn a_hundred_buyers_of_the_last_ten_make_exactly_ten_orders_and_nobody_els
     let store = Store::start().await;
     let product = store.admin().await.product(1000, 10).await;
     let anonymous = store.anonymous();
-    let carts = join_all((0..100).map(|_| anonymous.ready_cart(&[(variant(&product), 1)]))).await;
+    let carts = join_all((0..100).map(|_| async { anonymous.ready_cart(&[(variant(&product), 1)]).await })).await;
     let answers = join_all(carts.iter().map(|cart| cart.buy(sandbox("tok_ok")))).await;
-    assert_eq!(count(&answers, 201), 10, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
+    assert_eq!(
+        count(&answers, 201),
+        10,
+        "{:?}",
+        answers.iter().map(|answer| answer.status).collect::<Vec<_>>()
+    );
     for answer in &answers {
         if answer.status != 201 {
             let code = answer.json["code"].as_str().unwrap();
-            assert!(matches!((answer.status, code), (409, "insufficient_stock") | (422, "cart_not_ready")), "{}", answer.text);
+            assert!(
+                matches!(
+                    (answer.status, code),
+                    (409, "insufficient_stock") | (422, "cart_not_ready")
+                ),
+                "{}",
+                answer.text
+            );
         }
     }
     assert_eq!(store.findings().await, [""; 0]);
@@ -37,7 +49,10 @@ async fn fifty_equal_requests_with_one_key_make_one_order_and_all_end_with_its_a
         assert_eq!(answer.status, 201, "{}", answer.text);
         assert_eq!(answer.json, first);
     }
-    let fresh = answers.iter().filter(|answer| answer.header("idempotent-replayed").is_empty()).count();
+    let fresh = answers
+        .iter()
+        .filter(|answer| answer.header("idempotent-replayed").is_empty())
+        .count();
     assert_eq!(fresh, 1);
     let orders = store.admin().await.get("/admin/orders").await.expect(200);
     assert_eq!(orders["data"].as_array().unwrap().len(), 1);
@@ -48,7 +63,11 @@ async fn fifty_equal_requests_with_one_key_make_one_order_and_all_end_with_its_a
 /// `Retry-After`, only more eagerly.
 async fn until_answered(cart: &ReadyCart, key: &str) -> Response {
     loop {
-        let answer = cart.buyer.once(key).post("/orders", cart.order(sandbox("tok_ok"))).await;
+        let answer = cart
+            .buyer
+            .once(key)
+            .post("/orders", cart.order(sandbox("tok_ok")))
+            .await;
         if answer.json["code"] != "request_in_progress" {
             return answer;
         }
@@ -65,7 +84,11 @@ async fn one_cart_under_many_keys_is_one_order() {
     assert_eq!(count(&answers, 201), 1);
     for answer in answers.iter().filter(|answer| answer.status != 201) {
         let code = answer.json["code"].as_str().unwrap();
-        assert!(answer.status == 409 && matches!(code, "cart_completed" | "cart_in_checkout" | "cart_changed"), "{}", answer.text);
+        assert!(
+            answer.status == 409 && matches!(code, "cart_completed" | "cart_in_checkout" | "cart_changed"),
+            "{}",
+            answer.text
+        );
     }
     assert_eq!(store.findings().await, [""; 0]);
 }
@@ -77,10 +100,19 @@ async fn carts_with_the_same_products_in_opposite_order_do_not_block_each_other(
     let first = admin.product(1000, 1000).await;
     let second = admin.product(2000, 1000).await;
     let anonymous = store.anonymous();
-    let (here, there) = ([(variant(&first), 1), (variant(&second), 1)], [(variant(&second), 1), (variant(&first), 1)]);
-    let carts = join_all((0..40).map(|number| anonymous.ready_cart(if number % 2 == 0 { &here } else { &there }))).await;
+    let (here, there) = (
+        [(variant(&first), 1), (variant(&second), 1)],
+        [(variant(&second), 1), (variant(&first), 1)],
+    );
+    let carts =
+        join_all((0..40).map(|number| anonymous.ready_cart(if number % 2 == 0 { &here } else { &there }))).await;
     let answers = join_all(carts.iter().map(|cart| cart.buy(manual()))).await;
-    assert_eq!(count(&answers, 201), 40, "{:?}", answers.iter().map(|answer| &answer.text).collect::<Vec<_>>());
+    assert_eq!(
+        count(&answers, 201),
+        40,
+        "{:?}",
+        answers.iter().map(|answer| &answer.text).collect::<Vec<_>>()
+    );
     assert_eq!(store.findings().await, [""; 0]);
 }
 
@@ -90,9 +122,17 @@ async fn fifty_registrations_of_one_address_make_one_account() {
     let email = format!("{}@example.com", unique("race"));
     let anonymous = store.anonymous();
     let register = |number: usize| {
-        let written = if number % 2 == 0 { email.clone() } else { email.to_uppercase() };
+        let written = if number % 2 == 0 {
+            email.clone()
+        } else {
+            email.to_uppercase()
+        };
         let anonymous = anonymous.clone();
-        async move { anonymous.post("/auth/register", json!({"email": written, "password": PASSWORD})).await }
+        async move {
+            anonymous
+                .post("/auth/register", json!({"email": written, "password": PASSWORD}))
+                .await
+        }
     };
     let answers = join_all((0..50).map(register)).await;
     assert_eq!(count(&answers, 201), 1);
@@ -108,12 +148,14 @@ async fn a_payment_and_a_cancellation_at_the_same_moment_end_in_one_of_the_two()
     for _ in 0..5 {
         let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
         let declined = cart.buy(sandbox("tok_declined")).await.problem(402, "payment_declined");
-        let holder = store.anonymous().with("Order-Secret", declined["secret"].as_str().unwrap());
+        let holder = store
+            .anonymous()
+            .with("Order-Secret", declined["secret"].as_str().unwrap());
         let path = format!("/orders/{}", declined["order_id"].as_str().unwrap());
-        let (paid, cancelled) = futures_util::join!(
-            holder.once(unique("pay")).post(&format!("{path}/payments"), sandbox("tok_ok")),
-            holder.post(&format!("{path}/cancel"), Value::Null)
-        );
+        let payer = holder.once(unique("pay"));
+        let (pay_path, cancel_path) = (format!("{path}/payments"), format!("{path}/cancel"));
+        let pay = payer.post(&pay_path, sandbox("tok_ok"));
+        let (paid, cancelled) = futures_util::join!(pay, holder.post(&cancel_path, Value::Null));
         let order = holder.get(&path).await.expect(200);
         match order["status"].as_str().unwrap() {
             "placed" => assert_eq!((paid.status, cancelled.status), (201, 409), "{}", order),

@@ -1,5 +1,6 @@
 //! The one error envelope: problem details for HTTP APIs (RFC 9457).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
-    code: &'static str,
+    code: Cow<'static, str>,
     detail: String,
     errors: Vec<FieldError>,
     members: Map<String, Value>,
@@ -31,7 +32,7 @@ impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
-            code,
+            code: code.into(),
             detail: detail.into(),
             errors: Vec::new(),
             members: Map::new(),
@@ -82,8 +83,31 @@ impl Problem {
     pub fn invalid_query(errors: impl Into<FieldErrors>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
-            code: "invalid_query",
+            code: "invalid_query".into(),
             ..Self::invalid(errors)
+        }
+    }
+
+    /// The problem that [`Problem::to_json`] has written down.
+    pub fn from_json(status: StatusCode, mut body: Map<String, Value>) -> Self {
+        let mut text = |name: &str| match body.remove(name) {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
+        let (code, detail) = (text("code"), text("detail"));
+        let errors = body
+            .remove("errors")
+            .and_then(|errors| serde_json::from_value(errors).ok())
+            .unwrap_or_default();
+        for name in ["type", "title", "status"] {
+            body.remove(name);
+        }
+        let problem = Self::new(status, "", detail);
+        Self {
+            code: code.into(),
+            errors,
+            members: body,
+            ..problem
         }
     }
 
@@ -111,8 +135,8 @@ impl Problem {
     }
 
     /// The stable code.
-    pub fn code(&self) -> &'static str {
-        self.code
+    pub fn code(&self) -> &str {
+        &self.code
     }
 
     /// What operators need to know and clients must not: logged once, where the answer leaves.
@@ -127,7 +151,7 @@ impl Problem {
         body.insert("title".into(), self.status.canonical_reason().unwrap_or("Error").into());
         body.insert("status".into(), self.status.as_u16().into());
         body.insert("detail".into(), self.detail.clone().into());
-        body.insert("code".into(), self.code.into());
+        body.insert("code".into(), self.code.clone().into());
         if !self.errors.is_empty() {
             body.insert("errors".into(), json!(self.errors));
         }

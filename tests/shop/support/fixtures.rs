@@ -11,7 +11,7 @@ pub(crate) fn address() -> Value {
 }
 
 /// The request for an active product with one variant.
-pub(crate) fn simple_product(price: i64, stock: i64) -> Value {
+fn simple_product(price: i64, stock: i64) -> Value {
     let handle = unique("product");
     json!({"handle": handle, "title": "A thing", "description": "It does what it should.", "status": "active",
         "variants": [{"sku": handle, "price": {"amount": price, "currency": "USD"}, "stock": stock}]})

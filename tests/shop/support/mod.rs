@@ -22,6 +22,8 @@
 //!   that type has: `admin.product(..)` makes something to sell.
 //! - A [`Response`] has `status`, `headers` and `json`. `response.expect(201)` is its body, or a failed test that shows it;
 //!   `response.problem(409, "cart_changed")` is the body of exactly that problem, checked to be a sound one.
+//! - `anonymous.ready_cart(&[(variant(&product), 2)])` is a guest's cart with all that an order needs, and
+//!   `cart.buy(sandbox("tok_ok"))` buys it.
 //! - `store.raw(b"GET / HTTP/1.1\r\n..")` sends bytes as they are, for what no client would send.
 //! - Tests are named by the sentence that they prove. One file per area, and `main.rs` names the areas.
 //!
@@ -33,11 +35,14 @@ mod fixtures;
 mod process;
 mod response;
 mod runtime;
+mod shopping;
 mod store;
 
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
+pub(crate) use fixtures::address;
 pub(crate) use process::{StoreProcess, bodega, bodega_with_input};
 pub(crate) use response::Response;
+pub(crate) use shopping::{ReadyCart, eventually, manual, sandbox, variant};
 pub(crate) use store::{Shop, Store};
 
 /// A name that nothing else in this test process has.

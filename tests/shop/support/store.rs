@@ -128,12 +128,6 @@ impl Store {
     pub(crate) async fn cut_off_database(&self) {
         self.database.cut_off().await;
     }
-
-    /// Stops the store in order, as SIGTERM does, and waits for it.
-    pub(crate) async fn stop(mut self) {
-        let running = self.running.take().unwrap();
-        runtime::run(running.stop()).await;
-    }
 }
 
 impl Deref for Store {

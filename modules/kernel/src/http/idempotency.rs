@@ -3,6 +3,7 @@
 
 use std::future::{Ready, ready};
 
+use actix_web::http::header::HeaderName;
 use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, dev::Payload};
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::Problem;
-use crate::problem;
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The longest key, in characters.
 pub const MAX_KEY: usize = 255;
@@ -89,8 +91,8 @@ impl<T: Serialize> Answer<T> {
                 response.json(value)
             }
             Self::Replayed(stored) => stored.respond(),
-            Self::InProgress => in_progress().respond(None),
-            Self::KeyReused => key_reused().respond(None),
+            Self::InProgress => HttpResponse::from_error(in_progress()),
+            Self::KeyReused => HttpResponse::from_error(key_reused()),
         }
     }
 }
@@ -99,15 +101,16 @@ impl Stored {
     /// The stored answer, marked as a replay.
     pub fn respond(self) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
-        let media_type = if status.is_success() {
-            "application/json"
-        } else {
-            problem::CONTENT_TYPE
-        };
-        HttpResponse::build(status)
-            .insert_header(("Idempotent-Replayed", "true"))
-            .content_type(media_type)
-            .body(self.body.to_string())
+        match self.body {
+            Value::Object(members) if !status.is_success() => {
+                let problem = Problem::from_json(status, members);
+                HttpResponse::from_error(problem.with_header(REPLAYED, "true"))
+            }
+            body => HttpResponse::build(status)
+                .insert_header((REPLAYED, "true"))
+                .content_type("application/json")
+                .body(body.to_string()),
+        }
     }
 }
 

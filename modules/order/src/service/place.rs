@@ -371,13 +371,15 @@ fn placed_event(order: &Order, cart: &FrozenCart) -> Result<Event, Fault> {
     Event::of(&placed, order.updated_at)
 }
 
-fn outcome_label(outcome: &Result<Reply, OrderError>) -> &'static str {
-    match outcome {
+/// A closed list: refusals are counted by their code.
+fn outcome_label(outcome: &Result<Reply, OrderError>) -> String {
+    let label = match outcome {
         Ok(Reply::Order(201, _)) => "placed",
         Ok(Reply::Order(..)) => "pending",
         Ok(Reply::Stored(_)) => "replayed",
         Ok(Reply::Refused(problem)) => problem.code(),
         Err(OrderError::Fault(_)) => "failed",
         Err(_) => "refused",
-    }
+    };
+    label.to_owned()
 }
