@@ -105,7 +105,7 @@ async fn carts_with_the_same_products_in_opposite_order_do_not_block_each_other(
         [(variant(&second), 1), (variant(&first), 1)],
     );
     let carts =
-        join_all((0..40).map(|number| anonymous.ready_cart(if number % 2 == 0 { &here } else { &there }))).await;
+        join_all((0..40).map(|number| anonymous.ready_cart(if number.is_multiple_of(2) { &here } else { &there }))).await;
     let answers = join_all(carts.iter().map(|cart| cart.buy(manual()))).await;
     assert_eq!(
         count(&answers, 201),
@@ -122,7 +122,7 @@ async fn fifty_registrations_of_one_address_make_one_account() {
     let email = format!("{}@example.com", unique("race"));
     let anonymous = store.anonymous();
     let register = |number: usize| {
-        let written = if number % 2 == 0 {
+        let written = if number.is_multiple_of(2) {
             email.clone()
         } else {
             email.to_uppercase()
