@@ -105,7 +105,8 @@ async fn carts_with_the_same_products_in_opposite_order_do_not_block_each_other(
         [(variant(&second), 1), (variant(&first), 1)],
     );
     let carts =
-        join_all((0..40).map(|number| anonymous.ready_cart(if number.is_multiple_of(2) { &here } else { &there }))).await;
+        join_all((0..40_u32).map(|number| anonymous.ready_cart(if number.is_multiple_of(2) { &here } else { &there })))
+            .await;
     let answers = join_all(carts.iter().map(|cart| cart.buy(manual()))).await;
     assert_eq!(
         count(&answers, 201),

@@ -1,7 +1,7 @@
 //! The edge of the store: everything that happens to a public request before a module sees it, and to an answer before
 //! it leaves. Knows no module's rules and no database.
 //!
-//! The layers, outermost first; [`Gateway::app`] and [`guard`] are where their order is written down:
+//! The layers, outermost first; [`Gateway::app`] and `guard` below are where their order is written down:
 //!
 //! | layer | file | does |
 //! |---|---|---|
