@@ -6,6 +6,7 @@ pub(crate) mod draft;
 pub(crate) mod facet;
 pub(crate) mod filter;
 pub(crate) mod handle;
+pub(crate) mod image;
 pub(crate) mod listing;
 pub(crate) mod pairs;
 pub(crate) mod plan;

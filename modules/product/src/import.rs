@@ -17,7 +17,8 @@ use utoipa::ToSchema;
 use crate::domain::attributes::Attributes;
 use crate::domain::category::CategoryName;
 use crate::domain::handle::Handle;
-use crate::domain::listing::{Image, ListedVariant, ProductOption};
+use crate::domain::image::Image;
+use crate::domain::listing::{ListedVariant, ProductOption};
 use crate::domain::product::Status;
 
 pub(crate) use line::write as write_line;

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::attributes::{AttributeValue, Attributes};
 use super::handle::Handle;
-use super::listing::{Description, Image, ListedVariant, Listing, Name, ProductOption, Tag, Title};
+use super::image::Image;
+use super::listing::{Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
 use super::pairs::Pairs;
 use super::product::Status;
 

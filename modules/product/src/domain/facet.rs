@@ -100,28 +100,56 @@ pub(crate) fn read(parameters: &mut QueryParameters) -> Vec<Facet> {
     facets
 }
 
-/// Cuts the prices from `min` to `max` at round numbers: 1, 2 or 5 times a power of ten, about eight pieces. Answers the
-/// first and the last price of each piece.
+/// Cuts the prices from `min` to `max` at round numbers: pieces of one length where prices are much alike, else longer ones
+/// the dearer things get. Answers the first and the last price of each piece.
 pub(crate) fn buckets(min: i64, max: i64) -> Vec<(i64, i64)> {
-    const PIECES: i64 = 8;
-    let step = round_up((max - min) / PIECES + 1);
-    let mut buckets = Vec::new();
-    let mut start = min - min.rem_euclid(step);
-    while start <= max {
-        buckets.push((start, start + step - 1));
-        start += step;
+    let mut cuts = if max / min.max(1) < 10 {
+        even_cuts(min, max)
+    } else {
+        growing_cuts(min, max)
+    };
+    cuts.push(i64::MAX);
+    let pieces = cuts.windows(2).filter_map(|ends| match ends {
+        [first, next] => Some((*first, next - 1)),
+        _ => None,
+    });
+    let mut pieces: Vec<(i64, i64)> = pieces.collect();
+    if let Some(last) = pieces.last_mut() {
+        last.1 = round_up(max + 1, &[1, 2, 5]).max(last.0) - 1;
     }
-    buckets
+    pieces
 }
 
-/// The least of 1, 2, 5, 10, 20, 50, .. that is not less than `number`.
-fn round_up(number: i64) -> i64 {
+/// About eight pieces of the same round length.
+fn even_cuts(min: i64, max: i64) -> Vec<i64> {
+    let step = round_up((max - min) / 8 + 1, &[1, 2, 5]);
+    let mut cuts = Vec::new();
+    let mut cut = min - min.rem_euclid(step);
+    while cut <= max {
+        cuts.push(cut);
+        cut += step;
+    }
+    cuts
+}
+
+/// 1, 2, 5, 10, 20, 50, .. as far as prices go; powers of ten alone where those were too many.
+fn growing_cuts(min: i64, max: i64) -> Vec<i64> {
+    let factors: &[i64] = if max / min.max(1) < 10_000 { &[1, 2, 5] } else { &[1] };
+    let mut cuts = vec![0];
+    let mut cut = round_up(min.max(1) + 1, factors);
+    while cut <= max {
+        cuts.push(cut);
+        cut = round_up(cut + 1, factors);
+    }
+    cuts
+}
+
+/// The least of the factors times a power of ten that is not less than `number`.
+fn round_up(number: i64, factors: &[i64]) -> i64 {
     let mut power = 1_i64;
     loop {
-        for factor in [1, 2, 5] {
-            if factor * power >= number {
-                return factor * power;
-            }
+        if let Some(factor) = factors.iter().find(|factor| **factor * power >= number) {
+            return factor * power;
         }
         power *= 10;
     }
@@ -135,11 +163,25 @@ mod tests {
 
     #[test]
     fn prices_are_cut_at_round_numbers() {
-        assert_eq!(buckets(95, 95), [(95, 95)]);
+        assert_eq!(buckets(95, 95), [(95, 99)]);
         assert_eq!(
             buckets(100, 900),
             [(0, 199), (200, 399), (400, 599), (600, 799), (800, 999)]
         );
+        assert_eq!(
+            buckets(95, 12_000),
+            [
+                (0, 99),
+                (100, 199),
+                (200, 499),
+                (500, 999),
+                (1000, 1999),
+                (2000, 4999),
+                (5000, 9999),
+                (10_000, 19_999)
+            ]
+        );
+        assert_eq!(buckets(0, 0), [(0, 0)]);
     }
 
     proptest! {
@@ -149,7 +191,7 @@ mod tests {
         ) {
             let (min, max) = (first.min(second), first.max(second));
             let buckets = buckets(min, max);
-            prop_assert!((1..=10).contains(&buckets.len()));
+            prop_assert!((1..=14).contains(&buckets.len()));
             let price = price.clamp(min, max);
             let inside = buckets.iter().filter(|(from, to)| (*from..=*to).contains(&price)).count();
             prop_assert_eq!(inside, 1);

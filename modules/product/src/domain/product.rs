@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::attributes::AttributeValue;
-use super::listing::{Image, ProductOption};
+use super::image::Image;
+use super::listing::ProductOption;
 use super::pairs::Pairs;
 
 /// How far a product is.

@@ -8,7 +8,8 @@ use super::ImportedProduct;
 use crate::domain::attributes::Attributes;
 use crate::domain::category::{CategoryName, SEPARATOR};
 use crate::domain::handle::Handle;
-use crate::domain::listing::{Description, Image, ImageUrl, ListedVariant, Listing, Name, ProductOption, Tag, Title};
+use crate::domain::image::{Image, ImageUrl};
+use crate::domain::listing::{Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
 

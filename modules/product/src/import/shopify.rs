@@ -10,7 +10,8 @@ use super::decimal::minor_units;
 use super::{ImportError, ImportedProduct, RowError, Unread};
 use crate::domain::category::CategoryName;
 use crate::domain::handle::Handle;
-use crate::domain::listing::{Description, Image, ImageUrl, ListedVariant, Name, Tag, Title};
+use crate::domain::image::{Image, ImageUrl};
+use crate::domain::listing::{Description, ListedVariant, Name, Tag, Title};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
 

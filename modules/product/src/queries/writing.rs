@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::stock;
 use crate::domain::SCHEMA;
 use crate::domain::attributes::Attributes;
-use crate::domain::listing::{Image, Listing, ProductOption};
+use crate::domain::image::Image;
+use crate::domain::listing::{Listing, ProductOption};
 use crate::domain::plan::{Plan, VariantRow};
 
 /// Who changes something, and when.

@@ -1,5 +1,6 @@
 //! What visitors see.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use database::{Failure, OrRefuse};
@@ -139,15 +140,20 @@ impl Service {
         self.db
             .run(move |connection| {
                 let categories = suggestions::categories(connection, &typed, limit)?;
-                let mut queries = suggestions::brands(connection, &typed, limit)?;
-                queries.extend(categories.iter().map(|category| category.name.clone()));
-                queries.iter_mut().for_each(|query| *query = query.to_lowercase());
-                queries.sort_by_key(|query| !query.starts_with(&typed));
-                queries.dedup();
+                let brands = suggestions::brands(connection, &typed, limit)?;
+                let products = suggestions::products(connection, &prefixes, limit)?;
+                let names = brands
+                    .into_iter()
+                    .chain(categories.iter().map(|category| category.name.clone()));
+                let titles = products.iter().map(|product| product.title.as_str());
+                let mut queries: Vec<String> = names.map(|name| name.to_lowercase()).collect();
+                queries.extend(completions(&typed, titles));
+                let mut seen = HashSet::new();
+                queries.retain(|query| seen.insert(query.clone()));
                 queries.truncate(usize::try_from(limit).unwrap_or(0));
                 Ok(Suggestions {
                     queries,
-                    products: suggestions::products(connection, &prefixes, limit)?,
+                    products,
                     categories,
                 })
             })
@@ -189,6 +195,21 @@ fn prefix_query(typed: &str) -> String {
     prefixes.join(" & ")
 }
 
+/// What has been typed with its last word completed from `titles`: `gaming lap` becomes `gaming laptop`.
+fn completions<'a>(typed: &str, titles: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let last = typed
+        .rsplit(|character: char| !character.is_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    if last.is_empty() {
+        return Vec::new();
+    }
+    let before = typed.strip_suffix(last).unwrap_or_default();
+    let words = titles.flat_map(|title| title.split(|character: char| !character.is_alphanumeric()));
+    let words = words.map(str::to_lowercase).filter(|word| word.starts_with(last));
+    words.map(|word| format!("{before}{word}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,5 +219,16 @@ mod tests {
         assert_eq!(prefix_query("red shi"), "'red':* & 'shi':*");
         assert_eq!(prefix_query("a'b|c!:*(d)\\"), "'a':* & 'b':* & 'c':* & 'd':*");
         assert_eq!(prefix_query("' :*"), "");
+    }
+
+    #[test]
+    fn the_last_word_is_completed_from_titles() {
+        let titles = ["HP Laptop 15", "Laptops & more"];
+        assert_eq!(
+            completions("gaming lap", titles.into_iter()),
+            ["gaming laptop", "gaming laptops"]
+        );
+        assert_eq!(completions("gaming ", titles.into_iter()), Vec::<String>::new());
+        assert_eq!(completions("é—lap", titles.into_iter())[0], "é—laptop");
     }
 }
