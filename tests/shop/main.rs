@@ -8,6 +8,7 @@ mod commands;
 mod crashes;
 mod documentation;
 mod health;
+mod imports;
 mod limits;
 mod methods;
 mod orders;

@@ -40,7 +40,7 @@ mod store;
 
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
 pub(crate) use fixtures::address;
-pub(crate) use process::{StoreProcess, bodega, bodega_with_input};
+pub(crate) use process::{Outcome, StoreProcess, bodega, bodega_with_input};
 pub(crate) use response::Response;
 pub(crate) use shopping::{ReadyCart, eventually, manual, sandbox, variant};
 pub(crate) use store::{Shop, Store};
