@@ -653,6 +653,98 @@ async fn staff_capture_void_and_refund_in_full_and_once() {
 }
 
 #[tokio::test]
+async fn an_order_cancelled_the_moment_it_is_placed_leaves_no_cart_locked() {
+    let store = Store::start().await;
+    let product = store.admin().await.product(1000, 50).await;
+    for _ in 0..10 {
+        let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
+        let order = cart.buy(manual()).await.expect(201);
+        let holder = store
+            .anonymous()
+            .with("Order-Secret", order["secret"].as_str().unwrap());
+        let path = format!("/orders/{}/cancel", order["id"].as_str().unwrap());
+        holder.post(&path, Value::Null).await.expect(200);
+        let ask = || async { cart.now().await };
+        eventually(ask, |cart| cart["status"] == "completed").await;
+    }
+    assert_eq!(available(&store, &product).await, 50);
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn money_that_came_by_hand_goes_back_by_hand() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(1000, 5).await;
+    let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
+    let order = cart.buy(manual()).await.expect(201);
+    let path = format!("/orders/{}", order["id"].as_str().unwrap());
+    admin
+        .once("c")
+        .post(&format!("/admin{path}/captures"), json!({}))
+        .await
+        .expect(200);
+    let holder = store
+        .anonymous()
+        .with("Order-Secret", order["secret"].as_str().unwrap());
+    holder
+        .post(&format!("{path}/cancel"), Value::Null)
+        .await
+        .problem(409, "returned_by_hand");
+    let cancelled = admin
+        .post(&format!("/admin{path}/cancel"), Value::Null)
+        .await
+        .expect(200);
+    assert_eq!(cancelled["payment_status"], "refunded");
+    admin
+        .once("d")
+        .post(&format!("/admin{path}/captures"), json!({}))
+        .await
+        .problem(409, "no_suitable_payment");
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn cards_cannot_be_tested_on_a_waiting_order_without_end() {
+    let store = Store::start().await;
+    let product = store.admin().await.product(1000, 5).await;
+    let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
+    let declined = cart.buy(sandbox("tok_declined")).await.problem(402, "payment_declined");
+    let holder = store
+        .anonymous()
+        .with("Order-Secret", declined["secret"].as_str().unwrap());
+    let path = format!("/orders/{}/payments", declined["order_id"].as_str().unwrap());
+    for _ in 1..10 {
+        holder
+            .once(unique("pay"))
+            .post(&path, sandbox("tok_declined"))
+            .await
+            .problem(402, "payment_declined");
+    }
+    holder
+        .once(unique("pay"))
+        .post(&path, sandbox("tok_ok"))
+        .await
+        .problem(409, "too_many_attempts");
+}
+
+#[tokio::test]
+async fn a_refusal_that_names_another_order_does_not_open_it() {
+    let store = Store::start().await;
+    let product = store.admin().await.product(1000, 5).await;
+    let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
+    cart.buy(manual()).await.expect(201);
+    let body = cart.order(manual());
+    for _ in 0..2 {
+        let problem = cart.buyer.once("late").post("/orders", body.clone()).await.json;
+        assert!(
+            problem["order_id"].is_string() && problem["secret"].is_null(),
+            "{problem}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn orders_are_listed_newest_first_page_by_page() {
     let store = Store::start().await;
     let admin = store.admin().await;

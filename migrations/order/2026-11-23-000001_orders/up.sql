@@ -26,6 +26,7 @@ CREATE TABLE orders (
         CHECK (fulfilment_status IN ('unfulfilled', 'partially_fulfilled', 'fulfilled', 'returned')),
     -- Stock and cart have not been told yet how the order ended.
     effects_pending  BOOLEAN NOT NULL DEFAULT false,
+    effects_failures INTEGER NOT NULL DEFAULT 0,
     -- The process that works on the order has it until then, in the database's time.
     leased_until     TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
     payment_due_at   TIMESTAMPTZ,
@@ -43,7 +44,9 @@ CREATE TABLE orders (
 CREATE UNIQUE INDEX orders_one_live_per_cart ON orders (cart_id) WHERE status NOT IN ('placing', 'cancelled');
 CREATE INDEX orders_of_user ON orders (user_id, id DESC) WHERE total IS NOT NULL;
 CREATE INDEX orders_with_effects ON orders (id) WHERE effects_pending;
+CREATE INDEX orders_by_email ON orders (email, id DESC) WHERE total IS NOT NULL;
 CREATE INDEX orders_unfinished ON orders (id) WHERE status IN ('placing', 'pending_payment');
+CREATE INDEX orders_refused ON orders (cancelled_at) WHERE status = 'cancelled' AND total IS NULL;
 
 CREATE TABLE lines (
     id            UUID PRIMARY KEY,
@@ -83,10 +86,11 @@ CREATE TABLE payments (
     CHECK (captured = 0 OR status = 'captured')
 );
 CREATE INDEX payments_of_order ON payments (order_id, id);
--- No second attempt while one may still succeed. Captured ones do not count: money that turns up late, after another
--- attempt, must be recorded before it can be given back.
-CREATE UNIQUE INDEX payments_one_live_per_order ON payments (order_id) WHERE status NOT IN ('captured', 'failed', 'voided');
-CREATE INDEX payments_unresolved ON payments (id) WHERE status IN ('created', 'sent', 'unknown');
+-- No second attempt while one is open. Successful ones do not count: money that turns up late, after another attempt,
+-- must be recorded before it can be given back.
+CREATE UNIQUE INDEX payments_one_open_per_order ON payments (order_id)
+    WHERE status IN ('created', 'sent', 'requires_action', 'unknown');
+CREATE INDEX payments_unresolved ON payments (leased_until) WHERE status IN ('created', 'sent', 'requires_action', 'unknown');
 
 -- What was asked of a provider about an existing payment: capture, void, refund. The id is the provider's idempotency key.
 CREATE TABLE operations (

@@ -33,7 +33,8 @@ impl Default for Limits {
 
 /// Opens a connection and sets its limits.
 pub fn connect(url: &SecretString, limits: &Limits) -> ConnectionResult<PgConnection> {
-    let mut connection = PgConnection::establish(url.expose_secret())?;
+    let address = with_network_limits(url.expose_secret()).map_err(ConnectionError::BadConnection)?;
+    let mut connection = PgConnection::establish(&address)?;
     let settings = format!(
         "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
          SET timezone = 'UTC'; SET client_min_messages = 'warning'",
@@ -98,6 +99,32 @@ diesel::define_sql_function! {
     fn current_setting(name: Text) -> Text;
 }
 
+/// The address, with limits for a network that swallows packets where it does not set its own: without them a session
+/// whose server has vanished hangs for as long as the kernel likes.
+fn with_network_limits(url: &str) -> Result<String, String> {
+    const LIMITS: [(&str, &str); 4] = [
+        ("connect_timeout", "5"),
+        ("tcp_user_timeout", "10000"),
+        ("keepalives_idle", "5"),
+        ("keepalives_interval", "5"),
+    ];
+    let present = conninfo(url)?;
+    let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let mut address = url.to_owned();
+    for (name, value) in LIMITS
+        .iter()
+        .filter(|(name, _)| !present.iter().any(|(key, _)| key == name))
+    {
+        let separator = match is_uri {
+            true if address.contains('?') => '&',
+            true => '?',
+            false => ' ',
+        };
+        address.push_str(&format!("{separator}{name}={value}"));
+    }
+    Ok(address)
+}
+
 /// The parameters of a connection string, as libpq itself understands it (URI or key/value form).
 fn conninfo(url: &str) -> Result<Vec<(String, String)>, String> {
     let text = CString::new(url).map_err(|_| "database.url holds a NUL character".to_owned())?;
@@ -151,6 +178,18 @@ mod tests {
         ] {
             assert_eq!(check(url), Ok(()), "{url}");
         }
+    }
+
+    #[test]
+    fn an_address_gets_limits_for_the_network_that_it_does_not_set_itself() {
+        let uri = with_network_limits("postgres://u@db.example/shop?connect_timeout=2").unwrap();
+        assert!(uri.contains("connect_timeout=2&tcp_user_timeout=10000"), "{uri}");
+        let pairs = with_network_limits("host=db.example dbname=shop").unwrap();
+        assert!(
+            pairs.ends_with("connect_timeout=5 tcp_user_timeout=10000 keepalives_idle=5 keepalives_interval=5"),
+            "{pairs}"
+        );
+        assert!(conninfo(&pairs).is_ok() && conninfo(&uri).is_ok());
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer};
+use diesel::sql_types::{BigInt, Integer, Text};
 use kernel::event::{Event, Feed, Position};
+use kernel::id::EventId;
 use kernel::job::Round;
 use kernel::{Clock, Fault};
+use uuid::Uuid;
 
 use crate::Db;
 use crate::statement::{Bind, Statement};
@@ -54,6 +56,11 @@ impl Consumer {
         let count = events.len();
         for (next, event) in events {
             if let Err(fault) = handle(event.clone()).await {
+                if matches!(fault, Fault::Unavailable { .. }) {
+                    // Nothing is wrong with the event: it waits until the other side is back.
+                    self.release(position, failures).await?;
+                    return Err(fault);
+                }
                 failures += 1;
                 if failures < ATTEMPTS {
                     self.release(position, failures).await?;
@@ -101,13 +108,15 @@ impl Consumer {
 
     async fn advance(&self, to: Position) -> Result<(), Fault> {
         const SQL: &str = "UPDATE @.consumers SET transaction_id = ?, sequence = ?, failures = 0, \
-            leased_until = now() + interval '60 seconds' WHERE name = ?";
+            leased_until = now() + interval '60 seconds' WHERE name = ? AND (transaction_id, sequence) < (?, ?)";
         self.update(
             SQL,
             [
                 Bind::BigInt(to.transaction),
                 Bind::BigInt(to.sequence),
                 Bind::Text(self.name.to_owned()),
+                Bind::BigInt(to.transaction),
+                Bind::BigInt(to.sequence),
             ],
         )
         .await
@@ -153,6 +162,39 @@ impl Consumer {
             .run(move |connection| Ok(Statement::new(schema, sql, binds).execute(connection).map(drop)?))
             .await
     }
+}
+
+/// An event that a consumer could not digest.
+#[derive(Clone, Debug)]
+pub struct Parked {
+    /// Who could not digest it.
+    pub consumer: String,
+    /// The event.
+    pub id: EventId,
+    /// Why.
+    pub error: String,
+}
+
+/// The parked events of a schema, at most a hundred: for verification.
+pub fn parked(connection: &mut PgConnection, schema: &'static str) -> QueryResult<Vec<Parked>> {
+    const SQL: &str = "SELECT consumer, event_id, error FROM @.parked_events ORDER BY parked_at LIMIT 100";
+    let rows: Vec<ParkedRow> = Statement::new(schema, SQL, []).load(connection)?;
+    let read = |row: ParkedRow| Parked {
+        consumer: row.consumer,
+        id: row.event_id.into(),
+        error: row.error,
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+#[derive(QueryableByName)]
+struct ParkedRow {
+    #[diesel(sql_type = Text)]
+    consumer: String,
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    event_id: Uuid,
+    #[diesel(sql_type = Text)]
+    error: String,
 }
 
 #[derive(QueryableByName)]

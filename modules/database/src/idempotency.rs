@@ -91,8 +91,8 @@ pub fn claim(
 
 /// Stores the answer of a claimed call.
 pub fn complete(connection: &mut PgConnection, schema: &'static str, call: &Call, answer: &Stored) -> QueryResult<()> {
-    const SQL: &str =
-        "UPDATE @.idempotency_keys SET status = ?, body = ? WHERE scope = ? AND operation = ? AND key = ?";
+    const SQL: &str = "UPDATE @.idempotency_keys SET status = ?, body = ? \
+        WHERE scope = ? AND operation = ? AND key = ? AND status IS NULL";
     let [scope, operation, key] = name(call);
     let status = Bind::SmallInt(i16::try_from(answer.status).unwrap_or(500));
     Statement::new(
@@ -116,6 +116,13 @@ pub fn forget(connection: &mut PgConnection, schema: &'static str, scope: &str) 
     Statement::new(schema, SQL, [Bind::Text(scope.to_owned())])
         .execute(connection)
         .map(drop)
+}
+
+/// Ends the lease of a claim whose work has no outcome yet, so that the next request with the key goes on with it.
+pub fn release(connection: &mut PgConnection, schema: &'static str, call: &Call) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.idempotency_keys SET leased_until = '-infinity' \
+        WHERE scope = ? AND operation = ? AND key = ? AND status IS NULL";
+    Statement::new(schema, SQL, name(call)).execute(connection).map(drop)
 }
 
 /// Whether an answer is kept for replay: success and refusals are, failures that another try may mend are not.
@@ -192,12 +199,9 @@ fn try_lock(connection: &mut PgConnection, schema: &'static str, call: &Call) ->
 
 /// Removes keys older than `before`.
 pub(crate) fn prune(connection: &mut PgConnection, schema: &'static str, before: DateTime<Utc>) -> QueryResult<usize> {
-    Statement::new(
-        schema,
-        "DELETE FROM @.idempotency_keys WHERE created_at < ?",
-        [Bind::Time(before)],
-    )
-    .execute(connection)
+    const SQL: &str = "DELETE FROM @.idempotency_keys WHERE ctid = ANY (ARRAY( \
+        SELECT ctid FROM @.idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT 10000))";
+    Statement::new(schema, SQL, [Bind::Time(before)]).execute(connection)
 }
 
 fn name(call: &Call) -> [Bind; 3] {

@@ -36,6 +36,12 @@ pub(crate) enum OrderError {
     /// The outcome of a payment, or of something asked about it, is not known yet.
     #[error("a payment of this order is being processed; try again in a moment")]
     PaymentInProgress,
+    /// The order was tried to pay too often.
+    #[error("this order was tried to pay too often; cancel it and order again")]
+    TooManyAttempts,
+    /// The money was moved by hand, and only staff can move it back.
+    #[error("the shop has to return the money by hand; ask it to cancel the order")]
+    ReturnedByHand,
     /// The order is not in a state in which this can be done.
     #[error("an order that is {} cannot be {action}", status.name())]
     WrongState {
@@ -94,6 +100,8 @@ impl From<OrderError> for Problem {
             OrderError::PaymentInProgress => {
                 Self::conflict("payment_in_progress", detail).with_retry_after(Duration::from_secs(1))
             }
+            OrderError::TooManyAttempts => Self::conflict("too_many_attempts", detail),
+            OrderError::ReturnedByHand => Self::conflict("returned_by_hand", detail),
             OrderError::WrongState { status, .. } => Self::conflict("wrong_state", detail).with("order_status", status),
             OrderError::NoSuitablePayment(_) => Self::conflict("no_suitable_payment", detail),
             OrderError::ProviderRefused(_) => Self::conflict("provider_refused", detail),

@@ -343,7 +343,8 @@ fn answer(reply: Result<Reply, OrderError>, secret_key: Option<&SecretKey>) -> R
             Ok(response.json(OrderWithSecret { order: &order, secret }))
         }
         Reply::Stored(mut stored) => {
-            if let (Some(secret), Value::Object(body)) = (secret, &mut stored.body) {
+            let carries_secret = matches!(stored.status, 201 | 202 | 402);
+            if let (Some(secret), true, Value::Object(body)) = (secret, carries_secret, &mut stored.body) {
                 body.insert("secret".to_owned(), secret.into());
             }
             Ok(stored.respond())

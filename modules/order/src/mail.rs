@@ -63,11 +63,17 @@ impl Mailer {
             .body(text)
             .map_err(|error| Fault::internal(format!("mail: {error}")))?;
         match &self.way {
-            Way::Smtp(transport) => transport
-                .send(message)
-                .await
-                .map(drop)
-                .map_err(|error| Fault::unavailable(format!("mail: {error}"))),
+            Way::Smtp(transport) => {
+                transport
+                    .send(message)
+                    .await
+                    .map(drop)
+                    .map_err(|error| match error.is_permanent() {
+                        // Another try would be refused again: the event is parked after a few.
+                        true => Fault::internal(format!("mail: {error}")),
+                        false => Fault::unavailable(format!("mail: {error}")),
+                    })
+            }
             Way::Files(directory) => {
                 let (directory, name) = (directory.clone(), format!("{}.eml", event.id));
                 let write = move || file(&directory, &name, &message.formatted());

@@ -29,6 +29,11 @@ pub(crate) trait Provider: Send + Sync {
         None
     }
 
+    /// Whether people give money back by hand, so that a refund here only says that they did.
+    fn returns_by_hand(&self) -> bool {
+        false
+    }
+
     /// Checks a `method` before anything is stored; the error is for people.
     fn check_method(&self, method: Option<&str>) -> Result<(), String>;
 
@@ -41,8 +46,9 @@ pub(crate) trait Provider: Send + Sync {
     /// Takes the money that was promised; once per `operation`.
     async fn capture(&self, operation: Uuid, payment: PaymentId, amount: Money) -> Result<(), ProviderFailure>;
 
-    /// Gives a promise back; once per `operation`. A charge that the provider never heard of counts as given back.
-    async fn void(&self, operation: Uuid, payment: PaymentId) -> Result<(), ProviderFailure>;
+    /// Gives a promise back; once per `operation`. A charge that the provider has never heard of is forbidden: should it
+    /// still arrive, nothing is charged.
+    async fn void(&self, operation: Uuid, payment: PaymentId, amount: Money) -> Result<(), ProviderFailure>;
 
     /// Gives money back; once per `operation`.
     async fn refund(&self, operation: Uuid, payment: PaymentId, amount: Money) -> Result<(), ProviderFailure>;

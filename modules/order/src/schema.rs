@@ -23,6 +23,7 @@ diesel::table! {
         shipping_method -> Nullable<Text>,
         fulfilment_status -> Text,
         effects_pending -> Bool,
+        effects_failures -> Int4,
         leased_until -> Timestamptz,
         payment_due_at -> Nullable<Timestamptz>,
         placed_at -> Nullable<Timestamptz>,

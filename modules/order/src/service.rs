@@ -16,14 +16,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cart_api::CartApi;
-use database::Db;
-use kernel::Clock;
+use database::{Db, Failure};
+use diesel::prelude::*;
 use kernel::job::Wake;
 use kernel::keys::SecretKey;
 use kernel::module::Context;
 use kernel::page::Cursors;
+use kernel::{Clock, Fault};
 use product_api::ProductApi;
+use tracing::Instrument;
 
+use crate::error::OrderError;
 use crate::providers::{Providers, Sandbox};
 
 pub(crate) use pay::PaymentChoice;
@@ -90,5 +93,28 @@ impl Service {
 
     fn lease(&self) -> Duration {
         self.shared.settings.lease
+    }
+
+    /// Runs queries outside a transaction, where no rule can refuse.
+    async fn query<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.shared
+            .db
+            .run(move |connection| Ok::<_, Failure<Fault>>(work(connection)?))
+            .await
+    }
+
+    /// Carries work out to its end even if the client goes away meanwhile: a request's future is dropped with its
+    /// connection, a task is not.
+    async fn detached<T, F>(&self, work: impl FnOnce(Self) -> F) -> Result<T, OrderError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, OrderError>> + Send + 'static,
+    {
+        let task = tokio::spawn(work(self.clone()).in_current_span());
+        task.await
+            .unwrap_or_else(|error| Err(Fault::internal(format!("an order's task: {error}")).into()))
     }
 }

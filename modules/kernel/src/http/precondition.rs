@@ -17,6 +17,11 @@ pub fn version_tag(version: i64) -> (header::HeaderName, String) {
 pub struct IfMatch(Option<Vec<String>>);
 
 impl IfMatch {
+    /// The condition that a resource is at exactly this version.
+    pub fn of(version: i64) -> Self {
+        Self(Some(vec![format!("\"{version}\"")]))
+    }
+
     /// Refuses with 428 where the header is missing; for admin resources.
     pub fn required(self) -> Result<Self, Problem> {
         match self.0 {

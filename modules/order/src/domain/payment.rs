@@ -153,11 +153,11 @@ impl OperationKind {
 /// The payments that have to be undone now that the order is `cancelled`, or paid for by another attempt: all of them,
 /// or all but the first that succeeded.
 pub(crate) fn surplus(cancelled: bool, payments: &[Payment]) -> Vec<(PaymentId, OperationKind)> {
-    let kept = payments
-        .iter()
-        .filter(|payment| !cancelled && payment.status.is_success())
-        .map(|payment| payment.id)
-        .next();
+    let first = |status| payments.iter().find(|payment| !cancelled && payment.status == status);
+    // Money is better than a promise.
+    let kept = first(PaymentStatus::Captured)
+        .or_else(|| first(PaymentStatus::Authorized))
+        .map(|payment| payment.id);
     let undone = payments.iter().filter(|payment| Some(payment.id) != kept);
     let open_attempt =
         |payment: &Payment| !cancelled && payment.status == PaymentStatus::RequiresAction && kept.is_none();

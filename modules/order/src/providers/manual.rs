@@ -24,6 +24,10 @@ impl Provider for Manual {
         })
     }
 
+    fn returns_by_hand(&self) -> bool {
+        true
+    }
+
     fn check_method(&self, method: Option<&str>) -> Result<(), String> {
         match method {
             None => Ok(()),
@@ -47,7 +51,7 @@ impl Provider for Manual {
         Ok(())
     }
 
-    async fn void(&self, _: Uuid, _: PaymentId) -> Result<(), ProviderFailure> {
+    async fn void(&self, _: Uuid, _: PaymentId, _: Money) -> Result<(), ProviderFailure> {
         Ok(())
     }
 

@@ -83,8 +83,12 @@ impl Sandbox {
     }
 
     /// The buyer's answer to a `tok_requires_action` challenge, by the reference in its address. Answers which payment it
-    /// was about; `None` where nothing waits for this answer.
-    pub(crate) async fn authenticate(&self, reference: String, approve: bool) -> Result<Option<PaymentId>, Fault> {
+    /// is about, and whether it waited for this answer; `None` for an unknown reference.
+    pub(crate) async fn authenticate(
+        &self,
+        reference: String,
+        approve: bool,
+    ) -> Result<Option<(PaymentId, bool)>, Fault> {
         self.db
             .run(move |connection| Ok(books::authenticate(connection, &reference, approve)?))
             .await
@@ -157,10 +161,11 @@ impl Provider for Sandbox {
         refused_unless(done, "the charge is not authorised")
     }
 
-    async fn void(&self, _: Uuid, payment: PaymentId) -> Result<(), ProviderFailure> {
+    async fn void(&self, _: Uuid, payment: PaymentId, amount: Money) -> Result<(), ProviderFailure> {
+        let now = self.clock.now();
         let done = self
             .db
-            .run(move |connection| Ok(books::void(connection, payment)?))
+            .run(move |connection| Ok(books::void(connection, payment, amount, now)?))
             .await;
         refused_unless(done, "the charge is captured")
     }

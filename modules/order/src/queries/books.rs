@@ -1,5 +1,7 @@
 //! What verification reads.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 use kernel::id::{CartId, OrderId, PaymentId, ReservationId};
 use uuid::Uuid;
@@ -8,7 +10,7 @@ use super::reading;
 use super::rows::PaymentRow;
 use crate::domain::payment::Payment;
 use crate::domain::{Status, WholeOrder};
-use crate::schema::{orders, payments};
+use crate::schema::{operations, orders, payments};
 
 /// Whole orders after `after` in the order of their ids.
 pub(crate) fn orders_after(
@@ -93,4 +95,18 @@ pub(crate) fn payments_by_id(connection: &mut PgConnection, ids: &[PaymentId]) -
         .select(PaymentRow::as_select())
         .load(connection)?;
     rows.into_iter().map(PaymentRow::into_payment).collect()
+}
+
+/// Which of these payments wait for a provider's answer to something that was asked about them.
+pub(crate) fn with_operations_on_their_way(
+    connection: &mut PgConnection,
+    ids: &[PaymentId],
+) -> QueryResult<HashSet<PaymentId>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let busy: Vec<Uuid> = operations::table
+        .filter(operations::payment_id.eq_any(ids))
+        .filter(operations::status.eq("sent"))
+        .select(operations::payment_id)
+        .load(connection)?;
+    Ok(busy.into_iter().map(PaymentId::from).collect())
 }

@@ -11,7 +11,7 @@ use kernel::Money;
 use kernel::event::Event;
 use kernel::http::Call;
 use kernel::http::idempotency::Stored;
-use kernel::id::LineId;
+use kernel::id::{LineId, OrderId};
 use serde_json::Value;
 
 use super::SCHEMA;
@@ -56,7 +56,7 @@ pub(crate) fn take_over(connection: &mut PgConnection, taken: &TakeOver<'_>) -> 
                 subtotal = ?, discount = ?, shipping = ?, tax = ?, total = ?, gift_cards = ?, amount_due = ?, \
                 shipping_address = ?, billing_address = ?, shipping_method = ?, effects_pending = ?, \
                 leased_until = '-infinity', payment_due_at = ?, placed_at = ?, updated_at = ? \
-            WHERE id = ? AND status = 'placing' RETURNING id, currency, updated_at), \
+            WHERE id = ? AND status = 'placing' AND version = ? RETURNING id, currency, updated_at), \
         line AS ( \
             INSERT INTO @.lines (id, order_id, position, variant_id, product_id, sku, title, variant_title, \
                 quantity, unit_price, discount, tax, total) \
@@ -141,6 +141,7 @@ impl TakeOver<'_> {
             Bind::NullableTime(order.placed_at),
             Bind::Time(order.updated_at),
             Bind::Uuid(order.id.uuid()),
+            Bind::BigInt(order.version - 1),
             Bind::Uuids(lines.iter().map(|line| line.id.uuid()).collect()),
             Bind::Uuids(lines.iter().map(|line| line.variant_id.uuid()).collect()),
             Bind::Uuids(lines.iter().map(|line| line.product_id.uuid()).collect()),
@@ -224,19 +225,43 @@ pub(crate) fn redirect_claim(
     Ok(row.number)
 }
 
-/// Renews the lease on an order that is being placed; false where it is no longer `placing` or leased by another.
+/// Takes over an order whose placing has stopped half-way: its new version, by which whoever had it before is fenced
+/// off; `None` where somebody still has it, or it was given up.
 pub(crate) fn renew(
     connection: &mut PgConnection,
-    order: kernel::id::OrderId,
+    order: OrderId,
     lease: Duration,
     now: DateTime<Utc>,
-) -> QueryResult<bool> {
-    const SQL: &str = "UPDATE @.orders SET leased_until = clock_timestamp() + ? * interval '1 millisecond', updated_at = ? \
-        WHERE id = ? AND status = 'placing' AND leased_until < clock_timestamp()";
+) -> QueryResult<Option<i64>> {
+    const SQL: &str = "UPDATE @.orders SET version = version + 1, updated_at = ?, \
+            leased_until = clock_timestamp() + ? * interval '1 millisecond' \
+        WHERE id = ? AND status = 'placing' AND leased_until < clock_timestamp() RETURNING version";
     let binds = [
-        Bind::BigInt(milliseconds(lease)),
         Bind::Time(now),
+        Bind::BigInt(milliseconds(lease)),
         Bind::Uuid(order.uuid()),
+    ];
+    let row: Option<Versioned> = Statement::new(SCHEMA, SQL, binds).get_result(connection).optional()?;
+    Ok(row.map(|row| row.version))
+}
+
+/// Ends an order that was refused on its way; with `undo`, what was claimed for it is given back as an effect. False
+/// where somebody else has taken it over.
+pub(crate) fn refuse(
+    connection: &mut PgConnection,
+    order: &Order,
+    undo: bool,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    const SQL: &str = "UPDATE @.orders SET status = 'cancelled', version = version + 1, effects_pending = ?, \
+            leased_until = '-infinity', cancelled_at = ?, updated_at = ? \
+        WHERE id = ? AND status = 'placing' AND version = ?";
+    let binds = [
+        Bind::Bool(undo),
+        Bind::Time(now),
+        Bind::Time(now),
+        Bind::Uuid(order.id.uuid()),
+        Bind::BigInt(order.version),
     ];
     Ok(Statement::new(SCHEMA, SQL, binds).execute(connection)? == 1)
 }
@@ -252,26 +277,13 @@ struct Numbered {
 }
 
 #[derive(QueryableByName)]
+struct Versioned {
+    #[diesel(sql_type = BigInt)]
+    version: i64,
+}
+
+#[derive(QueryableByName)]
 struct Count {
     #[diesel(sql_type = BigInt)]
     count: i64,
-}
-
-/// Ends an order that was refused on its way; with `undo`, what was claimed for it is given back as an effect.
-pub(crate) fn refuse_placing(
-    connection: &mut PgConnection,
-    order: kernel::id::OrderId,
-    undo: bool,
-    now: DateTime<Utc>,
-) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.orders SET status = 'cancelled', version = version + 1, effects_pending = ?, \
-            leased_until = '-infinity', cancelled_at = ?, updated_at = ? \
-        WHERE id = ? AND status = 'placing'";
-    let binds = [
-        Bind::Bool(undo),
-        Bind::Time(now),
-        Bind::Time(now),
-        Bind::Uuid(order.uuid()),
-    ];
-    Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }

@@ -35,7 +35,7 @@ pub(crate) fn take_effects(
 ) -> QueryResult<Vec<Effects>> {
     const SQL: &str = "UPDATE @.orders AS taken SET leased_until = clock_timestamp() + ? * interval '1 millisecond' \
         FROM (SELECT id FROM @.orders WHERE effects_pending AND leased_until < clock_timestamp() \
-              ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED) AS due \
+              ORDER BY leased_until, id LIMIT ? FOR UPDATE SKIP LOCKED) AS due \
         WHERE taken.id = due.id \
         RETURNING taken.id, taken.cart_id, taken.reservation_id, taken.status = 'cancelled' AS cancelled, \
             taken.placed_at IS NOT NULL AS was_placed, taken.version, \
@@ -55,8 +55,11 @@ pub(crate) fn take_effects(
 
 /// Marks the effects of orders as brought about, where the orders have not changed since.
 pub(crate) fn end_effects(connection: &mut PgConnection, done: &[Effects]) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.orders AS done SET effects_pending = false, leased_until = '-infinity' \
+    const SQL: &str = "UPDATE @.orders AS done SET effects_pending = false, effects_failures = 0, leased_until = '-infinity' \
         FROM unnest(?, ?) AS taken (id, version) WHERE done.id = taken.id AND done.version = taken.version";
+    if done.is_empty() {
+        return Ok(());
+    }
     let ids = done.iter().map(|effects| effects.order.uuid()).collect();
     let versions = done.iter().map(|effects| effects.version).collect();
     Statement::new(SCHEMA, SQL, [Bind::Uuids(ids), Bind::BigInts(versions)])
@@ -64,32 +67,41 @@ pub(crate) fn end_effects(connection: &mut PgConnection, done: &[Effects]) -> Qu
         .map(drop)
 }
 
-/// Gives orders whose effects could not be brought about back after `pause`.
-pub(crate) fn postpone_effects(connection: &mut PgConnection, order: OrderId, pause: Duration) -> QueryResult<()> {
-    const SQL: &str =
-        "UPDATE @.orders SET leased_until = clock_timestamp() + ? * interval '1 millisecond' WHERE id = ?";
-    let binds = [Bind::BigInt(milliseconds(pause)), Bind::Uuid(order.uuid())];
-    Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
+/// Gives orders whose effects could not be brought about back after a pause that doubles each time, from two seconds to
+/// an hour.
+pub(crate) fn postpone_effects(connection: &mut PgConnection, failed: &[OrderId]) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.orders SET effects_failures = effects_failures + 1, \
+        leased_until = clock_timestamp() + least(power(2, least(effects_failures, 20) + 1), 3600) * interval '1 second' \
+        WHERE id = ANY (?)";
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let ids = failed.iter().map(|order| order.uuid()).collect();
+    Statement::new(SCHEMA, SQL, [Bind::Uuids(ids)])
+        .execute(connection)
+        .map(drop)
 }
 
 /// Gives up orders whose placing has stopped half-way: nobody holds their lease any more. Their effects undo what was
 /// done. Answers how many.
-pub(crate) fn give_up_placing(connection: &mut PgConnection, now: DateTime<Utc>) -> QueryResult<usize> {
-    const SQL: &str = "UPDATE @.orders SET status = 'cancelled', version = version + 1, effects_pending = true, \
+pub(crate) fn give_up_placing(connection: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> QueryResult<usize> {
+    const SQL: &str = "UPDATE @.orders AS given_up SET status = 'cancelled', version = version + 1, effects_pending = true, \
             cancelled_at = ?, updated_at = ? \
-        WHERE status = 'placing' AND leased_until < clock_timestamp()";
-    Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::Time(now)]).execute(connection)
+        FROM (SELECT id FROM @.orders WHERE status = 'placing' AND leased_until < clock_timestamp() \
+              ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED) AS dead \
+        WHERE given_up.id = dead.id";
+    Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::Time(now), Bind::BigInt(limit)]).execute(connection)
 }
 
-/// Takes attempts whose outcome nobody knows and nobody waits for.
+/// Takes attempts whose outcome is open and nobody waits for.
 pub(crate) fn take_unresolved(
     connection: &mut PgConnection,
     limit: i64,
     lease: Duration,
 ) -> QueryResult<Vec<PaymentId>> {
     const SQL: &str = "UPDATE @.payments AS taken SET leased_until = clock_timestamp() + ? * interval '1 millisecond' \
-        FROM (SELECT id FROM @.payments WHERE status IN ('created', 'sent', 'unknown') AND leased_until < clock_timestamp() \
-              ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED) AS due \
+        FROM (SELECT id FROM @.payments WHERE status IN ('created', 'sent', 'requires_action', 'unknown') AND leased_until < clock_timestamp() \
+              ORDER BY leased_until LIMIT ? FOR UPDATE SKIP LOCKED) AS due \
         WHERE taken.id = due.id RETURNING taken.id";
     let rows: Vec<IdRow> =
         Statement::new(SCHEMA, SQL, [Bind::BigInt(milliseconds(lease)), Bind::BigInt(limit)]).load(connection)?;
@@ -107,19 +119,29 @@ pub(crate) fn take_operations(connection: &mut PgConnection, limit: i64, lease: 
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// The orders whose payment window has passed, none of whose attempts is open.
+/// The orders whose payment window has passed, and about none of whose attempts anybody waits for an answer.
 pub(crate) fn overdue(connection: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<OrderId>> {
     const SQL: &str = "SELECT id FROM @.orders WHERE status = 'pending_payment' AND payment_due_at < ? \
-        AND NOT EXISTS (SELECT 1 FROM @.payments WHERE order_id = orders.id AND status IN ('created', 'sent', 'unknown')) \
+        AND NOT EXISTS (SELECT 1 FROM @.payments WHERE order_id = orders.id AND (status IN ('created', 'sent', 'unknown') \
+            OR EXISTS (SELECT 1 FROM @.operations WHERE payment_id = payments.id AND operations.status = 'sent'))) \
         ORDER BY id LIMIT ?";
     let rows: Vec<IdRow> = Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::BigInt(limit)]).load(connection)?;
     Ok(rows.into_iter().map(|row| row.id.into()).collect())
 }
 
-/// Removes orders that never got beyond their placing, cancelled before `before`.
-pub(crate) fn prune_never_placed(connection: &mut PgConnection, before: DateTime<Utc>) -> QueryResult<usize> {
-    const SQL: &str = "DELETE FROM @.orders WHERE status = 'cancelled' AND total IS NULL AND NOT effects_pending AND cancelled_at < ?";
-    Statement::new(SCHEMA, SQL, [Bind::Time(before)]).execute(connection)
+/// Removes at most `limit` orders that were refused on their way before `before`.
+pub(crate) fn prune_refused(connection: &mut PgConnection, before: DateTime<Utc>, limit: i64) -> QueryResult<usize> {
+    const SQL: &str = "DELETE FROM @.orders WHERE id IN (SELECT id FROM @.orders \
+        WHERE status = 'cancelled' AND total IS NULL AND NOT effects_pending AND cancelled_at < ? LIMIT ?)";
+    Statement::new(SCHEMA, SQL, [Bind::Time(before), Bind::BigInt(limit)]).execute(connection)
+}
+
+/// Gives an attempt back after two seconds: the provider has no news yet.
+pub(crate) fn postpone_payment(connection: &mut PgConnection, payment: PaymentId) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.payments SET leased_until = clock_timestamp() + interval '2 seconds' WHERE id = ?";
+    Statement::new(SCHEMA, SQL, [Bind::Uuid(payment.uuid())])
+        .execute(connection)
+        .map(drop)
 }
 
 #[derive(QueryableByName)]
@@ -158,12 +180,4 @@ impl EffectsRow {
             version: self.version,
         }
     }
-}
-
-/// Gives an attempt back, so that the next round looks at it again.
-pub(crate) fn release_payment(connection: &mut PgConnection, payment: PaymentId) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.payments SET leased_until = '-infinity' WHERE id = ?";
-    Statement::new(SCHEMA, SQL, [Bind::Uuid(payment.uuid())])
-        .execute(connection)
-        .map(drop)
 }

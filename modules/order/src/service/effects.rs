@@ -1,9 +1,6 @@
 //! What follows from the end of an order, after the answer: stock and cart are told, surplus payments are undone. Every
 //! step is repeatable; an order keeps its mark until all of them are done.
 
-use std::time::Duration;
-
-use database::Failure;
 use futures_util::future::join_all;
 use kernel::Fault;
 use kernel::id::OrderId;
@@ -19,17 +16,13 @@ use crate::queries::work::{self, Effects};
 
 /// How many orders one round takes.
 const BATCH: i64 = 32;
-/// How long an order whose effects failed is left alone.
-const PAUSE: Duration = Duration::from_secs(2);
 
 impl Service {
     /// One round of the job.
     pub(crate) async fn bring_about(&self) -> Result<Round, Fault> {
         let lease = self.lease();
         let taken = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(work::take_effects(connection, None, BATCH, lease)?))
+            .query(move |connection| work::take_effects(connection, None, BATCH, lease))
             .await?;
         let full = taken.len() == usize::try_from(BATCH).unwrap_or(0);
         self.finish(taken).await?;
@@ -40,9 +33,7 @@ impl Service {
     pub(super) async fn bring_about_now(&self, order: OrderId) {
         let lease = self.lease();
         let taken = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(work::take_effects(connection, Some(order), 1, lease)?))
+            .query(move |connection| work::take_effects(connection, Some(order), 1, lease))
             .await;
         let done = match taken {
             Ok(taken) => self.finish(taken).await,
@@ -54,7 +45,14 @@ impl Service {
         self.shared.effects.wake();
     }
 
+    /// Orders that need a provider come last, so that a slow one delays nobody else's stock.
     async fn finish(&self, taken: Vec<Effects>) -> Result<(), Fault> {
+        let (simple, others): (Vec<Effects>, Vec<Effects>) = taken.into_iter().partition(|effects| effects.simple);
+        self.finish_together(simple).await?;
+        self.finish_together(others).await
+    }
+
+    async fn finish_together(&self, taken: Vec<Effects>) -> Result<(), Fault> {
         if taken.is_empty() {
             return Ok(());
         }
@@ -70,43 +68,35 @@ impl Service {
                 }
             }
         }
-        self.shared
-            .db
-            .run(move |connection| {
-                if !done.is_empty() {
-                    work::end_effects(connection, &done)?;
-                }
-                for order in failed {
-                    work::postpone_effects(connection, order, PAUSE)?;
-                }
-                Ok::<_, Failure<Fault>>(())
-            })
-            .await
+        self.query(move |connection| {
+            work::end_effects(connection, &done)?;
+            work::postpone_effects(connection, &failed)
+        })
+        .await
     }
 
+    /// Stock and cart first: they never wait for a provider.
     async fn bring_about_one(&self, effects: Effects) -> Result<(), OrderError> {
-        if !effects.simple {
-            self.undo_surplus(effects).await?;
+        match effects.cancelled {
+            true => self.shared.product.release(effects.reservation).await?,
+            false => self.shared.product.commit(effects.reservation).await?,
         }
-        if !effects.cancelled {
-            self.shared.product.commit(effects.reservation).await?;
-            self.shared.cart.complete(effects.cart, effects.order).await?;
-            return Ok(());
+        match effects.cancelled && !effects.was_placed {
+            true => self.shared.cart.unfreeze(effects.cart, effects.order).await?,
+            false => self.shared.cart.complete(effects.cart, effects.order).await?,
         }
-        self.shared.product.release(effects.reservation).await?;
-        if !effects.was_placed {
-            self.shared.cart.unfreeze(effects.cart, effects.order).await?;
+        if effects.simple {
+            Ok(())
+        } else {
+            self.undo_surplus(effects).await
         }
-        Ok(())
     }
 
     /// Gives back the money that the order does not need.
     async fn undo_surplus(&self, effects: Effects) -> Result<(), OrderError> {
         let order = effects.order;
         let payments = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(reading::payments_of(connection, order)?))
+            .query(move |connection| reading::payments_of(connection, order))
             .await?;
         if effects.cancelled && payments.iter().any(|payment| payment.status.is_unresolved()) {
             return Err(OrderError::PaymentInProgress);

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::Service;
 use super::reply::Reply;
-use crate::domain::Actor;
 use crate::domain::payment::{OperationKind, PaymentStatus};
+use crate::domain::{Actor, Status};
 use crate::error::OrderError;
 use crate::providers::ProviderFailure;
 use crate::queries::payments::{NewState, Operation, OperationStatus};
@@ -27,13 +27,23 @@ impl Service {
         condition: IfMatch,
         call: Option<Call>,
     ) -> Result<Reply, OrderError> {
-        let service = self.clone();
-        self.under_key(call, |operation| async move {
-            let payment = service.payment_for(order, kind, operation, &condition).await?;
-            let done = service.operate(operation, payment, kind, Actor::Staff).await?;
-            service.reply_with(order, if done { 200 } else { 202 }).await
+        self.detached(move |service| async move {
+            let once = |operation: Uuid| service.operate_once(order, kind, condition, operation);
+            service.under_key(call, once).await
         })
         .await
+    }
+
+    async fn operate_once(
+        &self,
+        order: OrderId,
+        kind: OperationKind,
+        condition: IfMatch,
+        operation: Uuid,
+    ) -> Result<Reply, OrderError> {
+        let payment = self.payment_for(order, kind, operation, &condition).await?;
+        let done = self.operate(operation, payment, kind, Actor::Staff).await?;
+        self.reply_with(order, if done { 200 } else { 202 }).await
     }
 
     /// The payment that `operation` is about, where it was begun before, else the one that `kind` can be done to.
@@ -101,7 +111,7 @@ impl Service {
                     .transpose()?
                     .flatten();
                 let found = payments::lock(connection, payment)?;
-                let (Some(_), Some(found)) = (order, found) else {
+                let (Some(order), Some(found)) = (order, found) else {
                     return refuse(OrderError::NotFound("payment"));
                 };
                 if let Some(begun) = payments::operation(connection, id)? {
@@ -109,6 +119,12 @@ impl Service {
                 }
                 if payments::operation_on_its_way(connection, payment)?.is_some() {
                     return refuse(OrderError::PaymentInProgress);
+                }
+                if kind == OperationKind::Capture && !matches!(order.status, Status::Placed | Status::Completed) {
+                    return refuse(OrderError::WrongState {
+                        action: "captured",
+                        status: order.status,
+                    });
                 }
                 let Some(amount) = kind.amount_for(&found) else {
                     return refuse(OrderError::NoSuitablePayment(participle(kind)));
@@ -133,9 +149,7 @@ impl Service {
     pub(super) async fn carry_out(&self, operation: &Operation) -> Result<bool, OrderError> {
         let payment = operation.payment;
         let found = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(payments::find(connection, payment)?))
+            .query(move |connection| payments::find(connection, payment))
             .await?;
         let provider = self.provider(&found.ok_or(OrderError::NotFound("payment"))?.provider)?;
         let answer = match operation.kind {
@@ -148,7 +162,7 @@ impl Service {
             OperationKind::Void => {
                 self.shared
                     .providers
-                    .within_deadline(provider.void(operation.id, payment))
+                    .within_deadline(provider.void(operation.id, payment, operation.amount))
                     .await
             }
             OperationKind::Refund => {
@@ -181,11 +195,7 @@ impl Service {
 
     /// The order as it stands, under `status`.
     pub(super) async fn reply_with(&self, order: OrderId, status: u16) -> Result<Reply, OrderError> {
-        let whole = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(reading::whole(connection, order)?))
-            .await?;
+        let whole = self.query(move |connection| reading::whole(connection, order)).await?;
         Reply::order(status, whole.ok_or(OrderError::NotFound("order"))?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use database::{Failure, refuse};
+use database::{OnViolation, refuse};
 use kernel::http::Call;
 use kernel::id::{OrderId, PaymentId};
 use kernel::identity::Holder;
@@ -17,6 +17,9 @@ use crate::domain::{Actor, Status};
 use crate::error::OrderError;
 use crate::providers::{Charge, Provider};
 use crate::queries::{payments, reading};
+
+/// How often one order can be tried to pay: stolen cards are tested on orders that wait.
+const MAX_ATTEMPTS: usize = 10;
 
 /// How a buyer wants to pay.
 #[derive(Clone, Debug)]
@@ -37,15 +40,15 @@ impl Service {
     ) -> Result<Reply, OrderError> {
         self.check_choice(&choice)?;
         self.authorise(order, &holder).await?;
-        let service = self.clone();
-        self.under_key(Some(call), |payment| async move {
-            service.pay_once(order, payment.into(), choice).await
+        self.detached(|service| async move {
+            let pay = |payment: Uuid| service.pay_once(order, payment.into(), choice);
+            service.under_key(Some(call), pay).await
         })
         .await
     }
 
     async fn pay_once(&self, order: OrderId, payment: PaymentId, choice: PaymentChoice) -> Result<Reply, OrderError> {
-        self.drop_waiting_attempt(order).await?;
+        self.drop_waiting_attempt(order, payment).await?;
         let provider = self.provider(&choice.provider)?;
         let (lease, now, name) = (self.lease(), self.shared.clock.now(), choice.provider.clone());
         let begun = self
@@ -69,6 +72,9 @@ impl Service {
                 if attempts.iter().any(|attempt| attempt.status.is_unresolved()) {
                     return refuse(OrderError::PaymentInProgress);
                 }
+                if attempts.len() >= MAX_ATTEMPTS {
+                    return refuse(OrderError::TooManyAttempts);
+                }
                 let attempt = Payment {
                     id: payment,
                     order,
@@ -81,7 +87,8 @@ impl Service {
                     failure: None,
                     created_at: now,
                 };
-                payments::insert(connection, &attempt, lease)?;
+                payments::insert(connection, &attempt, lease)
+                    .on_violation("payments_one_open_per_order", || OrderError::PaymentInProgress)?;
                 Ok(Ok(attempt.amount))
             })
             .await?;
@@ -106,12 +113,14 @@ impl Service {
     }
 
     /// A buyer who turns to another way of paying gives up the attempt that waits for an action of theirs.
-    async fn drop_waiting_attempt(&self, order: OrderId) -> Result<(), OrderError> {
+    async fn drop_waiting_attempt(&self, order: OrderId, new: PaymentId) -> Result<(), OrderError> {
         let attempts = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(reading::payments_of(connection, order)?))
+            .query(move |connection| reading::payments_of(connection, order))
             .await?;
+        if attempts.iter().any(|attempt| attempt.id == new) {
+            // A dead request with this key has made the new attempt already.
+            return Ok(());
+        }
         let waiting = attempts
             .iter()
             .find(|attempt| attempt.status == PaymentStatus::RequiresAction);

@@ -1,7 +1,8 @@
 //! Placing an order: architecture, section 5. Each step is one commit in one module; none holds a transaction while
 //! another module or a provider is called.
 
-use cart_api::{CartError, Freeze, FrozenCart, Overrides};
+use cart_api::{CartError, Freeze, FrozenCart, Overrides, PricedLine};
+use chrono::{DateTime, TimeDelta, Utc};
 use database::idempotency::{self, Claim};
 use database::{Failure, OrRefuse, refuse};
 use diesel::prelude::*;
@@ -13,7 +14,6 @@ use kernel::identity::Holder;
 use kernel::{Fault, Money, Problem};
 use order_api::OrderPlaced;
 use product_api::Demand;
-use tracing::Instrument;
 
 use super::Service;
 use super::pay::PaymentChoice;
@@ -21,7 +21,7 @@ use super::reply::{Reply, read_claim};
 use crate::domain::payment::{Payment, PaymentStatus};
 use crate::domain::{Actor, Content, Line, Order, Status, TimelineEntry, WholeOrder};
 use crate::error::OrderError;
-use crate::providers::{Charge, OutcomeState};
+use crate::providers::{Charge, Outcome, OutcomeState};
 use crate::queries::placing::{self, TakeOver};
 use crate::queries::{SCHEMA, reading};
 
@@ -40,12 +40,9 @@ impl Service {
     /// Places an order, once per `call`. The work goes on to its end even if the client goes away meanwhile.
     pub(crate) async fn place(&self, request: PlaceOrder, call: Call) -> Result<Reply, OrderError> {
         self.check_choice(&request.payment)?;
-        let service = self.clone();
-        let work = async move { service.place_once(request, call).await };
-        let task = tokio::spawn(work.in_current_span());
-        let outcome = task
-            .await
-            .unwrap_or_else(|error| Err(Fault::internal(format!("placing an order: {error}")).into()));
+        let outcome = self
+            .detached(|service| async move { service.place_once(request, call).await })
+            .await;
         metrics::counter!("shop_checkout_total", "outcome" => outcome_label(&outcome)).increment(1);
         outcome
     }
@@ -54,13 +51,11 @@ impl Service {
         let mut order = self.new_order(&request);
         let (claimed, first, lease) = (call.clone(), order.clone(), self.lease());
         let number = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(placing::begin(connection, &claimed, &first, lease)?))
+            .query(move |connection| placing::begin(connection, &claimed, &first, lease))
             .await?;
         match number {
             Some(number) => order.number = number,
-            None => match self.take_up(&request, &call, order).await? {
+            None => match self.take_up(&call, order).await? {
                 Ok(abandoned) => order = abandoned,
                 Err(reply) => return Ok(reply),
             },
@@ -69,12 +64,7 @@ impl Service {
     }
 
     /// Somebody has used the key before: the stored answer, or the order that a dead claimant has left behind.
-    async fn take_up(
-        &self,
-        request: &PlaceOrder,
-        call: &Call,
-        fresh: Order,
-    ) -> Result<Result<Order, Reply>, OrderError> {
+    async fn take_up(&self, call: &Call, fresh: Order) -> Result<Result<Order, Reply>, OrderError> {
         let (claimed, lease, now) = (call.clone(), self.lease(), self.shared.clock.now());
         let claim = self
             .shared
@@ -88,17 +78,12 @@ impl Service {
             Claim::Abandoned(subject) => subject.map(OrderId::from),
         };
         let found = match subject {
-            Some(id) => {
-                self.shared
-                    .db
-                    .run(move |connection| Ok::<_, Failure<Fault>>(reading::whole(connection, id)?))
-                    .await?
-            }
+            Some(id) => self.query(move |connection| reading::whole(connection, id)).await?,
             None => None,
         };
         match found {
             Some(whole) if whole.order.status == Status::Placing => self.renew(whole.order).await.map(Ok),
-            Some(whole) if whole.order.content.is_some() => self.answer_abandoned(whole, request, call).await.map(Err),
+            Some(whole) if whole.order.content.is_some() => self.answer_abandoned(whole, call).await.map(Err),
             _ => {
                 let (claimed, lease, mut order) = (call.clone(), self.lease(), fresh);
                 let begun = order.clone();
@@ -114,20 +99,16 @@ impl Service {
     async fn renew(&self, order: Order) -> Result<Order, OrderError> {
         let (id, lease, now) = (order.id, self.lease(), self.shared.clock.now());
         let renewed = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(placing::renew(connection, id, lease, now)?))
+            .query(move |connection| placing::renew(connection, id, lease, now))
             .await?;
         // Otherwise the recovery job was faster and has given the order up; the next repeat begins a new one.
-        if renewed {
-            Ok(order)
-        } else {
-            Err(Fault::unavailable("the order was given up just now").into())
-        }
+        let gone = || Fault::unavailable("the order was given up just now");
+        let version = renewed.ok_or_else(gone)?;
+        Ok(Order { version, ..order })
     }
 
     /// The first request has died after the order had become visible: its payment is cleared up, and the order answers.
-    async fn answer_abandoned(&self, whole: WholeOrder, _: &PlaceOrder, call: &Call) -> Result<Reply, OrderError> {
+    async fn answer_abandoned(&self, whole: WholeOrder, call: &Call) -> Result<Reply, OrderError> {
         let last = whole.payments.last().map(|payment| (payment.id, payment.status));
         let reply = match last {
             Some((payment, status)) if status.is_unresolved() => {
@@ -142,116 +123,101 @@ impl Service {
     }
 
     async fn run_saga(&self, order: Order, request: PlaceOrder, call: Call) -> Result<Reply, OrderError> {
-        let cart = match self.shared.cart.freeze(freeze_request(&order, &request)).await {
+        let cart = match self.freeze(&order, &request).await {
             Ok(cart) => cart,
             // Whether the cart is locked is not known: the undo will see to it.
-            Err(CartError::Fault(fault)) => return self.give_up(&order, &call, OrderError::Fault(fault), true).await,
-            Err(refusal) => return self.give_up(&order, &call, refusal.into(), false).await,
+            Err(CartError::Fault(fault)) => return self.give_up(order, call, OrderError::Fault(fault), true).await,
+            Err(refusal) => return self.give_up(order, call, refusal.into(), false).await,
         };
-        let demands = cart
-            .lines
-            .iter()
-            .map(|line| Demand {
-                variant: line.variant,
-                quantity: line.quantity,
-            })
-            .collect();
+        let demand = |line: &PricedLine| Demand {
+            variant: line.variant,
+            quantity: line.quantity,
+        };
+        let demands = cart.lines.iter().map(demand).collect();
         if let Err(error) = self.shared.product.reserve(order.reservation, demands).await {
-            return self.give_up(&order, &call, error.into(), true).await;
+            return self.give_up(order, call, error.into(), true).await;
         }
         self.take_over(order, request, call, cart).await
+    }
+
+    /// Locks the cart. One that a dead order of ours still holds is given back first.
+    async fn freeze(&self, order: &Order, request: &PlaceOrder) -> Result<FrozenCart, CartError> {
+        let freeze = Freeze {
+            cart: request.cart,
+            order: order.id,
+            holder: request.holder.clone(),
+            version: request.cart_version,
+            expected_total: request.expected_total,
+            overrides: request.overrides.clone(),
+        };
+        match self.shared.cart.freeze(freeze.clone()).await {
+            Err(CartError::InCheckout(other)) if self.is_dead(other).await? => {
+                self.bring_about_now(other).await;
+                self.shared.cart.freeze(freeze).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn is_dead(&self, order: OrderId) -> Result<bool, Fault> {
+        let found = self.query(move |connection| reading::order(connection, order)).await?;
+        Ok(found.is_some_and(|order| order.status == Status::Cancelled && order.effects_pending))
     }
 
     /// Steps 4 and, where no provider has to be asked, 5.
     async fn take_over(
         &self,
-        mut order: Order,
+        order: Order,
         request: PlaceOrder,
         call: Call,
         cart: FrozenCart,
     ) -> Result<Reply, OrderError> {
-        let now = self.shared.clock.now();
-        let lines = placing::lines_of(&cart);
         let provider = self.provider(&request.payment.provider)?;
-        let at_once = provider.decides_at_once();
-        let decided = match &at_once {
-            Some(outcome) => outcome.state == OutcomeState::Authorized,
-            None => cart.totals.amount_due.amount == 0,
+        let window = chrono::TimeDelta::from_std(self.shared.settings.payment_window).unwrap_or_default();
+        let taken = Taken::of(
+            order,
+            &request,
+            cart,
+            provider.decides_at_once(),
+            self.shared.clock.now(),
+            window,
+        );
+        let payment = taken.payment.clone();
+        let (id, decided) = (taken.order.id, taken.order.status == Status::Placed);
+        let reply = Reply::after_payment(taken.whole(), payment.as_ref().map(|payment| payment.id))?;
+        let answer = decided.then(|| reply.to_stored());
+        let event = decided
+            .then(|| Event::of(&taken.placed(), taken.order.updated_at))
+            .transpose()?;
+        let (claimed, lease) = (call.clone(), self.lease());
+        let write = move |connection: &mut PgConnection| {
+            let step = TakeOver {
+                order: &taken.order,
+                cart: &taken.cart,
+                lines: &taken.lines,
+                payment: taken.payment.as_ref(),
+                answer: answer.as_ref(),
+                event: event.as_ref(),
+                timeline: taken.timeline(),
+                call: &claimed,
+                lease,
+            };
+            placing::take_over(connection, &step)
         };
-        let payment = (cart.totals.amount_due.amount > 0).then(|| Payment {
-            id: PaymentId::generate(),
-            order: order.id,
-            provider: request.payment.provider.clone(),
-            status: if decided {
-                PaymentStatus::Authorized
-            } else {
-                PaymentStatus::Sent
-            },
-            amount: cart.totals.amount_due,
-            captured: 0,
-            refunded: 0,
-            next_action: None,
-            failure: None,
-            created_at: now,
-        });
-        let decided = decided || payment.is_none();
-        order.status = if decided {
-            Status::Placed
-        } else {
-            Status::PendingPayment
-        };
-        order.version += 1;
-        order.user = cart.user.or(request.holder.user);
-        order.updated_at = now;
-        order.placed_at = decided.then_some(now);
-        order.effects_pending = decided;
-        order.payment_due_at = chrono::TimeDelta::from_std(self.shared.settings.payment_window)
-            .ok()
-            .map(|window| now + window);
-        order.content = Some(content_of(&cart));
-        let whole = whole_of(&order, &lines, payment.as_ref());
-        let reply = Reply::after_payment(whole, payment.as_ref().map(|payment| payment.id))?;
-        let charge = payment.clone().map(|payment| Charge {
-            payment: payment.id,
-            amount: payment.amount,
-            method: request.payment.method.clone(),
-            return_url: request.payment.return_url.clone(),
-        });
-        let event = decided.then(|| placed_event(&order, &cart)).transpose()?;
-        let cart = FrozenCart {
-            user: order.user,
-            ..cart
-        };
-        let (stored, id, lease, claimed) = (decided.then(|| reply.to_stored()), order.id, self.lease(), call.clone());
-        let taken = self
-            .shared
-            .db
-            .run(move |connection| {
-                let timeline = if decided {
-                    vec!["created", "placed"]
-                } else {
-                    vec!["created"]
-                };
-                let taken = TakeOver {
-                    order: &order,
-                    cart: &cart,
-                    lines: &lines,
-                    payment: payment.as_ref(),
-                    answer: stored.as_ref(),
-                    event: event.as_ref(),
-                    timeline,
-                    call: &claimed,
-                    lease,
-                };
-                Ok::<_, Failure<Fault>>(placing::take_over(connection, &taken)?)
-            })
-            .await?;
-        if !taken {
-            // The lease has run out and the order was given up; its effects undo what this saga has done.
-            return Err(Fault::unavailable("the order was given up while it was being placed").into());
+        if !self.query(write).await? {
+            // The lease has run out and somebody else has the order, or gave it up and undoes what this saga has done.
+            return Err(Fault::unavailable("the order was taken over while it was being placed").into());
         }
-        match charge {
-            Some(charge) if !decided => self.charge(id, charge, provider, Some(call)).await,
+        match payment {
+            Some(payment) if !decided => {
+                let charge = Charge {
+                    payment: payment.id,
+                    amount: payment.amount,
+                    method: request.payment.method,
+                    return_url: request.payment.return_url,
+                };
+                self.charge(id, charge, provider, Some(call)).await
+            }
             _ => {
                 self.shared.effects.wake();
                 self.shared.mails.wake();
@@ -262,23 +228,28 @@ impl Service {
 
     /// Ends an order that was refused on its way. `undo` where stock or cart may be claimed: they are given back before
     /// the buyer hears of it, or by the job if that fails.
-    async fn give_up(&self, order: &Order, call: &Call, error: OrderError, undo: bool) -> Result<Reply, OrderError> {
-        let (id, call, now) = (order.id, call.clone(), self.shared.clock.now());
-        let reply = Reply::Refused(Problem::from(error.clone()));
-        let stored = reply.to_stored();
-        self.shared
+    async fn give_up(&self, order: Order, call: Call, error: OrderError, undo: bool) -> Result<Reply, OrderError> {
+        let (id, now) = (order.id, self.shared.clock.now());
+        let stored = Reply::Refused(Problem::from(error.clone())).to_stored();
+        let refused = self
+            .shared
             .db
             .transaction(move |connection| {
-                placing::refuse_placing(connection, id, undo, now)?;
+                if !placing::refuse(connection, &order, undo, now)? {
+                    return Ok(false);
+                }
                 match idempotency::is_kept(stored.status) {
                     true => idempotency::complete(connection, SCHEMA, &call, &stored)?,
                     false => idempotency::abandon(connection, SCHEMA, &call)?,
                 }
-                Ok::<_, Failure<Fault>>(())
+                Ok::<_, Failure<Fault>>(true)
             })
             .await?;
+        if !refused {
+            return Err(Fault::unavailable("the order was taken over while it was being placed").into());
+        }
         if undo {
-            self.bring_about_now(order.id).await;
+            self.bring_about_now(id).await;
         }
         Err(error)
     }
@@ -319,56 +290,103 @@ impl Service {
     }
 }
 
-fn freeze_request(order: &Order, request: &PlaceOrder) -> Freeze {
-    Freeze {
-        cart: request.cart,
-        order: order.id,
-        holder: request.holder.clone(),
-        version: request.cart_version,
-        expected_total: request.expected_total,
-        overrides: request.overrides.clone(),
-    }
+/// An order with what it takes over from its cart.
+struct Taken {
+    order: Order,
+    cart: FrozenCart,
+    lines: Vec<Line>,
+    payment: Option<Payment>,
 }
 
-fn content_of(cart: &FrozenCart) -> Content {
-    Content {
-        currency: cart.currency,
-        email: cart.email.clone(),
-        totals: cart.totals,
-        shipping_address: cart.shipping_address.clone(),
-        billing_address: cart.billing_address.clone(),
-        shipping_method: cart.shipping_method.clone(),
+impl Taken {
+    /// The order is placed at once where it costs nothing or its provider needs no asking; else its payment is sent.
+    fn of(
+        order: Order,
+        request: &PlaceOrder,
+        cart: FrozenCart,
+        at_once: Option<Outcome>,
+        now: DateTime<Utc>,
+        window: TimeDelta,
+    ) -> Self {
+        let due = cart.totals.amount_due;
+        let authorized = at_once.is_some_and(|outcome| outcome.state == OutcomeState::Authorized);
+        let payment = (due.amount > 0).then(|| Payment {
+            id: PaymentId::generate(),
+            order: order.id,
+            provider: request.payment.provider.clone(),
+            status: if authorized {
+                PaymentStatus::Authorized
+            } else {
+                PaymentStatus::Sent
+            },
+            amount: due,
+            captured: 0,
+            refunded: 0,
+            next_action: None,
+            failure: None,
+            created_at: now,
+        });
+        let placed = authorized || payment.is_none();
+        let user = cart.user.or(request.holder.user);
+        let content = Content {
+            currency: cart.currency,
+            email: cart.email.clone(),
+            totals: cart.totals,
+            shipping_address: cart.shipping_address.clone(),
+            billing_address: cart.billing_address.clone(),
+            shipping_method: cart.shipping_method.clone(),
+        };
+        let order = Order {
+            status: if placed { Status::Placed } else { Status::PendingPayment },
+            version: order.version + 1,
+            user,
+            content: Some(content),
+            effects_pending: placed,
+            payment_due_at: Some(now + window),
+            placed_at: placed.then_some(now),
+            updated_at: now,
+            ..order
+        };
+        let lines = placing::lines_of(&cart);
+        Self {
+            order,
+            cart: FrozenCart { user, ..cart },
+            lines,
+            payment,
+        }
     }
-}
 
-fn whole_of(order: &Order, lines: &[Line], payment: Option<&Payment>) -> WholeOrder {
-    let kinds: &[&str] = if order.status == Status::Placed {
-        &["created", "placed"]
-    } else {
-        &["created"]
-    };
-    let entry = |kind: &&str| TimelineEntry {
-        at: order.updated_at,
-        kind: (*kind).to_owned(),
-        actor: Actor::Customer.name().to_owned(),
-    };
-    WholeOrder {
-        order: order.clone(),
-        lines: lines.to_vec(),
-        payments: payment.into_iter().cloned().collect(),
-        timeline: kinds.iter().map(entry).collect(),
+    fn timeline(&self) -> Vec<&'static str> {
+        if self.order.status == Status::Placed {
+            vec!["created", "placed"]
+        } else {
+            vec!["created"]
+        }
     }
-}
 
-fn placed_event(order: &Order, cart: &FrozenCart) -> Result<Event, Fault> {
-    let placed = OrderPlaced {
-        order: order.id,
-        number: order.number.clone(),
-        user: order.user,
-        cart: order.cart,
-        total: cart.totals.total,
-    };
-    Event::of(&placed, order.updated_at)
+    fn whole(&self) -> WholeOrder {
+        let entry = |kind: &'static str| TimelineEntry {
+            at: self.order.updated_at,
+            kind: kind.to_owned(),
+            actor: Actor::Customer.name().to_owned(),
+        };
+        WholeOrder {
+            order: self.order.clone(),
+            lines: self.lines.clone(),
+            payments: self.payment.iter().cloned().collect(),
+            timeline: self.timeline().into_iter().map(entry).collect(),
+        }
+    }
+
+    fn placed(&self) -> OrderPlaced {
+        OrderPlaced {
+            order: self.order.id,
+            number: self.order.number.clone(),
+            user: self.order.user,
+            cart: self.order.cart,
+            total: self.cart.totals.total,
+        }
+    }
 }
 
 /// A closed list: refusals are counted by their code.

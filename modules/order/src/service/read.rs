@@ -1,9 +1,9 @@
 //! Reading orders: their buyers' own, and all of them for staff.
 
-use database::{Failure, refuse};
+use database::refuse;
+use kernel::Page;
 use kernel::id::OrderId;
 use kernel::identity::Holder;
-use kernel::{Fault, Page};
 
 use super::Service;
 use crate::domain::view::OrderView;
@@ -37,11 +37,7 @@ impl Service {
 
     /// An order, for staff.
     pub(crate) async fn find_any(&self, order: OrderId) -> Result<OrderView, OrderError> {
-        let whole = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(reading::whole(connection, order)?))
-            .await?;
+        let whole = self.query(move |connection| reading::whole(connection, order)).await?;
         whole
             .and_then(|whole| whole.view())
             .ok_or(OrderError::NotFound("order"))
@@ -55,9 +51,7 @@ impl Service {
         let before = cursor.map(|cursor| cursors.open::<OrderId>(&name, &cursor)).transpose();
         let before = before.map_err(kernel::Problem::invalid_query)?;
         let whole = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(reading::list(connection, &filter, before, limit + 1)?))
+            .query(move |connection| reading::list(connection, &filter, before, limit + 1))
             .await?;
         let views = whole.into_iter().filter_map(|whole| whole.view()).collect();
         Ok(Page::from_surplus(views, limit, |order: &OrderView| {
@@ -67,11 +61,7 @@ impl Service {
 
     /// Whether the caller may act on the order; foreign and unknown ones are not found.
     pub(crate) async fn authorise(&self, order: OrderId, holder: &Holder) -> Result<(), OrderError> {
-        let found = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(reading::order(connection, order)?))
-            .await?;
+        let found = self.query(move |connection| reading::order(connection, order)).await?;
         let own =
             found.filter(|found| found.content.is_some() && holder.may_act_on(order, found.user, &self.shared.secret));
         own.map(drop).ok_or(OrderError::NotFound("order"))

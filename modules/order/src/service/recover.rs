@@ -1,15 +1,18 @@
-//! The recovery job: whatever stopped half-way is taken up by whoever comes first, this or another process.
+//! The recovery jobs: whatever stopped half-way is taken up by whoever comes first, this or another process.
 
 use chrono::TimeDelta;
-use database::Failure;
+use futures_util::future::join_all;
 use kernel::Fault;
 use kernel::id::PaymentId;
 use kernel::job::Round;
+use uuid::Uuid;
 
 use super::Service;
 use super::settle::News;
 use crate::domain::Actor;
+use crate::domain::payment::Payment;
 use crate::error::OrderError;
+use crate::providers::ProviderFailure;
 use crate::queries::{payments, work};
 
 /// How many rows one round takes of each kind.
@@ -20,19 +23,11 @@ const GRACE: TimeDelta = TimeDelta::seconds(5);
 const REFUSED_RETENTION: TimeDelta = TimeDelta::days(1);
 
 impl Service {
-    /// One round of the job.
-    pub(crate) async fn recover(&self) -> Result<Round, Fault> {
-        let (lease, now) = (self.lease(), self.shared.clock.now());
-        let (given_up, unresolved, operations) = self
-            .shared
-            .db
-            .run(move |connection| {
-                let given_up = work::give_up_placing(connection, now)?;
-                let unresolved = work::take_unresolved(connection, BATCH, lease)?;
-                let operations = work::take_operations(connection, BATCH, lease)?;
-                work::prune_never_placed(connection, now - REFUSED_RETENTION)?;
-                Ok::<_, Failure<Fault>>((given_up, unresolved, operations))
-            })
+    /// One round over orders that stand still: dead ones are given up, unpaid ones cancelled.
+    pub(crate) async fn clear_up(&self) -> Result<Round, Fault> {
+        let now = self.shared.clock.now();
+        let given_up = self
+            .query(move |connection| work::give_up_placing(connection, now, BATCH))
             .await?;
         if given_up > 0 {
             tracing::warn!(
@@ -41,69 +36,99 @@ impl Service {
             );
             self.shared.effects.wake();
         }
-        for payment in &unresolved {
-            self.resolve(*payment).await?;
+        let cancelled = self.cancel_overdue().await?;
+        Ok(if given_up + cancelled > 0 {
+            Round::More
+        } else {
+            Round::Idle
+        })
+    }
+
+    /// One round over money whose fate is open. Providers are asked side by side; one that fails delays no other.
+    pub(crate) async fn follow_the_money(&self) -> Result<Round, Fault> {
+        let lease = self.lease();
+        let (unresolved, operations) = self
+            .query(move |connection| {
+                let unresolved = work::take_unresolved(connection, BATCH, lease)?;
+                Ok((unresolved, work::take_operations(connection, BATCH, lease)?))
+            })
+            .await?;
+        for outcome in join_all(unresolved.iter().map(|payment| self.resolve(*payment))).await {
+            if let Err(fault) = outcome {
+                tracing::warn!(%fault, "what became of a payment is not known yet");
+            }
         }
-        for operation in &operations {
-            self.repeat(*operation).await?;
+        for outcome in join_all(operations.iter().map(|operation| self.repeat(*operation))).await {
+            match outcome {
+                Ok(()) => self.shared.effects.wake(),
+                Err(error) => tracing::warn!(%error, "something asked of a provider is not done yet"),
+            }
         }
-        let overdue = self.cancel_overdue().await?;
-        let more = unresolved.len() + operations.len() + overdue >= usize::try_from(BATCH).unwrap_or(usize::MAX);
-        Ok(if more { Round::More } else { Round::Idle })
+        Ok(Round::Idle)
+    }
+
+    /// Removes orders that were refused on their way a day ago.
+    pub(crate) async fn prune(&self) -> Result<Round, Fault> {
+        let before = self.shared.clock.now() - REFUSED_RETENTION;
+        let removed = self
+            .query(move |connection| work::prune_refused(connection, before, 1000))
+            .await?;
+        Ok(if removed == 1000 { Round::More } else { Round::Idle })
     }
 
     /// Asks the provider what became of a payment, and settles what it says.
     pub(crate) async fn resolve(&self, id: PaymentId) -> Result<(), Fault> {
-        let payment = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(payments::find(connection, id)?))
-            .await?;
-        let Some(payment) = payment else { return Ok(()) };
+        let Some(payment) = self.query(move |connection| payments::find(connection, id)).await? else {
+            return Ok(());
+        };
         let Some(provider) = self.shared.providers.known(&payment.provider) else {
             return Err(Fault::internal(format!(
                 "no payment provider is called {}",
                 payment.provider
             )));
         };
-        let news = match self.shared.providers.within_deadline(provider.look_up(id)).await {
-            Ok(Some(outcome)) => News::of(Ok(outcome)),
-            // The charge may still be on its way; once it cannot be any more, it never was.
-            Ok(None) => {
-                let deadline = TimeDelta::from_std(self.shared.settings.provider_timeout).unwrap_or(GRACE) + GRACE;
-                if self.shared.clock.now() < payment.created_at + deadline {
-                    return self.look_again_soon(id).await;
-                }
-                News::failed("provider_error")
-            }
-            Err(failure) => {
-                tracing::warn!(payment = %id, %failure, "the provider does not say what became of a payment");
-                return Ok(());
-            }
-        };
-        self.settle(id, news, Actor::System).await
+        match self.shared.providers.within_deadline(provider.look_up(id)).await {
+            Ok(Some(outcome)) => self.settle(id, News::of(Ok(outcome)), Actor::System).await,
+            Ok(None) => self.forbid(&payment).await,
+            Err(failure) => Err(Fault::unavailable(format!("payment {id}: {failure}"))),
+        }
     }
 
-    async fn look_again_soon(&self, id: PaymentId) -> Result<(), Fault> {
-        self.shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(work::release_payment(connection, id)?))
+    /// The provider has never heard of a charge. It may still be on its way: after a while it is forbidden there, and
+    /// only when that has succeeded it counts as failed here.
+    async fn forbid(&self, payment: &Payment) -> Result<(), Fault> {
+        let id = payment.id;
+        let deadline = TimeDelta::from_std(self.shared.settings.provider_timeout).unwrap_or(GRACE) + GRACE;
+        if self.shared.clock.now() < payment.created_at + deadline {
+            return self
+                .query(move |connection| work::postpone_payment(connection, id))
+                .await;
+        }
+        let Some(provider) = self.shared.providers.known(&payment.provider) else {
+            return Ok(());
+        };
+        match self
+            .shared
+            .providers
+            .within_deadline(provider.void(id.uuid(), id, payment.amount))
             .await
+        {
+            Ok(()) => self.settle(id, News::failed("provider_error"), Actor::System).await,
+            // It has arrived at this very moment: the next round asks again.
+            Err(ProviderFailure::Refused(_)) => {
+                self.query(move |connection| work::postpone_payment(connection, id))
+                    .await
+            }
+            Err(failure) => Err(Fault::unavailable(format!("payment {id}: {failure}"))),
+        }
     }
 
     /// Repeats an operation whose answer never came; to the provider it is the same one.
-    async fn repeat(&self, id: uuid::Uuid) -> Result<(), Fault> {
+    async fn repeat(&self, id: Uuid) -> Result<(), OrderError> {
         let found = self
-            .shared
-            .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(payments::operation(connection, id)?))
+            .query(move |connection| payments::operation(connection, id))
             .await?;
         let Some(operation) = found else { return Ok(()) };
-        match self.carry_out(&operation).await {
-            Ok(_) => self.shared.effects.wake(),
-            Err(OrderError::Fault(fault)) => return Err(fault),
-            Err(refusal) => tracing::warn!(operation = %id, %refusal, "the provider refuses what was asked before"),
-        }
-        Ok(())
+        self.carry_out(&operation).await.map(drop)
     }
 }

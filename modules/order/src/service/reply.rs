@@ -127,19 +127,20 @@ impl Service {
         outcome
     }
 
-    /// Stores an outcome that is kept, and gives the key back where it is not.
+    /// Stores an outcome that is kept. Any other ends the claim's lease: the next request with the key goes on.
     pub(super) async fn remember(&self, call: Call, outcome: &Result<Reply, OrderError>) -> Result<(), Fault> {
+        let passing = matches!(outcome, Err(OrderError::PaymentInProgress | OrderError::Fault(_)));
         let stored = match outcome {
             Ok(reply) => reply.to_stored(),
             Err(error) => Reply::Refused(error.clone().into()).to_stored(),
         };
-        self.shared
-            .db
-            .run(move |connection| match idempotency::is_kept(stored.status) {
-                true => Ok::<_, Failure<Fault>>(idempotency::complete(connection, SCHEMA, &call, &stored)?),
-                false => Ok(idempotency::abandon(connection, SCHEMA, &call)?),
-            })
-            .await
+        self.query(
+            move |connection| match !passing && idempotency::is_kept(stored.status) {
+                true => idempotency::complete(connection, SCHEMA, &call, &stored),
+                false => idempotency::release(connection, SCHEMA, &call),
+            },
+        )
+        .await
     }
 }
 

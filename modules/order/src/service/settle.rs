@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Service;
 use crate::domain::payment::{Payment, PaymentStatus};
 use crate::domain::{Actor, Order, Status};
+use crate::error::OrderError;
 use crate::providers::{Outcome, OutcomeState, ProviderFailure};
 use crate::queries::payments::NewState;
 use crate::queries::{self, SCHEMA, payments, reading};
@@ -83,12 +84,18 @@ impl News {
 
 impl Service {
     /// The buyer has answered a challenge of the sandbox; false where nothing waited for the answer.
-    pub(crate) async fn authenticate(&self, reference: String, approve: bool) -> Result<bool, Fault> {
-        let Some(payment) = self.shared.sandbox.authenticate(reference, approve).await? else {
+    pub(crate) async fn authenticate(&self, reference: String, approve: bool) -> Result<bool, OrderError> {
+        self.detached(|service| async move { Ok(service.authenticate_once(reference, approve).await?) })
+            .await
+    }
+
+    async fn authenticate_once(&self, reference: String, approve: bool) -> Result<bool, Fault> {
+        let Some((payment, waited)) = self.shared.sandbox.authenticate(reference, approve).await? else {
             return Ok(false);
         };
+        // Also where the answer had come before: whoever brought it may have died with the news.
         self.resolve(payment).await?;
-        Ok(true)
+        Ok(waited)
     }
 
     /// Makes news about a payment a fact, in one transaction with everything that follows from it.

@@ -1,21 +1,30 @@
-//! Proof that the books are in order: within the module, and against stock, carts and payment providers. Rows that are
-//! being worked on are left out; they are looked at when their work is done.
+//! Proof that the books are in order: within the module, and against stock, carts and payment providers. Work in
+//! progress is excused for as long as such work may take, and no longer.
 
 use std::collections::HashSet;
 
-use database::Failure;
+use chrono::{DateTime, TimeDelta, Utc};
 use kernel::Fault;
 use kernel::id::{CartId, OrderId, PaymentId, ReservationId};
 use kernel::module::Finding;
 use product_api::ReservationState;
 
 use super::Service;
-use crate::domain::payment::PaymentStatus;
-use crate::domain::{Status, WholeOrder, totals_error};
-use crate::providers::ProviderFailure;
-use crate::queries::books;
+use crate::domain::payment::Payment;
+use crate::domain::{Actor, Order, Status, WholeOrder, totals_error};
+use crate::queries::books::{self, Holding};
 
 const PAGE: i64 = 500;
+/// How long an order may be worked on before that is an error in itself.
+const PATIENCE: TimeDelta = TimeDelta::minutes(10);
+
+/// What others hold for orders: ids only, sixteen bytes each.
+#[derive(Default)]
+struct Held {
+    reservations: HashSet<ReservationId>,
+    carts: HashSet<CartId>,
+    charges: HashSet<PaymentId>,
+}
 
 impl Service {
     /// Everything that is wrong. The shop goes on meanwhile, and modules are read one after the other; what a second
@@ -31,121 +40,144 @@ impl Service {
 
     async fn look(&self) -> Result<Vec<Finding>, Fault> {
         let mut findings = Vec::new();
-        let held = self.check_reservations(&mut findings).await?;
+        let mut held = Held::default();
+        self.check_reservations(&mut held, &mut findings).await?;
+        self.check_carts(&mut held, &mut findings).await?;
+        self.check_providers(&mut held, &mut findings).await?;
         self.check_orders(&held, &mut findings).await?;
-        self.check_carts(&mut findings).await?;
-        self.check_providers(&mut findings).await?;
+        let parked = self
+            .query(|connection| database::consumer::parked(connection, crate::queries::SCHEMA))
+            .await?;
+        let parked = parked.into_iter().map(|event| {
+            Finding::new(
+                "events_are_digested",
+                event.id,
+                format!("{}: {}", event.consumer, event.error),
+            )
+        });
+        findings.extend(parked);
         Ok(findings)
     }
 
-    async fn check_orders(&self, held: &HashSet<ReservationId>, findings: &mut Vec<Finding>) -> Result<(), Fault> {
+    async fn check_orders(&self, held: &Held, findings: &mut Vec<Finding>) -> Result<(), Fault> {
+        let now = self.shared.clock.now();
         let mut after: Option<OrderId> = None;
         loop {
             let page = self
-                .shared
-                .db
-                .run(move |connection| Ok::<_, Failure<Fault>>(books::orders_after(connection, after, PAGE)?))
+                .query(move |connection| books::orders_after(connection, after, PAGE))
                 .await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.order.id);
             for whole in page {
-                check_order(&whole, held, findings);
+                let kept_books = |payment: &Payment| {
+                    self.shared
+                        .providers
+                        .known(&payment.provider)
+                        .is_some_and(|provider| !provider.returns_by_hand())
+                };
+                let lost = whole
+                    .payments
+                    .iter()
+                    .filter(|payment| payment.captured > 0 && kept_books(payment));
+                for payment in lost.filter(|payment| !held.charges.contains(&payment.id)) {
+                    findings.push(Finding::new(
+                        "provider_agrees",
+                        payment.id,
+                        "the provider has never heard of it",
+                    ));
+                }
+                let found = check_order(&whole, held, now);
+                findings.extend(
+                    found
+                        .into_iter()
+                        .map(|(rule, detail)| Finding::new(rule, whole.order.id, detail)),
+                );
             }
         }
     }
 
-    /// Every reservation belongs to an order that still needs it. Answers all reservations there are.
-    async fn check_reservations(&self, findings: &mut Vec<Finding>) -> Result<HashSet<ReservationId>, Fault> {
-        let mut held = HashSet::new();
+    /// Every reservation belongs to an order that still needs it.
+    async fn check_reservations(&self, held: &mut Held, findings: &mut Vec<Finding>) -> Result<(), Fault> {
         let mut after = None;
         loop {
-            let page = self.shared.product.reservations(after, PAGE).await.map_err(fault)?;
-            let Some(last) = page.last() else { return Ok(held) };
+            let page = self
+                .shared
+                .product
+                .reservations(after, PAGE)
+                .await
+                .map_err(unreachable)?;
+            let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.id);
             let ids: Vec<ReservationId> = page.iter().map(|reservation| reservation.id).collect();
-            held.extend(ids.iter().copied());
+            held.reservations.extend(ids.iter().copied());
             let orders = self
-                .shared
-                .db
-                .run(move |connection| Ok::<_, Failure<Fault>>(books::by_reservations(connection, &ids)?))
+                .query(move |connection| books::by_reservations(connection, &ids))
                 .await?;
             for reservation in page {
                 let order = orders.iter().find(|order| order.reservation == reservation.id);
-                let sound = order.is_some_and(|order| {
-                    order.effects_pending
-                        || match order.status {
-                            Some(Status::Placing | Status::PendingPayment) => {
-                                reservation.state == ReservationState::Reserved
-                            }
-                            Some(Status::Placed | Status::Completed) => {
-                                reservation.state == ReservationState::Committed
-                            }
-                            Some(Status::Cancelled) | None => false,
-                        }
-                });
-                if !sound {
-                    let status = order.and_then(|order| order.status).map_or("no order", Status::name);
-                    let detail = format!("{:?} stock for an order that is: {status}", reservation.state);
+                let fits = |status| match status {
+                    Status::Placing | Status::PendingPayment => reservation.state == ReservationState::Reserved,
+                    Status::Placed | Status::Completed => reservation.state == ReservationState::Committed,
+                    Status::Cancelled => false,
+                };
+                if !is_sound(order, fits) {
+                    let detail = format!(
+                        "{:?} stock for an order that is: {}",
+                        reservation.state,
+                        status_of(order)
+                    );
                     findings.push(Finding::new("reservation_has_live_order", reservation.id, detail));
                 }
             }
         }
     }
 
-    /// Every cart that an order holds belongs to that order, and the other way round.
-    async fn check_carts(&self, findings: &mut Vec<Finding>) -> Result<(), Fault> {
+    /// Every cart that an order holds belongs to that order.
+    async fn check_carts(&self, held: &mut Held, findings: &mut Vec<Finding>) -> Result<(), Fault> {
         let mut after: Option<CartId> = None;
         loop {
-            let page = self.shared.cart.claimed(after, PAGE).await.map_err(fault)?;
+            let page = self.shared.cart.claimed(after, PAGE).await.map_err(unreachable)?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.cart);
+            held.carts.extend(page.iter().map(|claimed| claimed.cart));
             let ids: Vec<OrderId> = page.iter().map(|claimed| claimed.order).collect();
-            let orders = self
-                .shared
-                .db
-                .run(move |connection| Ok::<_, Failure<Fault>>(books::by_ids(connection, &ids)?))
-                .await?;
+            let orders = self.query(move |connection| books::by_ids(connection, &ids)).await?;
             for claimed in page {
-                let order = orders.iter().find(|order| order.order == claimed.order);
-                let sound = order.is_some_and(|order| {
-                    let state_fits = match order.status {
-                        Some(Status::Placing | Status::PendingPayment) => !claimed.completed,
-                        Some(_) => claimed.completed,
-                        None => false,
-                    };
-                    order.cart == claimed.cart && (order.effects_pending || state_fits)
-                });
-                if !sound {
-                    let status = order.and_then(|order| order.status).map_or("no order", Status::name);
+                let order = orders
+                    .iter()
+                    .find(|order| order.order == claimed.order && order.cart == claimed.cart);
+                let fits = |status| match status {
+                    Status::Placing | Status::PendingPayment => !claimed.completed,
+                    Status::Placed | Status::Completed | Status::Cancelled => claimed.completed,
+                };
+                if !is_sound(order, fits) {
                     let state = if claimed.completed { "completed" } else { "locked" };
-                    findings.push(Finding::new(
-                        "claimed_cart_has_order",
-                        claimed.cart,
-                        format!("{state} by an order that is: {status}"),
-                    ));
+                    let detail = format!("{state} by an order that is: {}", status_of(order));
+                    findings.push(Finding::new("claimed_cart_has_order", claimed.cart, detail));
                 }
             }
         }
     }
 
     /// Every charge in a provider's books is in ours, with the same money taken and given back.
-    async fn check_providers(&self, findings: &mut Vec<Finding>) -> Result<(), Fault> {
+    async fn check_providers(&self, held: &mut Held, findings: &mut Vec<Finding>) -> Result<(), Fault> {
         for provider in self.shared.providers.all() {
             let mut after: Option<PaymentId> = None;
             loop {
-                let page = provider
-                    .books(after, PAGE)
-                    .await
-                    .map_err(|failure: ProviderFailure| Fault::unavailable(failure.to_string()))?;
+                let page = provider.books(after, PAGE).await.map_err(unreachable)?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.payment);
                 let ids: Vec<PaymentId> = page.iter().map(|entry| entry.payment).collect();
-                let ours = self
-                    .shared
-                    .db
-                    .run(move |connection| Ok::<_, Failure<Fault>>(books::payments_by_id(connection, &ids)?))
+                held.charges.extend(ids.iter().copied());
+                let (ours, busy) = self
+                    .query(move |connection| {
+                        Ok((
+                            books::payments_by_id(connection, &ids)?,
+                            books::with_operations_on_their_way(connection, &ids)?,
+                        ))
+                    })
                     .await?;
-                for entry in page {
+                for entry in page.iter().filter(|entry| !busy.contains(&entry.payment)) {
                     let payment = ours.iter().find(|payment| payment.id == entry.payment);
                     let agreed = match payment {
                         Some(payment) if payment.status.is_unresolved() => true,
@@ -158,12 +190,8 @@ impl Service {
                         let ours = payment.map_or("nothing".to_owned(), |payment| {
                             format!("{} taken, {} given back", payment.captured, payment.refunded)
                         });
-                        let detail = format!(
-                            "{}: {} taken, {} given back; we: {ours}",
-                            provider.name(),
-                            entry.captured,
-                            entry.refunded
-                        );
+                        let theirs = format!("{} taken, {} given back", entry.captured, entry.refunded);
+                        let detail = format!("{}: {theirs}; we: {ours}", provider.name());
                         findings.push(Finding::new("provider_agrees", entry.payment, detail));
                     }
                 }
@@ -173,54 +201,93 @@ impl Service {
     }
 }
 
-fn check_order(whole: &WholeOrder, held: &HashSet<ReservationId>, findings: &mut Vec<Finding>) {
+/// Whether something may be held for `order`, given what its status calls for.
+fn is_sound(order: Option<&Holding>, fits: impl FnOnce(Status) -> bool) -> bool {
+    order.is_some_and(|order| order.effects_pending || order.status.is_some_and(fits))
+}
+
+fn status_of(order: Option<&Holding>) -> &'static str {
+    order.and_then(|order| order.status).map_or("no order", Status::name)
+}
+
+/// What is wrong with one order: rule and detail.
+fn check_order(whole: &WholeOrder, held: &Held, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
     let order = &whole.order;
-    let mut report = |rule, detail: String| findings.push(Finding::new(rule, order.id, detail));
-    let Some(content) = &order.content else {
-        return;
-    };
+    let mut wrong = Vec::new();
+    let overdue = now - order.updated_at > PATIENCE;
+    if overdue && (order.effects_pending || order.status == Status::Placing) {
+        wrong.push((
+            "orders_are_finished",
+            format!("{}, worked on since {}", order.status.name(), order.updated_at),
+        ));
+    }
+    let Some(content) = &order.content else { return wrong };
     if let Some(error) = totals_error(&content.totals, &whole.lines) {
-        report("order_totals_sum", error);
+        wrong.push(("order_totals_sum", error));
     }
-    if order.effects_pending {
-        return;
-    }
-    let promised: i64 = whole
+    let lost = whole
         .payments
         .iter()
-        .filter(|payment| payment.status.is_success())
-        .map(|payment| payment.amount.amount - payment.refunded)
-        .sum();
-    let due = content.totals.amount_due.amount;
-    let staff_gave_it_back = whole
-        .payments
-        .iter()
-        .any(|payment| payment.refunded > 0 || payment.status == PaymentStatus::Voided);
-    match order.status {
-        Status::Placed | Status::Completed if promised != due && !staff_gave_it_back => {
-            report("placed_order_is_paid", format!("{promised} paid or promised of {due}"));
+        .filter(|payment| payment.status.is_unresolved() && now - payment.created_at > PATIENCE * 6);
+    wrong.extend(lost.map(|payment| {
+        (
+            "payments_are_resolved",
+            format!("{} is {}", payment.id, payment.status.name()),
+        )
+    }));
+    if !order.effects_pending {
+        wrong.extend(check_money(whole, content.totals.amount_due.amount));
+        wrong.extend(check_claims(order, held));
+    }
+    wrong
+}
+
+fn check_money(whole: &WholeOrder, due: i64) -> Option<(&'static str, String)> {
+    let successful = whole.payments.iter().filter(|payment| payment.status.is_success());
+    let promised: i64 = successful.map(|payment| payment.amount.amount - payment.refunded).sum();
+    let by_staff = |kind: &str| {
+        whole
+            .timeline
+            .iter()
+            .any(|entry| entry.kind == kind && entry.actor == Actor::Staff.name())
+    };
+    let given_back = by_staff("payment_voided") || by_staff("payment_refunded");
+    match whole.order.status {
+        Status::Placed | Status::Completed if promised != due && !(given_back && promised < due) => {
+            Some(("placed_order_is_paid", format!("{promised} paid or promised of {due}")))
         }
         Status::Cancelled if promised != 0 => {
-            report("cancelled_order_holds_no_money", format!("{promised} is still held"))
+            Some(("cancelled_order_holds_no_money", format!("{promised} is still held")))
         }
-        Status::PendingPayment if promised != 0 => report(
+        Status::PendingPayment if promised != 0 => Some((
             "paid_order_is_placed",
             format!("{promised} is held, and the order still waits"),
-        ),
-        _ => (),
-    }
-    let needs_stock = matches!(
-        order.status,
-        Status::PendingPayment | Status::Placed | Status::Completed
-    );
-    if needs_stock && !held.contains(&order.reservation) {
-        report(
-            "live_order_has_reservation",
-            format!("no stock is set aside or sold under {}", order.reservation),
-        );
+        )),
+        _ => None,
     }
 }
 
-fn fault(error: impl std::fmt::Display) -> Fault {
+fn check_claims(order: &Order, held: &Held) -> Vec<(&'static str, String)> {
+    let mut wrong = Vec::new();
+    if !matches!(
+        order.status,
+        Status::PendingPayment | Status::Placed | Status::Completed
+    ) {
+        return wrong;
+    }
+    if !held.reservations.contains(&order.reservation) {
+        wrong.push((
+            "live_order_has_reservation",
+            format!("no stock is set aside or sold under {}", order.reservation),
+        ));
+    }
+    // Carts of bygone orders may be removed some day; those of orders that are being paid may not.
+    if order.status == Status::PendingPayment && !held.carts.contains(&order.cart) {
+        wrong.push(("live_order_has_cart", format!("nothing locks {}", order.cart)));
+    }
+    wrong
+}
+
+fn unreachable(error: impl std::fmt::Display) -> Fault {
     Fault::unavailable(error.to_string())
 }

@@ -95,13 +95,28 @@ pub(super) struct NewCharge {
 
 impl NewCharge {
     pub(super) fn new(charge: &Charge, state: ChargeState, reason: Option<&'static str>, now: DateTime<Utc>) -> Self {
-        let amount = charge.amount.amount;
+        Self::in_state(charge.payment, charge.amount, state, reason, now)
+    }
+
+    /// In place of a charge that must not be made any more.
+    fn forbidden(payment: PaymentId, amount: Money, now: DateTime<Utc>) -> Self {
+        Self::in_state(payment, amount, ChargeState::Voided, None, now)
+    }
+
+    fn in_state(
+        payment: PaymentId,
+        money: Money,
+        state: ChargeState,
+        reason: Option<&'static str>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let amount = money.amount;
         let reference: String = random_bytes(16).iter().map(|byte| format!("{byte:02x}")).collect();
         Self {
-            key: charge.payment.uuid(),
+            key: payment.uuid(),
             reference: format!("sbx_{reference}"),
             amount,
-            currency: charge.amount.currency.code().to_owned(),
+            currency: money.currency.code().to_owned(),
             state: state.name(),
             reason,
             captured: if state == ChargeState::Captured { amount } else { 0 },
@@ -156,18 +171,28 @@ pub(super) fn capture(connection: &mut PgConnection, payment: PaymentId, amount:
     Ok(updated == 1)
 }
 
-/// Gives an authorisation back; true where nothing is held any more.
-pub(super) fn void(connection: &mut PgConnection, payment: PaymentId) -> QueryResult<bool> {
+/// Gives an authorisation back, or forbids a charge that has not arrived; true where nothing is held any more.
+pub(super) fn void(
+    connection: &mut PgConnection,
+    payment: PaymentId,
+    amount: Money,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let forbidden = NewCharge::forbidden(payment, amount, now);
+    diesel::insert_into(charges::table)
+        .values(&forbidden)
+        .on_conflict(charges::key)
+        .do_nothing()
+        .execute(connection)?;
     diesel::update(charges::table.find(payment.uuid()))
         .filter(charges::state.eq_any(["authorized", "requires_action"]))
         .set(charges::state.eq("voided"))
         .execute(connection)?;
-    let state: Option<String> = charges::table
+    let state: String = charges::table
         .find(payment.uuid())
         .select(charges::state)
-        .first(connection)
-        .optional()?;
-    Ok(state.as_deref() != Some("captured"))
+        .first(connection)?;
+    Ok(state != "captured")
 }
 
 /// Gives money back once per `operation`; true where it is given back, now or before.
@@ -201,32 +226,28 @@ pub(super) fn refund(
     Ok(taken == 1)
 }
 
-/// The buyer's answer to a challenge.
+/// The buyer's answer to a challenge: which charge it is about, and whether that waited for it.
 pub(super) fn authenticate(
     connection: &mut PgConnection,
     reference: &str,
     approve: bool,
-) -> QueryResult<Option<PaymentId>> {
-    let waiting = charges::table
-        .filter(charges::reference.eq(reference))
-        .filter(charges::state.eq("requires_action"));
-    let key: Option<Uuid> = if approve {
+) -> QueryResult<Option<(PaymentId, bool)>> {
+    let charge = charges::table.filter(charges::reference.eq(reference));
+    let waiting = charge.filter(charges::state.eq("requires_action"));
+    let answered = if approve {
         diesel::update(waiting)
             .set((charges::state.eq("captured"), charges::captured.eq(charges::amount)))
-            .returning(charges::key)
-            .get_result(connection)
-            .optional()?
+            .execute(connection)?
     } else {
         diesel::update(waiting)
             .set((
                 charges::state.eq("declined"),
                 charges::reason.eq("authentication_failed"),
             ))
-            .returning(charges::key)
-            .get_result(connection)
-            .optional()?
+            .execute(connection)?
     };
-    Ok(key.map(PaymentId::from))
+    let key: Option<Uuid> = charge.select(charges::key).first(connection).optional()?;
+    Ok(key.map(|key| (key.into(), answered == 1)))
 }
 
 /// The charges after `after` by key.
