@@ -1,0 +1,202 @@
+//! Product files.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use actix_web::http::Method;
+use product::{ImportError, ImportFormat};
+use serde_json::{Value, json};
+
+use crate::support::{Shop, path, product};
+
+const FILE: &str = concat!(
+    r#"{"id":"1","handle":"cyan","title":"Cyan ink","brand":"HP","category":"Printing > Ink","sku":"IC-1","barcode":"088","price_minor":12595,"currency":"USD","stock":174,"released_on":"2006-07-01","image_url":"http://img.example/1.jpg","attributes":{"z":1,"a":"x"}}"#,
+    "\n",
+    r#"{"id":"2","title":"Cyan ink","category":"Printing > Toner","variants":[{"options":{"Size":"S"},"price_minor":100,"stock":1},{"options":{"Size":"L"},"price_minor":200}]}"#,
+    "\n",
+    r#"{"id":"3","handle":"bad","title":"Bad","price_minor":-1}"#,
+    "\nnot json\n",
+    r#"{"id":"1","handle":"again","title":"Again","price_minor":1}"#,
+    "\n",
+    r#"{"id":"4","handle":"nul","title":"a\u0000","price_minor":1}"#,
+    "\n",
+    r#"{"id":"5","handle":"stolen","title":"Stolen","sku":"IC-1","price_minor":1}"#,
+    "\n",
+);
+
+#[actix_web::test]
+async fn a_file_is_imported_once_and_updated_from_then_on() {
+    let shop = Shop::open().await;
+    let tried = shop.import(FILE, ImportFormat::Auto, true).await;
+    assert!(shop.module.is_empty().await.unwrap());
+    let first = shop.import(FILE, ImportFormat::Auto, false).await;
+    assert_eq!(tried, first);
+    assert_eq!((first.created, first.updated, first.unchanged), (2, 0, 0));
+    let lines: Vec<u64> = first.skipped.iter().map(|row| row.line).collect();
+    assert_eq!(lines, [3, 4, 5, 6, 7]);
+    let again = shop.import(FILE, ImportFormat::Ndjson, false).await;
+    assert_eq!((again.created, again.updated, again.unchanged), (0, 0, 2));
+
+    let cyan = shop.get("/products/cyan").await.body;
+    assert_eq!(cyan["category"]["path"], json!(["Printing", "Ink"]));
+    assert_eq!(cyan["variants"][0]["available"], 174);
+    assert_eq!(
+        serde_json::to_string(&cyan["images"]).unwrap(),
+        r#"[{"alt":null,"url":"http://img.example/1.jpg"}]"#
+    );
+    let second = shop.get("/products/cyan-ink").await.body;
+    assert_eq!(second["options"], json!([{"name": "Size", "values": ["S", "L"]}]));
+
+    let changed = FILE
+        .replace(r#""stock":174"#, r#""stock":5"#)
+        .replace(r#""price_minor":200"#, r#""price_minor":250"#);
+    let report = shop.import(&changed, ImportFormat::Auto, false).await;
+    assert_eq!((report.created, report.updated, report.unchanged), (0, 2, 0));
+    let after = shop.get("/products/cyan").await.body;
+    assert_eq!(
+        (&after["variants"][0]["available"], &after["id"]),
+        (&json!(5), &cyan["id"])
+    );
+    assert_eq!(
+        shop.get("/products/cyan-ink").await.body["price_range"]["max"]["amount"],
+        250
+    );
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn a_file_leaves_alone_what_it_does_not_say() {
+    let shop = Shop::open().await;
+    let mut mug = product("Mug", 900, 5);
+    mug["brand"] = json!("Ours");
+    mug["tags"] = json!(["nice"]);
+    let mug = shop.create(mug).await;
+    let report = shop
+        .import(
+            r#"{"id":"m","handle":"mug","title":"Mug","price_minor":950}"#,
+            ImportFormat::Auto,
+            false,
+        )
+        .await;
+    assert_eq!((report.created, report.updated), (0, 1));
+    let after = shop.admin(Method::GET, &path(&mug), Value::Null).await.body;
+    assert_eq!(
+        (&after["id"], &after["brand"], &after["tags"]),
+        (&mug["id"], &json!("Ours"), &json!(["nice"]))
+    );
+    assert_eq!((&after["external_id"], &after["version"]), (&json!("m"), &json!(2)));
+    assert_eq!(after["variants"][0]["available"], 5);
+    // The id is what it is known by now: the handle can change, and cannot be taken by another.
+    let renamed = shop
+        .import(
+            r#"{"id":"m","handle":"cup","title":"Cup","price_minor":950}"#,
+            ImportFormat::Auto,
+            false,
+        )
+        .await;
+    assert_eq!(renamed.updated, 1);
+    let taken = shop
+        .import(
+            r#"{"id":"other","handle":"cup","title":"Cup","price_minor":950}"#,
+            ImportFormat::Auto,
+            false,
+        )
+        .await;
+    assert_eq!(
+        (taken.created, taken.skipped[0].reason.as_str()),
+        (0, "another product has this handle")
+    );
+}
+
+#[actix_web::test]
+async fn what_is_exported_can_be_imported() {
+    let shop = Shop::open().await;
+    assert!(
+        shop.module
+            .import_demo()
+            .await
+            .unwrap()
+            .is_some_and(|report| report.skipped.is_empty())
+    );
+    assert!(shop.module.import_demo().await.unwrap().is_none());
+    let text = Text::default();
+    let count = shop.module.export(Box::new(text.clone())).await.unwrap();
+    assert!(count >= 60);
+    let text = String::from_utf8(text.0.lock().unwrap().clone()).unwrap();
+    let same = shop.import(&text, ImportFormat::Auto, false).await;
+    assert_eq!((same.created, same.updated, same.unchanged), (0, 0, count));
+    let other = Shop::open().await;
+    let moved = other.import(&text, ImportFormat::Auto, false).await;
+    assert_eq!((moved.created, moved.skipped), (count, vec![]));
+    other.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn shopifys_files_are_understood() {
+    let shop = Shop::open().await;
+    let file = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant Inventory Qty,Variant Price,Image Src,Image Position\r\n\
+        ring,Ring,<p>Fine</p>,Us,Rings,\"Gold, Gem\",true,Size,S,2,42.99,https://img.example/1.jpg,1\r\n\
+        ring,,,,,,,,M,1,43.00,,\r\n\
+        ring,,,,,,,,,,,https://img.example/2.jpg,2\r\n\
+        sofa,Sofa,,Us,,,false,Title,Default Title,1,300,,\r\n";
+    let report = shop.import(file, ImportFormat::Auto, false).await;
+    assert_eq!((report.created, report.skipped), (2, vec![]));
+    let ring = shop.get("/products/ring").await.body;
+    assert_eq!(
+        (&ring["description"], &ring["tags"]),
+        (&json!("Fine"), &json!(["Gold", "Gem"]))
+    );
+    assert_eq!(ring["images"].as_array().unwrap().len(), 2);
+    assert_eq!(ring["price_range"]["max"]["amount"], 4300);
+    assert_eq!(shop.get("/products/sofa").await.status, 404);
+    let again = shop.import(file, ImportFormat::ShopifyCsv, false).await;
+    assert_eq!((again.updated, again.unchanged), (0, 2));
+    let source = Box::new(&b"name,price\na,1\n"[..]);
+    let refused = shop.module.import(source, ImportFormat::Auto, false, |_| ()).await;
+    assert!(matches!(refused, Err(ImportError::NotProducts(_))));
+}
+
+#[actix_web::test]
+async fn an_uploaded_file_is_imported_in_the_background() {
+    let shop = Shop::open().await;
+    let upload = |body: &str| Value::String(body.to_owned());
+    let ndjson = [("Content-Type", "application/x-ndjson")];
+    let begun = shop
+        .admin_with(Method::POST, "/admin/imports", upload(FILE), &ndjson)
+        .await;
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    let job = format!("/admin/imports/{}", begun.body["id"].as_str().unwrap());
+    let ended = loop {
+        let job = shop.admin(Method::GET, &job, Value::Null).await.body;
+        if job["state"] != "running" {
+            break job;
+        }
+        actix_web::rt::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!(
+        (&ended["state"], &ended["created"], &ended["skipped"]),
+        (&json!("succeeded"), &json!(2), &json!(5))
+    );
+    assert_eq!(ended["errors"][0]["line"], 3);
+    let xml = [("Content-Type", "application/xml")];
+    assert_eq!(
+        shop.admin_with(Method::POST, "/admin/imports", upload("<a/>"), &xml)
+            .await
+            .status,
+        415
+    );
+}
+
+/// What was written, to be read afterwards.
+#[derive(Clone, Default)]
+struct Text(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,245 @@
+//! A product module over a PostgreSQL server of its own, and requests.
+
+use std::fs;
+use std::io::Cursor;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
+use actix_web::{App, HttpMessage, test};
+use database::embedded::{Cluster, Durability, Options};
+use database::{Db, Options as PoolOptions};
+use kernel::Clock;
+use kernel::id::{ImportId, SessionId, UserId, VariantId};
+use kernel::identity::{Caller, Role, SignedIn};
+use kernel::keys::{Keys, SecretKey};
+use kernel::module::{Context, Module as _};
+use kernel::token::TokenSigner;
+use product::{ImportFormat, ImportReport};
+use product_api::ProductApi;
+use serde_json::{Value, json};
+use utoipa_actix_web::AppExt;
+
+/// One shop: dropped in the order of its fields, so that the server stops before its folder goes.
+pub(crate) struct Shop {
+    pub(crate) module: product::Module,
+    pub(crate) database: Db,
+    staff: UserId,
+    _cluster: Cluster,
+    _folder: Folder,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        let folder = Folder::new();
+        let cluster = Cluster::start(Options {
+            data_dir: folder.0.clone(),
+            durability: Durability::ThrowAway,
+            binaries: None,
+        });
+        let cluster = cluster.unwrap();
+        let database = Db::open(cluster.url(database::embedded::NAME).into(), PoolOptions::default());
+        let settings = include_str!("../../../../config/default.toml");
+        let context = Context {
+            keys: Keys {
+                token: Arc::new(TokenSigner::generate_key()),
+                service: SecretKey::generate(),
+                secret: SecretKey::generate(),
+            },
+            settings: Arc::new(toml::from_str(settings).unwrap()),
+            clock: Clock::adjustable(),
+        };
+        let module = product::Module::new(&context, database.clone());
+        module.migrate().await.unwrap();
+        assert_eq!(module.pending_migrations().await.unwrap(), Vec::<String>::new());
+        Self {
+            module,
+            database,
+            staff: UserId::generate(),
+            _cluster: cluster,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn api(&self) -> Arc<dyn ProductApi> {
+        self.module.service()
+    }
+
+    /// As anybody.
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.send(Caller::Anonymous, Method::GET, path, None, &[]).await
+    }
+
+    /// As anybody, who has something already.
+    pub(crate) async fn get_again(&self, path: &str, tag: &str) -> Response {
+        self.send(Caller::Anonymous, Method::GET, path, None, &[("If-None-Match", tag)])
+            .await
+    }
+
+    /// As staff.
+    pub(crate) async fn admin(&self, method: Method, path: &str, body: Value) -> Response {
+        self.admin_with(method, path, body, &[]).await
+    }
+
+    /// As staff who edit a version.
+    pub(crate) async fn edit(&self, method: Method, path: &str, version: i64, body: Value) -> Response {
+        let tag = format!("\"{version}\"");
+        self.admin_with(method, path, body, &[("If-Match", &tag)]).await
+    }
+
+    pub(crate) async fn admin_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+        headers: &[(&str, &str)],
+    ) -> Response {
+        let body = (!body.is_null()).then_some(body);
+        self.send(self.signed_in(vec![Role::Admin]), method, path, body, headers)
+            .await
+    }
+
+    /// As a customer, who is not staff.
+    pub(crate) async fn customer(&self, method: Method, path: &str) -> Response {
+        self.send(self.signed_in(Vec::new()), method, path, None, &[]).await
+    }
+
+    /// A product like this one, as the API tells it.
+    pub(crate) async fn create(&self, product: Value) -> Value {
+        let response = self.admin(Method::POST, "/admin/products", product).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
+    /// A category, below another one or not.
+    pub(crate) async fn category(&self, name: &str, parent: Option<&Value>) -> Value {
+        let body = json!({"name": name, "parent_id": parent.map(|parent| &parent["id"])});
+        let response = self.admin(Method::POST, "/admin/categories", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
+    /// Titles of a list.
+    pub(crate) async fn titles(&self, query: &str) -> Vec<String> {
+        let response = self.get(&format!("/products?{query}")).await;
+        assert_eq!(response.status, 200, "{query}: {}", response.body);
+        let rows = response.body["data"].as_array().unwrap().iter();
+        let titles: Vec<String> = rows.map(|row| row["title"].as_str().unwrap().to_owned()).collect();
+        if !response.body["page"]["has_more"].as_bool().unwrap() && !query.contains("cursor=") {
+            assert_eq!(response.body["total"]["value"], titles.len(), "{query}");
+        }
+        titles
+    }
+
+    pub(crate) async fn import(&self, text: &str, format: ImportFormat, dry_run: bool) -> ImportReport {
+        let source = Box::new(Cursor::new(text.as_bytes().to_vec()));
+        self.module.import(source, format, dry_run, |_| ()).await.unwrap()
+    }
+
+    /// The books are in order.
+    pub(crate) async fn assert_in_order(&self) {
+        assert_eq!(self.module.verify().await.unwrap(), []);
+    }
+
+    async fn send(
+        &self,
+        caller: Caller,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Response {
+        let app = App::new()
+            .into_utoipa_app()
+            .configure(|config| self.module.routes(config))
+            .into_app();
+        let app = test::init_service(app).await;
+        let mut request = test::TestRequest::with_uri(path).method(method);
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        request = match body {
+            Some(Value::String(text)) => request.set_payload(text),
+            Some(body) => request.set_json(body),
+            None => request,
+        };
+        let request = request.to_request();
+        request.extensions_mut().insert(caller);
+        let response = test::call_service(&app, request).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = test::read_body(response).await;
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Response { status, headers, body }
+    }
+
+    fn signed_in(&self, roles: Vec<Role>) -> Caller {
+        Caller::SignedIn(SignedIn {
+            user: self.staff,
+            session: SessionId::generate(),
+            roles,
+        })
+    }
+}
+
+impl Response {
+    /// Status, and pointer and code of the first field.
+    pub(crate) fn refusal(&self) -> (u16, &str, &str) {
+        let field = &self.body["errors"][0];
+        let text = |name: &str| field[name].as_str().unwrap_or_default();
+        (self.status.as_u16(), text("pointer"), text("code"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// A data directory that the server's account may pass through, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("bodega-product-{}", ImportId::generate().uuid().simple()));
+        fs::DirBuilder::new().mode(0o711).create(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A product with one variant.
+pub(crate) fn product(title: &str, price: i64, stock: i64) -> Value {
+    json!({"title": title, "variants": [{"price": usd(price), "stock": stock}]})
+}
+
+/// A product with a variant for each size.
+pub(crate) fn sizes(title: &str, sizes: &[(&str, i64, i64)]) -> Value {
+    let variant = |(size, price, stock): &(&str, i64, i64)| json!({"sku": format!("{title}-{size}"), "options": {"Size": size}, "price": usd(*price), "stock": stock});
+    json!({"title": title, "variants": sizes.iter().map(variant).collect::<Vec<_>>()})
+}
+
+pub(crate) fn usd(amount: i64) -> Value {
+    json!({"amount": amount, "currency": "USD"})
+}
+
+pub(crate) fn path(product: &Value) -> String {
+    format!("/admin/products/{}", product["id"].as_str().unwrap())
+}
+
+pub(crate) fn variant_id(product: &Value, index: usize) -> VariantId {
+    product["variants"][index]["id"].as_str().unwrap().parse().unwrap()
+}
