@@ -17,6 +17,7 @@ mod references;
 mod report;
 mod scenarios;
 mod settings;
+mod statements;
 mod static_route;
 mod store;
 
@@ -79,7 +80,11 @@ async fn benchmark() -> Outcome<()> {
     if pgbench.is_none() {
         println!("no pgbench on this machine: its rows and what is compared with them are left out");
     }
-    let store = measure::start(&home, &mut figures)?;
+    let mut store = measure::start(&home, &mut figures)?;
+    let watched = pgbench.as_ref().filter(|_| settings::are_statements_wanted());
+    if let Some(pgbench) = watched {
+        store = statements::watch(&home, pgbench, store)?;
+    }
     if let Some(pgbench) = &pgbench {
         pgbench.settle_store()?;
         pgbench.prepare()?;
@@ -87,7 +92,7 @@ async fn benchmark() -> Outcome<()> {
     let static_route = StaticRoute::start()?;
     tell("references, before");
     let before = Rates::measure(&static_route, pgbench.as_ref(), duration).await?;
-    let stage = Stage::new(&home, &store, duration)?;
+    let stage = Stage::new(&home, &store, duration, watched)?;
     let rows = measure_rows(&stage).await?;
     figures.resident_after = Some(processes::resident_bytes(store.process())?);
     tell("references, after");
@@ -119,7 +124,7 @@ fn open_shop(home: &Home, figures: &mut Figures) -> Outcome<()> {
     Ok(())
 }
 
-async fn measure_rows(stage: &Stage) -> Outcome<Vec<Row>> {
+async fn measure_rows(stage: &Stage<'_>) -> Outcome<Vec<Row>> {
     let catalogue = Rc::new(Catalogue::read(stage.address).await?);
     println!(
         "{} products, {} variants to buy",

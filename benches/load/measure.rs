@@ -5,10 +5,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::load::{self, Visitor};
+use crate::pgbench::Pgbench;
 use crate::processes::{Usage, resident_bytes};
 use crate::report::{Detail, Row};
 use crate::store::{Home, Store};
-use crate::{Outcome, tell};
+use crate::{Outcome, statements, tell};
 
 /// How often the store is started; the median counts.
 const STARTS: usize = 3;
@@ -76,22 +77,25 @@ pub(crate) fn start(home: &Home, figures: &mut Figures) -> Outcome<Store> {
 
 /// A running store under load.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stage {
+pub(crate) struct Stage<'a> {
     /// Of the API.
     pub(crate) address: SocketAddr,
     /// Of each row.
     pub(crate) duration: Duration,
     store: u32,
     postmaster: u32,
+    /// Where the statements are counted.
+    watched: Option<&'a Pgbench>,
 }
 
-impl Stage {
-    pub(crate) fn new(home: &Home, store: &Store, duration: Duration) -> Outcome<Self> {
+impl<'a> Stage<'a> {
+    pub(crate) fn new(home: &Home, store: &Store, duration: Duration, watched: Option<&'a Pgbench>) -> Outcome<Self> {
         Ok(Self {
             address: home.public(),
             duration,
             store: store.process(),
             postmaster: home.postmaster()?,
+            watched,
         })
     }
 
@@ -100,11 +104,15 @@ impl Stage {
     pub(crate) async fn row<V: Visitor>(&self, name: &'static str, visitors: Vec<V>) -> Outcome<Row> {
         self.settle().await?;
         tell(name);
+        self.watched.map(statements::forget).transpose()?;
         let before = self.usage()?;
         let timed = load::run(self.address, self.duration, visitors).await?;
         let meanwhile = self.usage()? - before;
         self.settle().await?;
         let used = self.usage()? - before;
+        if let Some(pgbench) = self.watched {
+            statements::print(pgbench, timed.turns)?;
+        }
         let each = |time: Duration| time.as_secs_f64() * 1e6 / timed.turns as f64;
         Ok(Row {
             name,

@@ -33,6 +33,11 @@ pub(crate) fn is_wanted(row: &str) -> bool {
     chosen("BODEGA_BENCH_ROWS").is_none_or(|names| names.split(',').any(|name| name.trim() == row))
 }
 
+/// Whether to print the costliest statements of each row: `BODEGA_BENCH_STATEMENTS`, set to anything.
+pub(crate) fn are_statements_wanted() -> bool {
+    chosen("BODEGA_BENCH_STATEMENTS").is_some()
+}
+
 fn chosen(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
