@@ -18,6 +18,9 @@ use crate::service::Service;
 /// How long what visitors see may be kept by browsers and proxies.
 const CACHING: &str = "public, max-age=60, stale-while-revalidate=30, stale-if-error=300";
 
+/// What most answers fit in, in bytes: a list then grows its buffer once or twice instead of ten times.
+const USUAL_SIZE: usize = 1 << 14;
+
 /// Mounts all routes, relative to `/api/v1`.
 pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_>) {
     config.app_data(service.clone());
@@ -49,16 +52,18 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
 
 /// A public answer that changes its tag whenever anything shown changes; without a body for whoever has it already.
 fn cacheable(request: &HttpRequest, value: &impl Serialize) -> Result<HttpResponse, Problem> {
-    let body = serde_json::to_vec(value).map_err(|error| Fault::internal(error.to_string()))?;
+    let mut body = Vec::with_capacity(USUAL_SIZE);
+    serde_json::to_writer(&mut body, value).map_err(|error| Fault::internal(error.to_string()))?;
     // Weak: a proxy may send the same answer compressed.
     let tag = format!("W/\"{:016x}\"", xxh3_64(&body));
-    let mut response = match has(request, &tag) {
+    let is_known = has(request, &tag);
+    let mut response = match is_known {
         true => HttpResponse::NotModified(),
         false => HttpResponse::Ok(),
     };
     response.insert_header((header::CACHE_CONTROL, CACHING));
-    response.insert_header((header::ETAG, tag.as_str()));
-    Ok(match has(request, &tag) {
+    response.insert_header((header::ETAG, tag));
+    Ok(match is_known {
         true => response.finish(),
         false => response.content_type("application/json").body(body),
     })

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::attributes::Attributes;
 use super::handle::Handle;
 use super::image::Image;
-use super::pairs::Pairs;
+use super::pairs::{MAX_PAIRS, Pairs};
 use super::product::Status;
 use super::stock::MAX_STOCK;
 
@@ -82,6 +82,7 @@ impl Listing {
         let mut errors = FieldErrors::new();
         check_count(&mut errors, "/tags", self.tags.len(), MAX_TAGS);
         check_count(&mut errors, "/images", self.images.len(), MAX_IMAGES);
+        check_count(&mut errors, "/attributes", self.attributes.0.len(), MAX_PAIRS);
         check_count(&mut errors, "/variants", self.variants.len(), MAX_VARIANTS);
         check_unique(&mut errors, "/tags", self.tags.iter().map(String::as_str));
         if !(1..=9999).contains(&self.released_on.year()) {

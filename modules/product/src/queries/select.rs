@@ -85,7 +85,6 @@ pub(super) struct Verbatim(pub(super) Box<RawValue>);
 
 impl FromSql<Json, Pg> for Verbatim {
     fn from_sql(value: PgValue<'_>) -> diesel::deserialize::Result<Self> {
-        let text = String::from_utf8(value.as_bytes().to_vec())?;
-        Ok(Self(RawValue::from_string(text)?))
+        Ok(Self(serde_json::from_slice(value.as_bytes())?))
     }
 }
