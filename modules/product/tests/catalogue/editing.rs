@@ -248,10 +248,13 @@ async fn every_change_is_published() {
     let made = shop.create(product("Mug", 900, 5)).await;
     shop.edit(Method::PATCH, &path(&made), 1, json!({"title": "Cup"})).await;
     shop.edit(Method::DELETE, &path(&made), 2, Value::Null).await;
-    let events = OutboxFeed::new(shop.database.clone(), "products")
-        .read(Position::default(), 10)
-        .await
-        .unwrap();
+    let feed = OutboxFeed::new(shop.database.clone(), "products");
+    let mut events = Vec::new();
+    // Readers see nothing newer than the oldest transaction that runs anywhere on the server: other tests have some.
+    while events.len() < 3 {
+        events = feed.read(Position::default(), 10).await.unwrap();
+        actix_web::rt::task::yield_now().await;
+    }
     let told: Vec<(&str, &str)> = events
         .iter()
         .map(|(_, event)| (event.r#type.as_str(), event.subject.as_str()))

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Cursor;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
@@ -22,13 +22,41 @@ use product_api::ProductApi;
 use serde_json::{Value, json};
 use utoipa_actix_web::AppExt;
 
-/// One shop: dropped in the order of its fields, so that the server stops before its folder goes.
+/// One shop with a database of its own.
 pub(crate) struct Shop {
     pub(crate) module: product::Module,
     pub(crate) database: Db,
     staff: UserId,
-    _cluster: Cluster,
+    _server: Arc<Server>,
+}
+
+/// A PostgreSQL server for all tests that run at the same time; gone with the last of them. Dropped in the order of its
+/// fields, so that the server stops before its folder goes.
+struct Server {
+    cluster: Cluster,
     _folder: Folder,
+}
+
+impl Server {
+    fn shared() -> Arc<Self> {
+        static RUNNING: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+        let mut running = RUNNING.lock().unwrap();
+        if let Some(server) = running.upgrade() {
+            return server;
+        }
+        let folder = Folder::new();
+        let cluster = Cluster::start(Options {
+            data_dir: folder.0.clone(),
+            durability: Durability::ThrowAway,
+            binaries: None,
+        });
+        let server = Arc::new(Self {
+            cluster: cluster.unwrap(),
+            _folder: folder,
+        });
+        *running = Arc::downgrade(&server);
+        server
+    }
 }
 
 /// What came back.
@@ -41,14 +69,10 @@ pub(crate) struct Response {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
-        let folder = Folder::new();
-        let cluster = Cluster::start(Options {
-            data_dir: folder.0.clone(),
-            durability: Durability::ThrowAway,
-            binaries: None,
-        });
-        let cluster = cluster.unwrap();
-        let database = Db::open(cluster.url(database::embedded::NAME).into(), PoolOptions::default());
+        let server = Server::shared();
+        let name = format!("shop_{}", ImportId::generate().uuid().simple());
+        server.cluster.create_database_if_missing(&name).unwrap();
+        let database = Db::open(server.cluster.url(&name).into(), PoolOptions::default());
         let settings = include_str!("../../../../config/default.toml");
         let context = Context {
             keys: Keys {
@@ -66,8 +90,7 @@ impl Shop {
             module,
             database,
             staff: UserId::generate(),
-            _cluster: cluster,
-            _folder: folder,
+            _server: server,
         }
     }
 
