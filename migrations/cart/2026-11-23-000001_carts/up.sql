@@ -23,7 +23,7 @@ CREATE TABLE carts (
     CONSTRAINT carts_order_check CHECK ((status IN ('checkout', 'completed')) = (order_id IS NOT NULL)),
     CONSTRAINT carts_snapshot_check CHECK ((order_id IS NULL) = (snapshot IS NULL)),
     CONSTRAINT carts_merged_check CHECK ((status = 'merged') = (merged_into IS NOT NULL))
-);
+) WITH (fillfactor = 70);
 CREATE INDEX carts_of_user ON carts (user_id, id) WHERE user_id IS NOT NULL;
 CREATE INDEX carts_to_expire ON carts (expires_at) WHERE status = 'open';
 CREATE INDEX carts_to_remove ON carts (updated_at) WHERE status IN ('expired', 'merged');

@@ -38,7 +38,7 @@ CREATE TABLE orders (
     CHECK (amount_due = total - gift_cards AND amount_due >= 0),
     CHECK (status IN ('placing', 'cancelled') OR (total IS NOT NULL AND currency IS NOT NULL AND email IS NOT NULL)),
     CHECK (status NOT IN ('placed', 'completed') OR placed_at IS NOT NULL)
-);
+) WITH (fillfactor = 70);
 -- One cart is bought once. An order that is still being placed does not count: whoever knows a cart's id could block its
 -- buyer otherwise. Between two that are being placed the cart decides, which is locked by one order at a time.
 CREATE UNIQUE INDEX orders_one_live_per_cart ON orders (cart_id) WHERE status NOT IN ('placing', 'cancelled');
@@ -84,7 +84,7 @@ CREATE TABLE payments (
     updated_at TIMESTAMPTZ NOT NULL,
     CHECK (refunded >= 0 AND refunded <= captured AND captured <= amount),
     CHECK (captured = 0 OR status = 'captured')
-);
+) WITH (fillfactor = 80);
 CREATE INDEX payments_of_order ON payments (order_id, id);
 -- No second attempt while one is open. Successful ones do not count: money that turns up late, after another attempt,
 -- must be recorded before it can be given back.

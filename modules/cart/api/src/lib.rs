@@ -19,8 +19,17 @@ pub trait CartApi: Send + Sync {
     /// not locked by `order` stays as it is.
     async fn unfreeze(&self, cart: CartId, order: OrderId) -> Result<(), CartError>;
 
-    /// Closes a cart whose order was placed. Repeatable.
-    async fn complete(&self, cart: CartId, order: OrderId) -> Result<(), CartError>;
+    /// Closes carts whose orders were placed. Answers the orders whose carts are closed, now or before; carts that are
+    /// not locked by the order named are left alone. Repeatable.
+    async fn complete_all(&self, carts: Vec<(CartId, OrderId)>) -> Result<Vec<OrderId>, CartError>;
+
+    /// Closes one cart; refused as not found where the order does not hold it. Repeatable.
+    async fn complete(&self, cart: CartId, order: OrderId) -> Result<(), CartError> {
+        match self.complete_all(vec![(cart, order)]).await?.contains(&order) {
+            true => Ok(()),
+            false => Err(CartError::NotFound("cart".to_owned())),
+        }
+    }
 
     /// The carts that are locked or completed by an order, in the order of their ids, after `after`; for verification.
     /// Repeatable.

@@ -2,14 +2,14 @@
 
 use cart_api::ClaimedCart;
 use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
+use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::Uuid as SqlUuid;
 use kernel::id::{CartId, OrderId};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::SCHEMA;
 use crate::schema::carts;
 
 /// The snapshot under which `order` has taken over the cart, where it has.
@@ -23,19 +23,26 @@ pub(crate) fn snapshot(connection: &mut PgConnection, cart: CartId, order: Order
     Ok(found.flatten())
 }
 
-/// Closes a cart that `order` has locked; answers whether there was one.
+/// Closes carts that their orders have locked; answers the orders whose carts are closed, now or before.
 pub(crate) fn complete(
     connection: &mut PgConnection,
-    cart: CartId,
-    order: OrderId,
+    carts: &[(CartId, OrderId)],
     now: DateTime<Utc>,
-) -> QueryResult<bool> {
-    let statement = Complete {
-        cart: cart.uuid(),
-        order: order.uuid(),
-        now,
-    };
-    Ok(statement.execute(connection)? == 1)
+) -> QueryResult<Vec<OrderId>> {
+    const SQL: &str = "WITH held AS MATERIALIZED ( \
+            SELECT cart.id, cart.order_id, cart.status FROM @.carts AS cart \
+            JOIN unnest(?, ?) AS wanted (cart_id, order_id) \
+                ON cart.id = wanted.cart_id AND cart.order_id = wanted.order_id \
+            ORDER BY cart.id FOR UPDATE OF cart \
+        ), completed AS ( \
+            UPDATE @.carts AS cart SET status = 'completed', version = cart.version + 1, updated_at = ? FROM held \
+            WHERE cart.id = held.id AND held.status = 'checkout' RETURNING cart.id \
+        ) \
+        SELECT order_id FROM held WHERE status IN ('checkout', 'completed')";
+    let ids = Bind::Uuids(carts.iter().map(|(cart, _)| cart.uuid()).collect());
+    let orders = Bind::Uuids(carts.iter().map(|(_, order)| order.uuid()).collect());
+    let rows: Vec<Completed> = Statement::new(SCHEMA, SQL, [ids, orders, Bind::Time(now)]).load(connection)?;
+    Ok(rows.into_iter().map(|row| row.order_id.into()).collect())
 }
 
 /// Notes that `order` will never lock the cart again. Takes the row's lock, so that a freeze that is just being written
@@ -95,27 +102,8 @@ pub(crate) fn claimed(
     Ok(rows.into_iter().map(claim).collect())
 }
 
-/// Runs once per order, and diesel prepares its own updates anew each time.
-struct Complete {
-    cart: Uuid,
-    order: Uuid,
-    now: DateTime<Utc>,
+#[derive(QueryableByName)]
+struct Completed {
+    #[diesel(sql_type = SqlUuid)]
+    order_id: Uuid,
 }
-
-impl QueryFragment<Pg> for Complete {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("UPDATE carts.carts SET status = 'completed', version = version + 1, updated_at = ");
-        out.push_bind_param::<Timestamptz, _>(&self.now)?;
-        out.push_sql(" WHERE status = 'checkout' AND id = ");
-        out.push_bind_param::<SqlUuid, _>(&self.cart)?;
-        out.push_sql(" AND order_id = ");
-        out.push_bind_param::<SqlUuid, _>(&self.order)
-    }
-}
-
-impl QueryId for Complete {
-    type QueryId = Self;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl<C> RunQueryDsl<C> for Complete {}

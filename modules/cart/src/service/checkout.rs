@@ -44,23 +44,11 @@ impl CartApi for Service {
             .await
     }
 
-    async fn complete(&self, cart: CartId, order: OrderId) -> Result<(), CartError> {
+    async fn complete_all(&self, carts: Vec<(CartId, OrderId)>) -> Result<Vec<OrderId>, CartError> {
         let now = self.clock.now();
-        if self
-            .query(move |connection| queries::complete(connection, cart, order, now))
-            .await?
-        {
-            return Ok(());
-        }
-        let found = self
-            .query(move |connection| queries::find(connection, cart, now))
-            .await?;
-        let present = found.ok_or_else(not_found)?;
-        if present.status == Status::Completed(order) {
-            return Ok(());
-        }
-        present.require_open()?;
-        Err(CartError::Changed(present.version))
+        Ok(self
+            .query(move |connection| queries::complete(connection, &carts, now))
+            .await?)
     }
 
     async fn claimed(&self, after: Option<CartId>, limit: i64) -> Result<Vec<ClaimedCart>, CartError> {

@@ -215,7 +215,7 @@ impl ProductApi for Catalogue {
         Err(not_asked().into())
     }
 
-    async fn commit(&self, _: ReservationId) -> Result<(), ProductError> {
+    async fn commit_all(&self, _: Vec<ReservationId>) -> Result<Vec<ReservationId>, ProductError> {
         Err(not_asked().into())
     }
 

@@ -1,7 +1,9 @@
 //! What follows from the end of an order, after the answer: stock and cart are told, surplus payments are undone. Every
 //! step is repeatable; an order keeps its mark until all of them are done.
 
-use futures_util::future::join_all;
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
 use kernel::Fault;
 use kernel::id::OrderId;
 use kernel::job::Round;
@@ -15,11 +17,14 @@ use crate::queries::reading;
 use crate::queries::work::{self, Effects};
 
 /// How many orders one round takes.
-const BATCH: i64 = 32;
+const BATCH: i64 = 100;
+/// How long a round waits for company: orders that are placed at the same time are told to stock and cart together.
+const GATHERING: Duration = Duration::from_millis(50);
 
 impl Service {
     /// One round of the job.
     pub(crate) async fn bring_about(&self) -> Result<Round, Fault> {
+        tokio::time::sleep(GATHERING).await;
         let lease = self.lease();
         let taken = self
             .query(move |connection| work::take_effects(connection, None, BATCH, lease))
@@ -45,21 +50,48 @@ impl Service {
         self.shared.effects.wake();
     }
 
-    /// Orders that need a provider come last, so that a slow one delays nobody else's stock.
+    /// Orders that were simply placed are told together; the others one by one, and last, because they may have to wait
+    /// for a provider.
     async fn finish(&self, taken: Vec<Effects>) -> Result<(), Fault> {
         let (simple, others): (Vec<Effects>, Vec<Effects>) = taken.into_iter().partition(|effects| effects.simple);
-        self.finish_together(simple).await?;
-        self.finish_together(others).await
+        let told = self.tell_placed(&simple).await;
+        self.put_away(simple.into_iter().zip(told).collect()).await?;
+        let outcomes = join_all(others.iter().map(|effects| self.bring_about_one(*effects))).await;
+        self.put_away(others.into_iter().zip(outcomes).collect()).await
     }
 
-    async fn finish_together(&self, taken: Vec<Effects>) -> Result<(), Fault> {
-        if taken.is_empty() {
+    /// One call to each sibling for all orders that were placed; an outcome for each.
+    async fn tell_placed(&self, placed: &[Effects]) -> Vec<Result<(), OrderError>> {
+        if placed.is_empty() {
+            return Vec::new();
+        }
+        let reservations = placed.iter().map(|effects| effects.reservation).collect();
+        let carts = placed.iter().map(|effects| (effects.cart, effects.order)).collect();
+        let (sold, closed) = join(
+            self.shared.product.commit_all(reservations),
+            self.shared.cart.complete_all(carts),
+        )
+        .await;
+        let (sold, closed) = match (sold, closed) {
+            (Ok(sold), Ok(closed)) => (sold, closed),
+            (Err(error), _) => return vec![Err(OrderError::from(error)); placed.len()],
+            (_, Err(error)) => return vec![Err(OrderError::from(error)); placed.len()],
+        };
+        let outcome = |effects: &Effects| match sold.contains(&effects.reservation) && closed.contains(&effects.order) {
+            true => Ok(()),
+            false => Err(OrderError::NotFound("reservation or cart")),
+        };
+        placed.iter().map(outcome).collect()
+    }
+
+    /// Unmarks the orders that are done, and lets the others rest.
+    async fn put_away(&self, outcomes: Vec<(Effects, Result<(), OrderError>)>) -> Result<(), Fault> {
+        if outcomes.is_empty() {
             return Ok(());
         }
-        let outcomes = join_all(taken.iter().map(|effects| self.bring_about_one(*effects))).await;
         let mut done = Vec::new();
         let mut failed = Vec::new();
-        for (effects, outcome) in taken.into_iter().zip(outcomes) {
+        for (effects, outcome) in outcomes {
             match outcome {
                 Ok(()) => done.push(effects),
                 Err(error) => {
@@ -85,11 +117,7 @@ impl Service {
             true => self.shared.cart.unfreeze(effects.cart, effects.order).await?,
             false => self.shared.cart.complete(effects.cart, effects.order).await?,
         }
-        if effects.simple {
-            Ok(())
-        } else {
-            self.undo_surplus(effects).await
-        }
+        self.undo_surplus(effects).await
     }
 
     /// Gives back the money that the order does not need.

@@ -17,8 +17,17 @@ pub trait ProductApi: Send + Sync {
     /// summed. Repeatable: the same reservation is made once; after a release it is refused as not found.
     async fn reserve(&self, reservation: ReservationId, demands: Vec<Demand>) -> Result<(), ProductError>;
 
-    /// Turns a reservation into a sale: the stock leaves. Repeatable.
-    async fn commit(&self, reservation: ReservationId) -> Result<(), ProductError>;
+    /// Turns reservations into sales: the stock leaves. Answers those that are sold, now or before; unknown and released
+    /// ones are left out. Repeatable.
+    async fn commit_all(&self, reservations: Vec<ReservationId>) -> Result<Vec<ReservationId>, ProductError>;
+
+    /// Turns one reservation into a sale; refused as not found where there is none. Repeatable.
+    async fn commit(&self, reservation: ReservationId) -> Result<(), ProductError> {
+        match self.commit_all(vec![reservation]).await?.contains(&reservation) {
+            true => Ok(()),
+            false => Err(ProductError::NotFound("reservation".to_owned())),
+        }
+    }
 
     /// Gives back whatever a reservation holds: what is set aside becomes available, what was sold is restocked.
     /// Repeatable; releasing an unknown reservation succeeds, and forbids that it is ever made.

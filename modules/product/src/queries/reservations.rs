@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Uuid as SqlUuid};
+use kernel::id::ReservationId;
 use product_api::{Reservation, ReservationState, Shortage};
 use uuid::Uuid;
 
@@ -72,30 +73,44 @@ pub(crate) fn reserve(
     Ok(Reserved::Refused(short.filter_map(DemandRow::into_shortage).collect()))
 }
 
-/// Turns what is set aside into a sale. Answers the state before, if there was a reservation.
-pub(crate) fn commit(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<Option<String>> {
-    const SQL: &str = "WITH held AS MATERIALIZED ( \
-            SELECT line.variant_id, line.quantity FROM @.reservation_lines AS line \
-            JOIN @.stock AS stock ON stock.variant_id = line.variant_id WHERE line.reservation_id = ? \
-            ORDER BY line.variant_id FOR UPDATE OF stock \
+/// Turns what is set aside into sales. Answers the reservations that are sold, now or before.
+pub(crate) fn commit(
+    connection: &mut PgConnection,
+    ids: Vec<Uuid>,
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<ReservationId>> {
+    // Several reservations may hold the same stock, which an UPDATE changes once: their lines are summed first.
+    const SQL: &str = "WITH line AS ( \
+            SELECT reservation_id, variant_id, quantity FROM @.reservation_lines WHERE reservation_id = ANY (?) \
+        ), held AS MATERIALIZED ( \
+            SELECT variant_id FROM @.stock WHERE variant_id IN (SELECT variant_id FROM line) \
+            ORDER BY variant_id FOR UPDATE \
         ), before AS MATERIALIZED ( \
-            SELECT id, state FROM @.reservations WHERE id = ? AND (SELECT count(*) FROM held) >= 0 FOR UPDATE \
+            SELECT id, state FROM @.reservations WHERE id = ANY (?) AND (SELECT count(*) FROM held) >= 0 \
+            ORDER BY id FOR UPDATE \
         ), committed AS ( \
             UPDATE @.reservations AS reservation SET state = 'committed', updated_at = ? FROM before \
             WHERE reservation.id = before.id AND before.state = 'reserved' RETURNING reservation.id \
         ), sold AS ( \
-            UPDATE @.stock AS stock SET on_hand = stock.on_hand - held.quantity, \
-                reserved = stock.reserved - held.quantity FROM held, committed \
-            WHERE stock.variant_id = held.variant_id RETURNING stock.variant_id \
+            UPDATE @.stock AS stock SET on_hand = stock.on_hand - total.quantity, \
+                reserved = stock.reserved - total.quantity \
+            FROM (SELECT line.variant_id, sum(line.quantity)::bigint AS quantity \
+                FROM line JOIN committed ON committed.id = line.reservation_id GROUP BY line.variant_id) AS total \
+            WHERE stock.variant_id = total.variant_id RETURNING stock.variant_id \
         ), written AS ( \
             INSERT INTO @.stock_movements (variant_id, kind, delta, reason, actor, reservation_id, created_at) \
-            SELECT held.variant_id, 'sale', -held.quantity, 'sold', 'order', committed.id, ? \
-            FROM held, committed RETURNING variant_id \
+            SELECT line.variant_id, 'sale', -line.quantity, 'sold', 'order', committed.id, ? \
+            FROM line JOIN committed ON committed.id = line.reservation_id RETURNING variant_id \
         ) \
-        SELECT before.state AS before FROM before";
-    let binds = [Bind::Uuid(id), Bind::Uuid(id), Bind::Time(now), Bind::Time(now)];
-    let row: Option<StateRow> = Statement::new(SCHEMA, SQL, binds).get_result(connection).optional()?;
-    Ok(row.and_then(|row| row.before))
+        SELECT id FROM before WHERE state IN ('reserved', 'committed')";
+    let binds = [
+        Bind::Uuids(ids.clone()),
+        Bind::Uuids(ids),
+        Bind::Time(now),
+        Bind::Time(now),
+    ];
+    let rows: Vec<IdRow> = Statement::new(SCHEMA, SQL, binds).load(connection)?;
+    Ok(rows.into_iter().map(|row| row.id.into()).collect())
 }
 
 /// Gives back what a reservation holds or has taken, or forbids one that does not exist. False where another transaction
@@ -176,6 +191,12 @@ struct DemandRow {
     available: i64,
     #[diesel(sql_type = Bool)]
     claimed: bool,
+}
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
 }
 
 #[derive(QueryableByName)]

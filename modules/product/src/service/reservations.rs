@@ -35,15 +35,10 @@ impl ProductApi for Service {
         self.db.run(work).await
     }
 
-    async fn commit(&self, reservation: ReservationId) -> Result<(), ProductError> {
+    async fn commit_all(&self, reservations: Vec<ReservationId>) -> Result<Vec<ReservationId>, ProductError> {
+        let ids = reservations.into_iter().map(ReservationId::uuid).collect();
         let now = self.clock.now();
-        let work = move |connection: &mut PgConnection| {
-            let before = reservations::commit(connection, reservation.uuid(), now)?;
-            match before.as_deref() {
-                Some("reserved" | "committed") => Ok(()),
-                _ => refuse(ProductError::NotFound("reservation".to_owned())),
-            }
-        };
+        let work = move |connection: &mut PgConnection| Ok(reservations::commit(connection, ids, now)?);
         self.db.run(work).await
     }
 
