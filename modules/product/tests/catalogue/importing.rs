@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use actix_web::http::Method;
+use futures_util::future::{join, join3};
 use product::{ImportError, ImportFormat};
 use serde_json::{Value, json};
 
@@ -185,6 +186,53 @@ async fn an_uploaded_file_is_imported_in_the_background() {
             .status,
         415
     );
+}
+
+#[actix_web::test]
+async fn imports_and_edits_of_the_same_things_go_on_beside_each_other() {
+    let shop = Shop::open().await;
+    let line = |number: i64, price: i64| {
+        let category = format!("Root > Branch {} > Leaf {}", number % 3, number % 7);
+        json!({"id": number.to_string(), "title": format!("Thing {number}"), "category": category, "stock": price,
+            "price_minor": price})
+        .to_string()
+    };
+    let file = |price: i64| {
+        (0..600)
+            .map(|number| line(number, price))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    shop.import(&file(1), ImportFormat::Auto, false).await;
+    let branch = shop.get("/categories/branch-1").await.body;
+    let rename = async {
+        for version in 1..=10 {
+            let path = format!("/admin/categories/{}", branch["id"].as_str().unwrap());
+            let body = json!({"name": format!("Branch {version}!")});
+            assert_eq!(shop.edit(Method::PATCH, &path, version, body).await.status, 200);
+        }
+    };
+    let edit = async {
+        for version in 1..=20 {
+            let product = shop.get("/products/thing-1").await.body;
+            let any = [("If-Match", "*")];
+            let body = json!({"description": format!("Text {version}")});
+            assert_eq!(
+                shop.admin_with(Method::PATCH, &path(&product), body, &any).await.status,
+                200
+            );
+        }
+    };
+    let (two, three) = (file(2), file(3));
+    let imports = join(
+        shop.import(&two, ImportFormat::Auto, false),
+        shop.import(&three, ImportFormat::Auto, false),
+    );
+    let ((second, third), (), ()) = join3(imports, rename, edit).await;
+    for report in [second, third] {
+        assert_eq!((report.created, report.skipped), (0, vec![]));
+    }
+    shop.assert_in_order().await;
 }
 
 /// What was written, to be read afterwards.
