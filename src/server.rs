@@ -252,6 +252,8 @@ fn serve_public(
         .max_connections(settings.limits.connections.div_ceil(workers))
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
+        // Head and body of an answer are two writes; without this the second waits for the client's acknowledgement.
+        .tcp_nodelay(true)
         .shutdown_timeout(settings.server.drain_timeout.as_secs())
         .disable_signals()
         .listen(socket)

@@ -35,9 +35,11 @@ impl Default for Limits {
 pub fn connect(url: &SecretString, limits: &Limits) -> ConnectionResult<PgConnection> {
     let address = with_network_limits(url.expose_secret()).map_err(ConnectionError::BadConnection)?;
     let mut connection = PgConnection::establish(&address)?;
+    // PostgreSQL would plan statements with array parameters anew each time, because it hopes for short arrays; planning
+    // a statement of several steps costs more than carrying it out.
     let settings = format!(
         "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-         SET timezone = 'UTC'; SET client_min_messages = 'warning'",
+         SET timezone = 'UTC'; SET client_min_messages = 'warning'; SET plan_cache_mode = 'force_generic_plan'",
         limits.statement.as_millis(),
         limits.lock.as_millis(),
         limits.idle_in_transaction.as_millis()
