@@ -17,7 +17,9 @@ const STARTS: usize = 3;
 const GLANCE: Duration = Duration::from_millis(250);
 /// Up to which share of a core counts as idle. Jobs look for work now and then.
 const IDLE: f64 = 0.1;
-/// How long to wait for that, at most.
+/// A longer wait for that is told.
+const NOTABLE: Duration = Duration::from_secs(1);
+/// How long to wait for it, at most.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is measured once.
@@ -108,7 +110,10 @@ impl<'a> Stage<'a> {
         let before = self.usage()?;
         let timed = load::run(self.address, self.duration, visitors).await?;
         let meanwhile = self.usage()? - before;
-        self.settle().await?;
+        let afterwards = self.settle().await?;
+        if afterwards > NOTABLE {
+            println!("  what follows from it took {:.1} s more", afterwards.as_secs_f64());
+        }
         let used = self.usage()? - before;
         if let Some(pgbench) = self.watched {
             statements::print(pgbench, timed.turns)?;
@@ -128,19 +133,19 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Waits until the store and its database have nothing left to do.
-    async fn settle(&self) -> Outcome<()> {
+    /// Waits until the store and its database have nothing left to do; how long that took.
+    async fn settle(&self) -> Outcome<Duration> {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
             let before = self.usage()?;
             tokio::time::sleep(GLANCE).await;
             let used = self.usage()? - before;
             if (used.store + used.postgres).as_secs_f64() < IDLE * GLANCE.as_secs_f64() {
-                return Ok(());
+                return Ok(started.elapsed());
             }
         }
-        println!("the store is still busy after {} s; going on", PATIENCE.as_secs());
-        Ok(())
+        println!("  the store is still busy after {} s; going on", PATIENCE.as_secs());
+        Ok(PATIENCE)
     }
 
     fn usage(&self) -> Outcome<Usage> {
