@@ -171,7 +171,7 @@ impl Problem {
             response.append_header((name.clone(), value.as_str()));
         }
         response
-            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::CACHE_CONTROL, "private, no-store"))
             .content_type(CONTENT_TYPE)
             .body(Value::Object(body).to_string())
     }

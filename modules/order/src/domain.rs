@@ -15,6 +15,7 @@ use payment::Payment;
 /// How far an order is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OrderStatus)]
 pub(crate) enum Status {
     /// The cart and the stock are being claimed; shown to nobody.
     Placing,

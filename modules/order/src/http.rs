@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use cart_api::Overrides;
 use kernel::address::Address;
+use kernel::http::idempotency::Stored;
 use kernel::http::{
     FromQuery, IdempotencyKey, IfMatch, Json, Path, Query, QueryParameters, query::NoParameters, version_tag,
 };
@@ -123,6 +124,7 @@ async fn place_order(
     caller: Caller,
     secret: CartSecret,
     key: IdempotencyKey,
+    _: Query<NoParameters>,
     body: Json<NewOrder>,
 ) -> Result<HttpResponse, Problem> {
     let holder = Holder {
@@ -219,10 +221,10 @@ async fn find_order(
 async fn pay_order(
     service: Data<Service>,
     secret_key: Data<SecretKey>,
-    caller: Caller,
-    secret: OrderSecret,
+    (caller, secret): (Caller, OrderSecret),
     id: Path<OrderId>,
     key: IdempotencyKey,
+    _: Query<NoParameters>,
     body: Json<NewPayment>,
 ) -> Result<HttpResponse, Problem> {
     let order = id.into_inner();
@@ -261,6 +263,7 @@ async fn cancel_order(
     id: Path<OrderId>,
     condition: IfMatch,
     key: IdempotencyKey,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let order = id.into_inner();
     let holder = Holder {
@@ -347,7 +350,7 @@ fn answer(reply: Result<Reply, OrderError>, secret_key: Option<&SecretKey>) -> R
             if let (Some(secret), true, Value::Object(body)) = (secret, carries_secret, &mut stored.body) {
                 body.insert("secret".to_owned(), secret.into());
             }
-            Ok(stored.respond())
+            Ok(respond_again(stored))
         }
         Reply::Refused(problem) if problem.status() == StatusCode::PAYMENT_REQUIRED => match secret {
             Some(secret) => Err(problem.with("secret", secret)),
@@ -355,6 +358,23 @@ fn answer(reply: Result<Reply, OrderError>, secret_key: Option<&SecretKey>) -> R
         },
         Reply::Refused(problem) => Err(problem),
     }
+}
+
+/// A remembered answer, with the headers that it had.
+fn respond_again(stored: Stored) -> HttpResponse {
+    let order = stored.body["id"].as_str().and_then(|id| id.parse::<OrderId>().ok());
+    let (version, created) = (stored.body["version"].as_i64(), matches!(stored.status, 201 | 202));
+    let mut response = stored.respond();
+    if let (Some(order), Some(version)) = (order, version) {
+        let (tag, location) = (version_tag(version), format!("/api/v1/orders/{order}"));
+        if let Ok(value) = header::HeaderValue::from_str(&tag.1) {
+            response.headers_mut().insert(tag.0, value);
+        }
+        if let (true, Ok(value)) = (created, header::HeaderValue::from_str(&location)) {
+            response.headers_mut().insert(header::LOCATION, value);
+        }
+    }
+    response
 }
 
 /// An order and, for a guest, what proves it.

@@ -15,8 +15,8 @@ pub trait CartApi: Send + Sync {
     /// shown, and locks it for the order. Repeatable: the same order gets the same snapshot again.
     async fn freeze(&self, request: Freeze) -> Result<FrozenCart, CartError>;
 
-    /// Gives a cart back to its buyer after its order has died: `open` again, version raised. Repeatable; a cart that is
-    /// not locked by `order` stays as it is.
+    /// Gives a cart back to its buyer after its order was cancelled, paid for or not: `open` again, version raised.
+    /// Repeatable; a cart that `order` does not hold stays as it is.
     async fn unfreeze(&self, cart: CartId, order: OrderId) -> Result<(), CartError>;
 
     /// Closes carts whose orders were placed. Answers the orders whose carts are closed, now or before; carts that are

@@ -52,13 +52,12 @@ pub(crate) fn release(connection: &mut PgConnection, cart: CartId, order: OrderI
     let noted = diesel::dsl::array_append(released, order.uuid());
     diesel::update(carts::table.find(cart.uuid()))
         .filter(diesel::dsl::not(released.contains(vec![order.uuid()])))
-        .filter(carts::status.ne("completed").or(carts::order_id.ne(order.uuid())))
         .set(released.eq(noted))
         .execute(connection)
         .map(drop)
 }
 
-/// Opens a cart that `order` has locked, for `now` until `expires_at`.
+/// Opens a cart that `order` has locked or completed, for `now` until `expires_at`.
 pub(crate) fn give_back(
     connection: &mut PgConnection,
     cart: CartId,
@@ -67,7 +66,7 @@ pub(crate) fn give_back(
     expires_at: DateTime<Utc>,
 ) -> QueryResult<()> {
     diesel::update(carts::table.find(cart.uuid()))
-        .filter(carts::status.eq("checkout"))
+        .filter(carts::status.eq_any(["checkout", "completed"]))
         .filter(carts::order_id.eq(order.uuid()))
         .set((
             carts::status.eq("open"),

@@ -252,7 +252,7 @@ async fn a_freeze_that_arrives_after_its_order_has_died_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_placed_order_closes_its_cart_for_good() {
+async fn a_placed_order_closes_its_cart() {
     let ready = Ready::new().await;
     let (cart, order) = (ready.request.cart, ready.request.order);
     assert!(
@@ -270,7 +270,6 @@ async fn a_placed_order_closes_its_cart_for_good() {
     ready.carts.complete(cart, order).await.unwrap();
     assert_eq!(ready.carts.claimed(None, 10).await.unwrap(), [claim(true)]);
     assert_eq!(ready.carts.claimed(Some(cart), 10).await.unwrap(), []);
-    ready.carts.unfreeze(cart, order).await.unwrap();
     ready.shop.clock.advance(chrono::Duration::days(365));
     let seen = ready.read().await;
     assert_eq!((&seen["status"], &seen["version"]), (&json!("completed"), &json!(3)));
@@ -287,6 +286,24 @@ async fn a_placed_order_closes_its_cart_for_good() {
         )
         .await;
     assert_eq!(refused.refusal().1, "cart_completed");
+}
+
+#[actix_web::test]
+async fn an_order_cancelled_after_it_was_placed_gives_its_cart_back() {
+    let ready = Ready::new().await;
+    let (cart, order) = (ready.request.cart, ready.request.order);
+    ready.freeze(|_| ()).await.unwrap();
+    ready.carts.complete(cart, order).await.unwrap();
+    ready.carts.unfreeze(cart, order).await.unwrap();
+    ready.carts.unfreeze(cart, order).await.unwrap();
+    let seen = ready.read().await;
+    assert_eq!((&seen["status"], &seen["order_id"]), (&json!("open"), &json!(null)));
+    assert!(
+        ready.carts.complete(cart, order).await.is_err(),
+        "news of the order that arrive late change nothing"
+    );
+    assert!(ready.freeze(|_| ()).await.is_err(), "the dead order does not come back");
+    assert_eq!(ready.carts.claimed(None, 10).await.unwrap(), []);
 }
 
 #[actix_web::test]

@@ -56,8 +56,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        if let Err(problem) = check_media_type(request) {
-            return Box::pin(std::future::ready(Err(problem)));
+        let media_type = check_media_type(request);
+        let untyped = !request.headers().contains_key(header::CONTENT_TYPE);
+        if let (Err(problem), false) = (&media_type, untyped) {
+            return Box::pin(std::future::ready(Err(problem.clone())));
         }
         let limit = request
             .app_data::<web::Data<JsonLimit>>()
@@ -65,7 +67,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let body = web::Payload::from_request(request, payload).into_inner();
         Box::pin(async move {
             let body = body.map_err(|_| Problem::bad_request("incomplete_body", "the body could not be read"))?;
-            let bytes = read(body, limit).await?;
+            let bytes = match read(body, limit).await? {
+                // No body and no type: nothing is said of any field.
+                bytes if untyped && bytes.is_empty() => Bytes::from_static(b"{}"),
+                bytes => media_type.map(|()| bytes)?,
+            };
             check_object(&bytes)?;
             let value = parse(&bytes)?;
             Ok(Self { value, bytes })

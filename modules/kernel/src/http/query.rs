@@ -132,7 +132,10 @@ impl QueryParameters {
             let rest = name[prefix.len()..].to_owned();
             if rest.is_empty() {
                 self.errors.add(name, "unknown_parameter", "the name is incomplete");
-            } else if let Some(value) = self.checked(&name, value, MAX_VALUE) {
+            } else if let (Some(rest), Some(value)) = (
+                self.checked(prefix, rest, MAX_VALUE),
+                self.checked(&name, value, MAX_VALUE),
+            ) {
                 kept.push((rest, value));
             }
         }
@@ -278,6 +281,7 @@ mod tests {
             "brand=%00",
             "brand=%ff",
             "attr.=x",
+            "attr.a%00b=x",
             "a[]=1",
         ] {
             let problem = read::<List>(query).unwrap_err();

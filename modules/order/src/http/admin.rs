@@ -125,6 +125,7 @@ async fn capture_payment(
     id: Path<OrderId>,
     condition: IfMatch,
     key: IdempotencyKey,
+    _: Query<NoParameters>,
     body: Json<InFull>,
 ) -> Result<HttpResponse, Problem> {
     let order = id.into_inner();
@@ -161,6 +162,7 @@ async fn void_payment(
     id: Path<OrderId>,
     condition: IfMatch,
     key: IdempotencyKey,
+    _: Query<NoParameters>,
     body: Json<InFull>,
 ) -> Result<HttpResponse, Problem> {
     let order = id.into_inner();
@@ -197,6 +199,7 @@ async fn refund_payment(
     id: Path<OrderId>,
     condition: IfMatch,
     key: IdempotencyKey,
+    _: Query<NoParameters>,
     body: Json<InFull>,
 ) -> Result<HttpResponse, Problem> {
     let order = id.into_inner();
@@ -233,6 +236,7 @@ async fn cancel_order(
     id: Path<OrderId>,
     condition: IfMatch,
     key: IdempotencyKey,
+    _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let order = id.into_inner();
     let call = key.call("cancel_order", staff.0.user, &[order.to_string().as_bytes()]);

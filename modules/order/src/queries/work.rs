@@ -19,8 +19,6 @@ pub(crate) struct Effects {
     pub(crate) reservation: ReservationId,
     /// It was cancelled; otherwise it was placed.
     pub(crate) cancelled: bool,
-    /// It had been placed before it was cancelled.
-    pub(crate) was_placed: bool,
     /// Neither a payment to undo nor more than one to choose from.
     pub(crate) simple: bool,
     pub(crate) version: i64,
@@ -38,12 +36,12 @@ pub(crate) fn take_effects(
               ORDER BY leased_until, id LIMIT ? FOR UPDATE SKIP LOCKED) AS due \
         WHERE taken.id = due.id \
         RETURNING taken.id, taken.cart_id, taken.reservation_id, taken.status = 'cancelled' AS cancelled, \
-            taken.placed_at IS NOT NULL AS was_placed, taken.version, \
+            taken.version, \
             taken.status = 'placed' AND (SELECT count(*) FROM @.payments WHERE order_id = taken.id) <= 1 AS simple";
     const ONLY: &str = "UPDATE @.orders AS taken SET leased_until = clock_timestamp() + ? * interval '1 millisecond' \
         WHERE id = ? AND effects_pending \
         RETURNING taken.id, taken.cart_id, taken.reservation_id, taken.status = 'cancelled' AS cancelled, \
-            taken.placed_at IS NOT NULL AS was_placed, taken.version, \
+            taken.version, \
             taken.status = 'placed' AND (SELECT count(*) FROM @.payments WHERE order_id = taken.id) <= 1 AS simple";
     let lease = Bind::BigInt(milliseconds(lease));
     let rows: Vec<EffectsRow> = match only {
@@ -160,8 +158,6 @@ struct EffectsRow {
     reservation_id: Uuid,
     #[diesel(sql_type = diesel::sql_types::Bool)]
     cancelled: bool,
-    #[diesel(sql_type = diesel::sql_types::Bool)]
-    was_placed: bool,
     #[diesel(sql_type = diesel::sql_types::BigInt)]
     version: i64,
     #[diesel(sql_type = diesel::sql_types::Bool)]
@@ -175,7 +171,6 @@ impl EffectsRow {
             cart: self.cart_id.into(),
             reservation: self.reservation_id.into(),
             cancelled: self.cancelled,
-            was_placed: self.was_placed,
             simple: self.simple,
             version: self.version,
         }

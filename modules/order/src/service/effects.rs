@@ -19,7 +19,7 @@ use crate::queries::work::{self, Effects};
 /// How many orders one round takes.
 const BATCH: i64 = 100;
 /// How long a round waits for company: orders that are placed at the same time are told to stock and cart together.
-const GATHERING: Duration = Duration::from_millis(50);
+const GATHERING: Duration = Duration::from_millis(10);
 
 impl Service {
     /// One round of the job.
@@ -113,7 +113,7 @@ impl Service {
             true => self.shared.product.release(effects.reservation).await?,
             false => self.shared.product.commit(effects.reservation).await?,
         }
-        match effects.cancelled && !effects.was_placed {
+        match effects.cancelled {
             true => self.shared.cart.unfreeze(effects.cart, effects.order).await?,
             false => self.shared.cart.complete(effects.cart, effects.order).await?,
         }

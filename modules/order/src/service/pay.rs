@@ -38,7 +38,7 @@ impl Service {
         choice: PaymentChoice,
         call: Call,
     ) -> Result<Reply, OrderError> {
-        self.check_choice(&choice)?;
+        self.check_choice(&choice, "")?;
         self.authorise(order, &holder).await?;
         self.detached(|service| async move {
             let pay = |payment: Uuid| service.pay_once(order, payment.into(), choice);
@@ -156,21 +156,30 @@ impl Service {
         reply
     }
 
-    /// Refuses a way of paying that this shop does not offer, before anything is stored.
-    pub(super) fn check_choice(&self, choice: &PaymentChoice) -> Result<(), OrderError> {
-        let invalid =
-            |pointer: &str, code: &str, detail: String| OrderError::Invalid(FieldErrors::one(pointer, code, detail));
+    /// Refuses a way of paying that this shop does not offer, before anything is stored. `at` is where the choice stands
+    /// in the body.
+    pub(super) fn check_choice(&self, choice: &PaymentChoice, at: &str) -> Result<(), OrderError> {
+        let invalid = |field: &str, code: &str, detail: String| {
+            OrderError::Invalid(FieldErrors::one(format!("{at}/{field}"), code, detail))
+        };
         let Some(provider) = self.shared.providers.choose(&choice.provider) else {
             let known = self.shared.providers.offered().join(", ");
             return Err(invalid(
-                "/payment/provider",
+                "provider",
                 "unknown_provider",
                 format!("this shop takes {known}"),
             ));
         };
-        provider
-            .check_method(choice.method.as_deref())
-            .map_err(|detail| invalid("/payment/method", "unknown_method", detail))
+        let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+        if choice.return_url.as_ref().is_some_and(|url| !is_web(url)) {
+            return Err(invalid(
+                "return_url",
+                "invalid_url",
+                "must begin with https:// or http://".to_owned(),
+            ));
+        }
+        let method = provider.check_method(choice.method.as_deref());
+        method.map_err(|detail| invalid("method", "unknown_method", detail))
     }
 
     /// A provider by name, switched on or not: what was begun is settled all the same.

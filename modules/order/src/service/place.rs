@@ -39,7 +39,7 @@ pub(crate) struct PlaceOrder {
 impl Service {
     /// Places an order, once per `call`. The work goes on to its end even if the client goes away meanwhile.
     pub(crate) async fn place(&self, request: PlaceOrder, call: Call) -> Result<Reply, OrderError> {
-        self.check_choice(&request.payment)?;
+        self.check_choice(&request.payment, "/payment")?;
         let outcome = self
             .detached(|service| async move { service.place_once(request, call).await })
             .await;
@@ -150,18 +150,20 @@ impl Service {
             expected_total: request.expected_total,
             overrides: request.overrides.clone(),
         };
-        match self.shared.cart.freeze(freeze.clone()).await {
-            Err(CartError::InCheckout(other)) if self.is_dead(other).await? => {
+        let other = match self.shared.cart.freeze(freeze.clone()).await {
+            Err(CartError::InCheckout(other)) => other,
+            outcome => return outcome,
+        };
+        let holder = self.query(move |connection| reading::order(connection, other)).await?;
+        match holder.map(|holder| (holder.status, holder.effects_pending)) {
+            Some((Status::Cancelled, true)) => {
                 self.bring_about_now(other).await;
                 self.shared.cart.freeze(freeze).await
             }
-            outcome => outcome,
+            // The cart has not been told yet.
+            Some((Status::Placed | Status::Completed, _)) => Err(CartError::Completed(other)),
+            _ => Err(CartError::InCheckout(other)),
         }
-    }
-
-    async fn is_dead(&self, order: OrderId) -> Result<bool, Fault> {
-        let found = self.query(move |connection| reading::order(connection, order)).await?;
-        Ok(found.is_some_and(|order| order.status == Status::Cancelled && order.effects_pending))
     }
 
     /// Steps 4 and, where no provider has to be asked, 5.

@@ -148,7 +148,8 @@ impl Service {
                     .find(|order| order.order == claimed.order && order.cart == claimed.cart);
                 let fits = |status| match status {
                     Status::Placing | Status::PendingPayment => !claimed.completed,
-                    Status::Placed | Status::Completed | Status::Cancelled => claimed.completed,
+                    Status::Placed | Status::Completed => claimed.completed,
+                    Status::Cancelled => false,
                 };
                 if !is_sound(order, fits) {
                     let state = if claimed.completed { "completed" } else { "locked" };

@@ -154,7 +154,6 @@ pub(super) async fn update_product(
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 404, description = "unknown", body = ProblemSchema),
         (status = 412, description = "somebody else has changed it", body = ProblemSchema),
-        (status = 428, description = "If-Match is missing", body = ProblemSchema),
     )
 )]
 #[delete("/admin/products/{id}")]
@@ -165,7 +164,7 @@ pub(super) async fn delete_product(
     _: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    service.delete_product(*id, condition.required()?).await?;
+    service.delete_product(*id, condition).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -255,7 +254,6 @@ pub(super) async fn update_variant(
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 404, description = "unknown", body = ProblemSchema),
         (status = 412, description = "somebody else has changed the product", body = ProblemSchema),
-        (status = 428, description = "If-Match is missing", body = ProblemSchema),
     )
 )]
 #[delete("/admin/variants/{id}")]
@@ -266,7 +264,7 @@ pub(super) async fn delete_variant(
     _: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    service.delete_variant(*id, condition.required()?, staff.0.user).await?;
+    service.delete_variant(*id, condition, staff.0.user).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -152,7 +152,6 @@ pub(super) async fn update_category(
         (status = 404, description = "unknown", body = ProblemSchema),
         (status = 409, description = "it has products or other categories", body = ProblemSchema),
         (status = 412, description = "somebody else has changed it", body = ProblemSchema),
-        (status = 428, description = "If-Match is missing", body = ProblemSchema),
     )
 )]
 #[delete("/admin/categories/{id}")]
@@ -163,6 +162,6 @@ pub(super) async fn delete_category(
     _: Query<NoParameters>,
     condition: IfMatch,
 ) -> Result<HttpResponse, Problem> {
-    service.delete_category(*id, condition.required()?).await?;
+    service.delete_category(*id, condition).await?;
     Ok(HttpResponse::NoContent().finish())
 }

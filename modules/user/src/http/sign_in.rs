@@ -147,7 +147,7 @@ pub(super) async fn jwks(service: Data<Service>, _: Query<NoParameters>) -> Http
 /// An answer with tokens in it.
 fn secret(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
-    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    response.insert_header((header::CACHE_CONTROL, "private, no-store"));
     response
 }
 

@@ -12,7 +12,7 @@ async fn a_sign_in_has_all_that_a_frontend_needs_and_is_never_cached() {
     let shop = Shop::open().await;
     let api = shop.api().await;
     let registered = api.register("Ada@Example.com").await.expect(201);
-    assert_eq!(registered.header("cache-control"), "no-store");
+    assert_eq!(registered.header("cache-control"), "private, no-store");
     assert_eq!(registered.text("token_type"), "Bearer");
     assert_eq!(registered.body["expires_in"], 300);
     assert_eq!(registered.body["user"]["email"], "Ada@Example.com");
