@@ -705,6 +705,31 @@ async fn money_that_came_by_hand_goes_back_by_hand() {
 }
 
 #[tokio::test]
+async fn staff_who_have_nothing_to_add_need_no_body_and_replays_keep_their_headers() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(1000, 5).await;
+    let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
+    let body = cart.order(manual());
+    let first = cart.buyer.once("key").post("/orders", body.clone()).await;
+    let again = cart.buyer.once("key").post("/orders", body).await;
+    assert_eq!(again.header("location"), first.header("location"));
+    assert_eq!(again.header("etag"), first.header("etag"));
+    let path = format!("/admin/orders/{}/captures", first.json["id"].as_str().unwrap());
+    let captured = admin
+        .once("c")
+        .send(reqwest::Method::POST, &path, None)
+        .await
+        .expect(200);
+    assert_eq!(captured["payment_status"], "captured");
+    store
+        .anonymous()
+        .get("/products?attr.a%00b=x")
+        .await
+        .problem(400, "invalid_query");
+}
+
+#[tokio::test]
 async fn cards_cannot_be_tested_on_a_waiting_order_without_end() {
     let store = Store::start().await;
     let product = store.admin().await.product(1000, 5).await;
