@@ -1,95 +1,84 @@
-//! The API about itself: the OpenAPI document, its browser under `/docs`, and the keys that access tokens are signed with.
+//! The API about itself: the OpenAPI document of all modules, wherever they run, and its browser under `/docs`.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{self, Bytes};
-use actix_web::{App, Error, HttpResponse, get};
-use kernel::module::Module;
-use kernel::problem::{self, ProblemSchema};
-use kernel::token::PublicKey;
-use serde::Serialize;
-use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
-use utoipa::{OpenApi as _, ToSchema};
-use utoipa_actix_web::scope::scope;
-use utoipa_actix_web::{AppExt, UtoipaApp};
+use actix_web::{Error, HttpRequest, HttpResponse};
+use futures_util::future::try_join_all;
+use kernel::remote::Remote;
+use kernel::token::PublicKeys;
+use kernel::{Fault, Problem};
+use tokio::sync::Mutex;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-/// How long the document and the keys may be kept by whoever reads them.
+/// How long the document may be kept by whoever reads them.
 const CACHE: &str = "public, max-age=300";
 
 /// What a browser lets the pages under `/docs` load: nothing but what comes from here.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                                        frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// The texts that are served, made once.
-pub(crate) struct Documentation {
-    document: OpenApi,
-    json: Bytes,
-    keys: Bytes,
-}
+/// How long the parts of other processes are believed.
+const FRESH: Duration = Duration::from_secs(60);
 
-/// The public keys of access tokens (RFC 7517).
-#[derive(Serialize, ToSchema)]
-struct JsonWebKeySet {
-    /// The keys.
-    keys: Vec<PublicKey>,
+/// The document, put together from its parts.
+pub(crate) struct Documentation {
+    here: OpenApi,
+    elsewhere: Vec<Remote>,
+    whole: Mutex<Option<(Instant, Bytes)>>,
 }
 
 impl Documentation {
-    pub(crate) fn new(document: OpenApi, keys: Vec<PublicKey>) -> Self {
-        let json = document.to_json().unwrap_or_default().into();
-        let keys = serde_json::to_string(&JsonWebKeySet { keys })
-            .unwrap_or_default()
-            .into();
-        Self { document, json, keys }
-    }
-
-    pub(crate) fn document(&self) -> &OpenApi {
-        &self.document
-    }
-}
-
-/// The document of the routes of these modules and of the gateway's own.
-pub(crate) fn document(modules: &Arc<[Arc<dyn Module>]>) -> OpenApi {
-    let (_, mut document) = mount(modules);
-    for (path, item) in &mut document.paths.paths {
-        for operation in operations_of(item) {
-            add_common_answers(path, operation);
+    /// The parts of this process, and whom to ask for the others.
+    pub(crate) fn new(here: OpenApi, elsewhere: Vec<Remote>) -> Self {
+        Self {
+            here,
+            elsewhere,
+            whole: Mutex::default(),
         }
     }
-    document
-}
 
-/// An application with all public routes, and the document that they amount to.
-pub(crate) fn mount(
-    modules: &Arc<[Arc<dyn Module>]>,
-) -> (
-    App<
-        impl ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<impl MessageBody + use<>>,
-            Error = Error,
-            InitError = (),
-        > + use<>,
-    >,
-    OpenApi,
-) {
-    let api = scope("/api/v1").configure(|config| {
-        config.service(get_openapi);
-        for module in modules.iter() {
-            module.routes(config);
+    pub(crate) fn here(&self) -> &OpenApi {
+        &self.here
+    }
+
+    /// The whole document. While a module cannot be asked, what it said last is told.
+    async fn whole(&self) -> Result<Bytes, Problem> {
+        let mut whole = self.whole.lock().await;
+        if let Some((made, text)) = &*whole
+            && (made.elapsed() < FRESH || self.elsewhere.is_empty())
+        {
+            return Ok(text.clone());
         }
-    });
-    let app: UtoipaApp<_> = App::new().into_utoipa_app().openapi(frame());
-    app.service(api).service(list_keys).split_for_parts()
+        match (self.put_together().await, &*whole) {
+            (Ok(text), _) => {
+                *whole = Some((Instant::now(), text.clone()));
+                Ok(text)
+            }
+            (Err(fault), Some((_, text))) => {
+                tracing::warn!(%fault, "a part of the OpenAPI document cannot be had; the last one is told");
+                Ok(text.clone())
+            }
+            (Err(fault), None) => Err(fault.into()),
+        }
+    }
+
+    async fn put_together(&self) -> Result<Bytes, Fault> {
+        let parts = self
+            .elsewhere
+            .iter()
+            .map(|remote| remote.fetch::<OpenApi>("openapi.json"));
+        let mut document = self.here.clone();
+        for part in try_join_all(parts).await? {
+            document.merge(part);
+        }
+        let text = document.to_json().map_err(|error| Fault::internal(error.to_string()))?;
+        Ok(text.into())
+    }
 }
 
 /// Mounts `/docs`: a browser for the document, all of it from this binary.
@@ -108,107 +97,37 @@ pub(crate) fn mount_browser(config: &mut web::ServiceConfig) {
     );
 }
 
+/// The routes of the gateway's own.
+pub(crate) fn own_document() -> OpenApi {
+    #[derive(utoipa::OpenApi)]
+    #[openapi(paths(get_openapi, list_keys))]
+    struct Own;
+    Own::openapi()
+}
+
 /// The OpenAPI 3.1 document
 ///
 /// This document, generated from the code that serves it.
-#[utoipa::path(tag = "operations", operation_id = "get_openapi",
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "operations", operation_id = "get_openapi",
     responses((status = 200, description = "The document", content_type = "application/json")))]
-#[get("/openapi.json")]
-async fn get_openapi(documentation: web::Data<Documentation>) -> HttpResponse {
-    json(&documentation.json)
+pub(crate) async fn get_openapi(documentation: web::Data<Documentation>) -> Result<HttpResponse, Problem> {
+    let text = documentation.whole().await?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((header::CACHE_CONTROL, CACHE))
+        .body(text))
 }
+
+/// Where the public keys are besides [`KEYS`]: in the place that other programs look for them (RFC 8615).
+pub(crate) const WELL_KNOWN_KEYS: &str = "/.well-known/jwks.json";
+/// Where the user module has its public keys.
+pub(crate) const KEYS: &str = "/api/v1/auth/jwks";
 
 /// The public keys of access tokens
 ///
-/// For services that check access tokens themselves.
-#[utoipa::path(tag = "operations", operation_id = "list_keys",
-    responses((status = 200, description = "The keys (JWKS, RFC 7517)", body = JsonWebKeySet)))]
-#[get("/.well-known/jwks.json")]
-async fn list_keys(documentation: web::Data<Documentation>) -> HttpResponse {
-    json(&documentation.keys)
-}
-
-fn json(text: &Bytes) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/json")
-        .insert_header((header::CACHE_CONTROL, CACHE))
-        .body(text.clone())
-}
-
-/// What the document says before any route is in it.
-fn frame() -> OpenApi {
-    #[derive(utoipa::OpenApi)]
-    #[openapi(
-        info(
-            title = "Bodega",
-            description = "An online store: catalogue, accounts, carts, orders.\n\nMoney is integer minor units and \
-                           an ISO 4217 code. Errors are problem details (RFC 9457) with a stable `code`. Lists take \
-                           `limit` and `cursor`. Any POST but `/auth/*` takes an `Idempotency-Key`.",
-            license(name = "GPL-3.0-or-later", identifier = "GPL-3.0-or-later")
-        ),
-        servers((url = "/", description = "This store")),
-        components(schemas(ProblemSchema))
-    )]
-    struct Frame;
-    let mut document = Frame::openapi();
-    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
-    let bearer = bearer.description(Some(
-        "The access token from register, login or refresh; five minutes long.",
-    ));
-    let secret = |name, what| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, what)));
-    let components = document.components.get_or_insert_default();
-    components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
-    components.add_security_scheme(
-        "cart_secret",
-        secret("Cart-Secret", "The proof of a guest's cart, shown once."),
-    );
-    components.add_security_scheme(
-        "order_secret",
-        secret("Order-Secret", "The proof of a guest's order, shown once."),
-    );
-    document
-}
-
-fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [
-        &mut item.get,
-        &mut item.post,
-        &mut item.put,
-        &mut item.patch,
-        &mut item.delete,
-    ]
-    .into_iter()
-    .flatten()
-}
-
-/// Adds the answers that any route can give, where its own handler does not tell more.
-fn add_common_answers(path: &str, operation: &mut Operation) {
-    let mut answers = BTreeMap::from([
-        ("400", "The request cannot be understood"),
-        ("429", "Too many requests; `Retry-After` says when to come back"),
-        ("500", "A bug on our side"),
-        ("503", "Busy; `Retry-After` says when to come back"),
-    ]);
-    if !path.starts_with(crate::TOKEN_ROUTES) {
-        answers.insert(
-            "401",
-            "The access token is missing where one is needed, or does not hold",
-        );
-    }
-    for (status, description) in answers {
-        operation
-            .responses
-            .responses
-            .entry(status.to_owned())
-            .or_insert_with(|| {
-                let content = ContentBuilder::new()
-                    .schema(Some(Ref::from_schema_name("Problem")))
-                    .build();
-                let response = ResponseBuilder::new()
-                    .description(description)
-                    .content(problem::CONTENT_TYPE, content);
-                RefOr::T(response.build())
-            });
-    }
+/// For services that check access tokens themselves. The same as `/api/v1/auth/jwks`.
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "operations", operation_id = "list_keys",
+    responses((status = 200, description = "The keys (JWKS, RFC 7517)", body = PublicKeys)))]
+pub(crate) async fn list_keys(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Error> {
+    crate::dispatch(request, payload, Some(KEYS)).await
 }

@@ -19,6 +19,7 @@ use database::consumer::Consumer;
 use database::outbox::OutboxFeed;
 use database::{Db, Schema};
 use diesel_migrations::embed_migrations;
+use kernel::event::Feed;
 use kernel::job::{Job, Wake};
 use kernel::keys::SecretKey;
 use kernel::module::{Context, Finding};
@@ -79,13 +80,19 @@ impl kernel::module::Module for Module {
     }
 
     fn prefixes(&self) -> &'static [&'static str] {
-        &["orders", "payment-providers", "sandbox"]
+        order_api::PREFIXES
     }
 
     fn routes(&self, config: &mut ServiceConfig<'_>) {
         config.app_data(web::Data::new(self.service.clone()));
         config.app_data(web::Data::new(self.secret.clone()));
         http::routes(config, self.sandbox_enabled);
+    }
+
+    fn internal_routes(&self, _: &mut web::ServiceConfig) {}
+
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA))
     }
 
     fn jobs(&self) -> Vec<Job> {
