@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use cart_api::CartApi;
 use kernel::id::UserId;
+use kernel::identity::Authority;
 use kernel::job::Job;
 use kernel::keys::KeyError;
 use kernel::module::{Context, Finding, Module};
@@ -53,6 +54,7 @@ pub struct Site {
     databases: Databases,
     hosted: Vec<Arc<dyn Module>>,
     token_keys: Vec<PublicKey>,
+    authority: Sibling<dyn Authority>,
     #[cfg(feature = "user")]
     users: Option<Arc<user::Module>>,
     #[cfg(feature = "product")]
@@ -135,6 +137,7 @@ impl Site {
             databases,
             hosted: Vec::new(),
             token_keys: Vec::new(),
+            authority: None,
             #[cfg(feature = "user")]
             users: None,
             #[cfg(feature = "product")]
@@ -144,12 +147,10 @@ impl Site {
         let product = site.product();
         let cart = site.cart(&product, &user)?;
         site.order(&cart, &product)?;
-        if site.runs("gateway") && user.is_none() {
-            return Err(StartError::Elsewhere {
-                needs: "gateway",
-                needed: "user",
-            });
+        if site.runs("gateway") {
+            needed("gateway", "user", &user)?;
         }
+        site.authority = user.map(|user| user as Arc<dyn Authority>);
         Ok(site)
     }
 
@@ -307,7 +308,9 @@ impl Site {
         }
         let clock = self.context.clock.clone();
         let modules = Arc::from(self.hosted.clone());
-        let gateway = Gateway::new(&self.context.settings, modules, self.token_keys.clone(), clock);
+        let authority = needed("gateway", "user", &self.authority)?;
+        let keys = self.token_keys.clone();
+        let gateway = Gateway::new(&self.context.settings, modules, keys, authority, clock);
         gateway.map(Some).map_err(StartError::Refused)
     }
 

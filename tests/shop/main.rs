@@ -15,5 +15,6 @@ mod orders;
 mod origins;
 mod problems;
 mod races;
+mod staff;
 mod support;
 mod tokens;

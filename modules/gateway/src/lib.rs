@@ -32,7 +32,7 @@ use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::{App, Error, web};
 use kernel::http::json::JsonLimit;
 use kernel::http::with_context;
-use kernel::identity::identify;
+use kernel::identity::{Authority, identify};
 use kernel::job::{Job, Round, Wake};
 use kernel::module::Module;
 use kernel::settings::Settings;
@@ -54,6 +54,7 @@ pub struct Gateway {
     modules: Arc<[Arc<dyn Module>]>,
     edge: web::Data<Edge>,
     verifier: web::Data<TokenVerifier>,
+    authority: web::Data<dyn Authority>,
     documentation: web::Data<Documentation>,
     body_limit: web::Data<JsonLimit>,
 }
@@ -66,7 +67,8 @@ struct Edge {
 }
 
 impl Gateway {
-    /// A gateway in front of `modules`, which believes access tokens signed with one of `keys`.
+    /// A gateway in front of `modules`, which believes access tokens signed with one of `keys`, and those of staff as
+    /// long as `authority` does.
     ///
     /// # Errors
     ///
@@ -75,6 +77,7 @@ impl Gateway {
         settings: &Settings,
         modules: Arc<[Arc<dyn Module>]>,
         keys: Vec<PublicKey>,
+        authority: Arc<dyn Authority>,
         clock: Clock,
     ) -> Result<Self, String> {
         check(settings)?;
@@ -91,6 +94,7 @@ impl Gateway {
             modules,
             edge: web::Data::new(edge),
             verifier: web::Data::new(TokenVerifier::new(&keys, clock)),
+            authority: web::Data::from(authority),
             documentation: web::Data::new(Documentation::new(document, keys)),
             body_limit: web::Data::new(JsonLimit(settings.limits.body_bytes)),
         })
@@ -107,6 +111,7 @@ impl Gateway {
         routes
             .app_data(self.edge.clone())
             .app_data(self.verifier.clone())
+            .app_data(self.authority.clone())
             .app_data(self.documentation.clone())
             .app_data(self.body_limit.clone())
             .configure(documentation::mount_browser)

@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use database::{Db, Failure, refuse};
 use diesel::PgConnection;
-use kernel::Clock;
 use kernel::id::UserId;
-use kernel::identity::SignedIn;
+use kernel::identity::{Authority, SignedIn};
 use kernel::keys::KeyError;
 use kernel::module::Context;
 use kernel::page::Cursors;
 use kernel::token::{PublicKey, TokenSigner};
+use kernel::{Clock, Fault};
 use user_api::{Profile, UserApi, UserError};
 
 use crate::domain::account::Account;
@@ -69,6 +69,21 @@ impl Service {
     /// The keys that access tokens are checked with.
     pub(crate) fn public_keys(&self) -> Vec<PublicKey> {
         vec![self.signer.public_key()]
+    }
+}
+
+#[async_trait]
+impl Authority for Service {
+    async fn still_holds(&self, who: &SignedIn) -> Result<bool, Fault> {
+        let (claimed, now) = (who.clone(), self.clock.now());
+        let found = self
+            .database
+            .run(move |connection| {
+                let account = queries::accounts::of_session(connection, &claimed, now)?;
+                Ok::<_, Failure<Fault>>(account.is_some_and(|account| account.has_all(&claimed.roles)))
+            })
+            .await?;
+        Ok(found)
     }
 }
 
