@@ -97,6 +97,29 @@ async fn a_body_that_is_too_large_is_413() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_announced_as_too_large_is_413_before_it_comes() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let token = admin.sign_in()["access_token"].as_str().unwrap();
+    for (path, media_type, length) in [
+        ("auth/login", "application/json", "1048577"),
+        ("auth/login", "application/json", "18446744073709551615"),
+        ("admin/imports", "text/csv", "67108865"),
+    ] {
+        // Nothing but the head is sent: who waits for the body learns that it never came.
+        let head = format!(
+            "POST /api/v1/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: {media_type}\r\n\
+             Content-Length: {length}\r\n\r\n"
+        );
+        let answer = store.raw(head).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn unknown_fields_wrong_types_and_duplicates_are_422_and_named() {
     let store = Store::start().await;
     for (body, field) in [

@@ -1,6 +1,7 @@
 //! What every module's routes are made of: extractors that refuse before a handler runs, conditional requests,
 //! idempotency keys, and the middleware that gives every request its context.
 
+pub mod body;
 pub mod context;
 pub mod idempotency;
 pub mod json;
