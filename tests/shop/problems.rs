@@ -198,8 +198,14 @@ async fn a_line_break_is_refused_where_one_line_is_meant() {
         (json!({"title": two_lines}), "/title"),
         (json!({"brand": two_lines}), "/brand"),
         (json!({"tags": ["fine", two_lines]}), "/tags/1"),
-        (json!({"options": [{"name": two_lines, "values": []}]}), "/options/0/name"),
-        (json!({"options": [{"name": "Size", "values": [two_lines]}]}), "/options/0/values/0"),
+        (
+            json!({"options": [{"name": two_lines, "values": []}]}),
+            "/options/0/name",
+        ),
+        (
+            json!({"options": [{"name": "Size", "values": [two_lines]}]}),
+            "/options/0/values/0",
+        ),
     ] {
         assert_eq!(editor.patch(&path, change).await.wrong_fields(), [pointer]);
     }
