@@ -37,3 +37,13 @@ async fn an_address_in_the_patch_of_a_cart_is_a_patch_itself() {
     assert_eq!(refused.wrong_fields(), ["/shipping_address/name"]);
 }
 
+#[tokio::test]
+async fn a_cart_in_a_currency_that_nothing_is_sold_in_is_not_made() {
+    let store = Store::start().await;
+    let customer = store.customer().await;
+    let refused = customer.post("/carts", json!({"currency": "EUR"})).await;
+    assert_eq!(refused.json["errors"][0]["code"], "unsupported_currency");
+    assert_eq!(refused.wrong_fields(), ["/currency"]);
+    customer.get("/carts/current").await.problem(404, "not_found");
+    customer.post("/carts", json!({"currency": "USD"})).await.expect(201);
+}
