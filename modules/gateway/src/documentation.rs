@@ -1,6 +1,5 @@
 //! The API about itself: the OpenAPI document, its browser under `/docs`, and the keys that access tokens are signed with.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::body::MessageBody;
@@ -14,12 +13,17 @@ use kernel::problem::{self, ProblemSchema};
 use kernel::token::PublicKey;
 use serde::Serialize;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::{AppExt, UtoipaApp};
 use utoipa_swagger_ui::{Config, SwaggerUi};
+
+/// What only the shop's own people may ask for.
+const STAFF_ROUTES: &str = "/api/v1/admin/";
 
 /// How long the document and the keys may be kept by whoever reads them.
 const CACHE: &str = "public, max-age=300";
@@ -61,7 +65,7 @@ pub(crate) fn document(modules: &Arc<[Arc<dyn Module>]>) -> OpenApi {
     let (_, mut document) = mount(modules);
     for (path, item) in &mut document.paths.paths {
         for operation in operations_of(item) {
-            add_common_answers(path, operation);
+            complete(path, operation);
         }
     }
     document
@@ -182,33 +186,74 @@ fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     .flatten()
 }
 
-/// Adds the answers that any route can give, where its own handler does not tell more.
-fn add_common_answers(path: &str, operation: &mut Operation) {
-    let mut answers = BTreeMap::from([
-        ("400", "The request cannot be understood"),
-        ("429", "Too many requests; `Retry-After` says when to come back"),
-        ("500", "A bug on our side"),
-        ("503", "Busy; `Retry-After` says when to come back"),
-    ]);
-    if !path.starts_with(crate::TOKEN_ROUTES) {
-        answers.insert(
+/// Says of an operation what follows from what it takes, where its own handler does not say more: the identity that a
+/// route for staff needs, and every way in which the layers and extractors before the handler can refuse.
+fn complete(path: &str, operation: &mut Operation) {
+    let for_staff = path.starts_with(STAFF_ROUTES);
+    if for_staff && operation.security.is_none() {
+        operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+    }
+    let answers = [
+        (true, "400", "The request cannot be understood"),
+        (
+            !path.starts_with(crate::TOKEN_ROUTES),
             "401",
-            "The access token is missing where one is needed, or does not hold",
-        );
+            "The access token is missing where one is needed, or does not hold: `unauthenticated`, `token_expired`, \
+             `invalid_token`, `session_ended`",
+        ),
+        (for_staff, "403", "Not an administrator: `forbidden`"),
+        (path.contains('{'), "404", "Unknown, or not yours: `not_found`"),
+        (
+            takes(operation, "Idempotency-Key"),
+            "409",
+            "`request_in_progress`: repeat it in a moment",
+        ),
+        (
+            takes(operation, "If-Match"),
+            "412",
+            "`precondition_failed`: it has changed since you read it",
+        ),
+        (operation.request_body.is_some(), "413", "`payload_too_large`"),
+        (operation.request_body.is_some(), "415", "`unsupported_media_type`"),
+        (
+            operation.request_body.is_some(),
+            "422",
+            "`validation_failed`: `errors` names the fields; `idempotency_key_reused`",
+        ),
+        (
+            true,
+            "429",
+            "`rate_limited`: too many requests; `Retry-After` says when to come back",
+        ),
+        (true, "500", "`internal_error`: a bug on our side"),
+        (true, "503", "`unavailable`: busy; `Retry-After` says when to come back"),
+    ];
+    let responses = &mut operation.responses.responses;
+    for (_, status, description) in answers.into_iter().filter(|(possible, ..)| *possible) {
+        let answer = || RefOr::T(ResponseBuilder::new().description(description).build());
+        responses.entry(status.to_owned()).or_insert_with(answer);
     }
-    for (status, description) in answers {
-        operation
-            .responses
-            .responses
-            .entry(status.to_owned())
-            .or_insert_with(|| {
-                let content = ContentBuilder::new()
-                    .schema(Some(Ref::from_schema_name("Problem")))
-                    .build();
-                let response = ResponseBuilder::new()
-                    .description(description)
-                    .content(problem::CONTENT_TYPE, content);
-                RefOr::T(response.build())
-            });
+    for (status, response) in responses {
+        if let (true, RefOr::T(response)) = (status.starts_with(['4', '5']), response) {
+            make_problem(response);
+        }
     }
+}
+
+fn takes(operation: &Operation, header: &str) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == header))
+}
+
+/// Every refusal is a problem, whatever its handler says about the shape of it.
+fn make_problem(response: &mut Response) {
+    let problem = || {
+        let schema = Ref::from_schema_name(ProblemSchema::name());
+        RefOr::T(ContentBuilder::new().schema(Some(schema)).build())
+    };
+    let content = response.content.swap_remove("application/json").unwrap_or_else(problem);
+    response
+        .content
+        .entry(problem::CONTENT_TYPE.to_owned())
+        .or_insert(content);
 }
