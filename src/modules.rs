@@ -176,8 +176,10 @@ impl Site {
             needs: "checking access tokens",
             needed: "user",
         })?;
+        let authority = needed("knowing who is staff", "user", &user.api)?;
         let verifier = TokenVerifier::from_source(keys, context.clock.clone());
-        let api = Api::new(Arc::from(hosted.clone()), verifier, context.settings.limits.body_bytes);
+        let body_limit = context.settings.limits.body_bytes;
+        let api = Api::new(Arc::from(hosted.clone()), verifier, authority, body_limit);
         Ok(Self {
             context,
             databases,
@@ -565,7 +567,6 @@ pub struct SkippedRow {
     pub reason: String,
 }
 
-#[cfg(any(feature = "cart", feature = "order"))]
 fn needed<T: ?Sized>(needs: &'static str, needed: &'static str, sibling: &Sibling<T>) -> Result<Arc<T>, StartError> {
     sibling.clone().ok_or(StartError::Elsewhere { needs, needed })
 }

@@ -32,6 +32,28 @@ async fn an_address_of_somebody_else_looks_like_one_that_does_not_exist() {
 }
 
 #[tokio::test]
+async fn a_patch_of_an_address_changes_what_it_names_and_nothing_else() {
+    let store = Store::start().await;
+    let customer = store.customer().await;
+    let made = customer.post("/me/addresses", address()).await.expect(201);
+    let path = format!("/me/addresses/{}", made["id"].as_str().unwrap());
+    let patch = json!({"city": "Cambridge", "line2": "Flat 2"});
+    let moved = customer.patch(&path, patch).await.expect(200);
+    assert_eq!(
+        (&moved["city"], &moved["line2"]),
+        (&json!("Cambridge"), &json!("Flat 2"))
+    );
+    assert_eq!((&moved["name"], &moved["line1"]), (&made["name"], &made["line1"]));
+    let cleared = customer.patch(&path, json!({"line2": null})).await.expect(200);
+    assert_eq!(
+        (&cleared["line2"], &cleared["city"]),
+        (&json!(null), &json!("Cambridge"))
+    );
+    let refused = customer.patch(&path, json!({"city": null})).await;
+    assert_eq!(refused.wrong_fields(), ["/city"]);
+}
+
+#[tokio::test]
 async fn a_customer_is_no_staff() {
     let store = Store::start().await;
     let customer = store.customer().await;

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod addresses;
+mod carts;
 mod commands;
 mod crashes;
 mod documentation;
@@ -15,5 +16,6 @@ mod orders;
 mod origins;
 mod problems;
 mod races;
+mod staff;
 mod support;
 mod tokens;

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::support::{PASSWORD, Response, Store};
+use super::support::{PASSWORD, Response, Store, address, variant};
 
 async fn post_text(store: &Store, path: &str, media_type: &str, body: impl Into<String>) -> Response {
     store
@@ -97,6 +97,29 @@ async fn a_body_that_is_too_large_is_413() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_announced_as_too_large_is_413_before_it_comes() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let token = admin.sign_in()["access_token"].as_str().unwrap();
+    for (path, media_type, length) in [
+        ("auth/login", "application/json", "1048577"),
+        ("auth/login", "application/json", "18446744073709551615"),
+        ("admin/imports", "text/csv", "67108865"),
+    ] {
+        // Nothing but the head is sent: who waits for the body learns that it never came.
+        let head = format!(
+            "POST /api/v1/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: {media_type}\r\n\
+             Content-Length: {length}\r\n\r\n"
+        );
+        let answer = store.raw(head).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn unknown_fields_wrong_types_and_duplicates_are_422_and_named() {
     let store = Store::start().await;
     for (body, field) in [
@@ -153,6 +176,47 @@ async fn a_nul_is_refused_wherever_text_is_taken() {
     );
     let admin = store.admin().await;
     assert_eq!(admin.get("/admin/users?limit=%00").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_line_break_is_refused_where_one_line_is_meant() {
+    let store = Store::start().await;
+    let (customer, admin) = (store.customer().await, store.admin().await);
+    let two_lines = "one\r\ntwo";
+    let renamed = customer.patch("/me", json!({"name": two_lines})).await;
+    assert_eq!(renamed.wrong_fields(), ["/name"]);
+    for field in ["name", "line1", "city", "postal_code", "phone"] {
+        let mut given = address();
+        given[field] = two_lines.into();
+        let refused = customer.post("/me/addresses", given).await;
+        assert_eq!(refused.wrong_fields(), [format!("/{field}")]);
+    }
+    let product = admin.product(100, 1).await;
+    let path = format!("/admin/products/{}", product["id"].as_str().unwrap());
+    let editor = admin.with("If-Match", "*");
+    for (change, pointer) in [
+        (json!({"title": two_lines}), "/title"),
+        (json!({"brand": two_lines}), "/brand"),
+        (json!({"tags": ["fine", two_lines]}), "/tags/1"),
+        (
+            json!({"options": [{"name": two_lines, "values": []}]}),
+            "/options/0/name",
+        ),
+        (
+            json!({"options": [{"name": "Size", "values": [two_lines]}]}),
+            "/options/0/values/0",
+        ),
+    ] {
+        assert_eq!(editor.patch(&path, change).await.wrong_fields(), [pointer]);
+    }
+    let variant = format!("/admin/variants/{}", variant(&product));
+    let labelled = editor.patch(&variant, json!({"sku": two_lines})).await;
+    assert_eq!(labelled.wrong_fields(), ["/sku"]);
+    let category = admin.post("/admin/categories", json!({"name": two_lines})).await;
+    assert_eq!(category.wrong_fields(), ["/name"]);
+    // A description has as many lines as it likes.
+    let described = editor.patch(&path, json!({"description": two_lines})).await;
+    assert_eq!(described.expect(200)["description"], two_lines);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The public routes.
 
 mod items;
+mod refusal;
 mod request;
 
 use actix_web::http::{StatusCode, header};
@@ -15,6 +16,7 @@ use kernel::page::Page;
 use kernel::problem::ProblemSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use self::refusal::NotOpen;
 use self::request::{CartPatch, CartRequest, ListCarts, MergeRequest};
 use crate::domain::Change;
 use crate::service::{Request, Service};
@@ -154,7 +156,7 @@ async fn read_cart(
     responses(
         (status = 204, description = "gone"),
         (status = 404, description = "unknown, or not yours", body = ProblemSchema),
-        (status = 409, description = "not open", body = ProblemSchema),
+        (status = 409, description = "`cart_in_checkout`, `cart_completed`, `cart_closed`", body = NotOpen),
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
     ),
     security(("cart_secret" = []), ("bearer" = []))
@@ -184,7 +186,7 @@ async fn delete_cart(
     responses(
         (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
         (status = 404, description = "unknown, or not yours", body = ProblemSchema),
-        (status = 409, description = "not open", body = ProblemSchema),
+        (status = 409, description = "`cart_in_checkout`, `cart_completed`, `cart_closed`", body = NotOpen),
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
         (status = 422, description = "a field is wrong", body = ProblemSchema),
     ),
@@ -220,7 +222,7 @@ async fn update_cart(
     responses(
         (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
         (status = 404, description = "one of the carts is unknown, or not yours", body = ProblemSchema),
-        (status = 409, description = "one of the carts is not open", body = ProblemSchema),
+        (status = 409, description = "one of them: `cart_in_checkout`, `cart_completed`, `cart_closed`", body = NotOpen),
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
         (status = 422, description = "together they are too large, or in two currencies", body = ProblemSchema),
     ),

@@ -100,6 +100,7 @@ impl Gateway {
         let mut own_routes = RouteTable::of(&own);
         own_routes.add(["/docs", "/docs/", "/docs/{file}"], "GET");
         document.merge(own);
+        api::complete_all(&mut document);
         let destinations = Destinations::new(remote);
         let remotes = destinations
             .upstreams()

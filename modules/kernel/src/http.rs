@@ -2,6 +2,7 @@
 //! idempotency keys, and the middleware that gives every request its context.
 
 pub mod api;
+pub mod body;
 pub mod context;
 pub mod idempotency;
 pub mod json;

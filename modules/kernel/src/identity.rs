@@ -5,12 +5,14 @@ use std::future::{Ready, ready};
 
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
+use async_trait::async_trait;
+use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::Problem;
 use crate::id::{SessionId, UserId};
 use crate::keys::SecretKey;
 use crate::token::{TokenError, TokenVerifier};
+use crate::{Fault, Problem};
 
 /// What an account may do beyond being a customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -79,9 +81,19 @@ impl Holder {
     }
 }
 
-/// Somebody with the role `admin`. As a handler's argument it answers 401 to strangers and 403 to customers.
+/// Somebody with the role `admin`, now and not only when the access token was issued. As a handler's argument it answers
+/// 401 to strangers and to sign-ins that have ended, 403 to customers, and 503 where nobody can say: it never lets
+/// somebody in because of a failure.
 #[derive(Clone, Debug)]
 pub struct Staff(pub SignedIn);
+
+/// Who knows whether a sign-in still is what its access token says; the user module does. Mounted once per process as
+/// `web::Data<dyn Authority>`, beside the [`TokenVerifier`].
+#[async_trait]
+pub trait Authority: Send + Sync {
+    /// Whether the session has not ended, and its account may still sign in and has all the roles named. Repeatable.
+    async fn still_holds(&self, who: &SignedIn) -> Result<bool, Fault>;
+}
 
 /// The `Cart-Secret` header: the proof of a guest's cart.
 #[derive(Clone, Debug, Default)]
@@ -111,13 +123,19 @@ impl FromRequest for SignedIn {
 
 impl FromRequest for Staff {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(require_signed_in(request).and_then(|who| match who.has(Role::Admin) {
-            true => Ok(Self(who)),
-            false => Err(Problem::forbidden("this needs the role admin")),
-        }))
+        let claimed = require_admin(request);
+        let authority = request.app_data::<web::Data<dyn Authority>>().cloned();
+        Box::pin(async move {
+            let who = claimed?;
+            let authority = authority.ok_or_else(|| Fault::internal("no authority is mounted"))?;
+            match authority.still_holds(&who).await? {
+                true => Ok(Self(who)),
+                false => Err(session_ended()),
+            }
+        })
     }
 }
 
@@ -137,6 +155,11 @@ impl FromRequest for OrderSecret {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(Self(secret_header(request, "order-secret"))))
     }
+}
+
+/// 401: the sign-in of an access token that still holds by itself has ended, or the account lost what the token says.
+pub fn session_ended() -> Problem {
+    Problem::unauthenticated("session_ended", "the sign-in has ended; refresh it or sign in again")
 }
 
 /// Who sends `request`, by its access token. The result is kept in the request, so that middleware and handlers do the
@@ -171,7 +194,7 @@ pub async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
 
 fn verifier(request: &HttpRequest) -> Result<&TokenVerifier, Problem> {
     let verifier = request.app_data::<web::Data<TokenVerifier>>();
-    let missing = || crate::Fault::internal("no token verifier is mounted");
+    let missing = || Fault::internal("no token verifier is mounted");
     Ok(verifier.map(|verifier| verifier.get_ref()).ok_or_else(missing)?)
 }
 
@@ -180,7 +203,7 @@ fn keep(request: &HttpRequest, who: Option<Result<SignedIn, TokenError>>) -> Res
         Ok(None) => Caller::Anonymous,
         Ok(Some(who)) => Caller::SignedIn(who),
         Err(TokenError::Expired) => return Err(refuse("token_expired", "the access token has expired")),
-        Err(error @ TokenError::NoKeys) => return Err(crate::Fault::unavailable(error.to_string()).into()),
+        Err(error @ TokenError::NoKeys) => return Err(Fault::unavailable(error.to_string()).into()),
         Err(error @ (TokenError::UnknownKey | TokenError::Invalid(_))) => {
             tracing::warn!(target: "security", reason = %error, "access token refused");
             return Err(refuse("invalid_token", "the access token does not hold"));
@@ -205,6 +228,14 @@ fn require_signed_in(request: &HttpRequest) -> Result<SignedIn, Problem> {
             "unauthenticated",
             "this needs a signed-in user",
         )),
+    }
+}
+
+fn require_admin(request: &HttpRequest) -> Result<SignedIn, Problem> {
+    let who = require_signed_in(request)?;
+    match who.has(Role::Admin) {
+        true => Ok(who),
+        false => Err(Problem::forbidden("this needs the role admin")),
     }
 }
 
@@ -234,4 +265,54 @@ fn secret_header(request: &HttpRequest, name: &str) -> Option<String> {
         .get(name)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SessionId;
+    use actix_web::test::TestRequest;
+    use futures_util::FutureExt;
+    use std::sync::Arc;
+
+    /// Always says the same.
+    struct Oracle(Result<bool, Fault>);
+
+    #[async_trait]
+    impl Authority for Oracle {
+        async fn still_holds(&self, _: &SignedIn) -> Result<bool, Fault> {
+            self.0.clone()
+        }
+    }
+
+    /// How a caller with these roles is refused where the authority says this.
+    fn refusal(roles: Vec<Role>, said: Result<bool, Fault>) -> Option<u16> {
+        let authority: Arc<dyn Authority> = Arc::new(Oracle(said));
+        let request = TestRequest::default()
+            .app_data(web::Data::from(authority))
+            .to_http_request();
+        request.extensions_mut().insert(Caller::SignedIn(SignedIn {
+            user: UserId::generate(),
+            session: SessionId::generate(),
+            roles,
+        }));
+        let staff = Staff::extract(&request).now_or_never();
+        staff.and_then(Result::err).map(|problem| problem.status().as_u16())
+    }
+
+    #[test]
+    fn staff_are_those_whose_role_is_in_the_token_and_still_held() {
+        assert_eq!(refusal(vec![Role::Admin], Ok(true)), None);
+        assert_eq!(refusal(vec![Role::Admin], Ok(false)), Some(401));
+        assert_eq!(refusal(Vec::new(), Ok(true)), Some(403));
+    }
+
+    #[test]
+    fn nobody_is_let_in_where_nobody_can_be_asked() {
+        let down = Err(Fault::unavailable("the user module is down"));
+        assert_eq!(refusal(vec![Role::Admin], down), Some(503));
+        let request = TestRequest::default().to_http_request();
+        let staff = Staff::extract(&request).now_or_never();
+        assert!(staff.is_some_and(|staff| staff.is_err()));
+    }
 }

@@ -8,6 +8,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
 
+use crate::FieldErrors;
+use crate::patch::present;
+
 /// The largest amount the API takes or shows, in minor units: twelve digits, exact in every JSON parser.
 pub const MAX_AMOUNT: i64 = 999_999_999_999;
 
@@ -95,6 +98,43 @@ impl Money {
         }
         let amount = operation(self.amount, other.amount).ok_or(MoneyError::Overflow)?;
         Ok(Self::new(amount, self.currency))
+    }
+}
+
+/// A merge patch of an amount: what is absent stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoneyPatch {
+    /// Minor units; at most twelve digits.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = i64, required = false, example = 1999)]
+    amount: Option<i64>,
+    /// ISO 4217 code.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Currency, required = false)]
+    currency: Option<Currency>,
+}
+
+impl MoneyPatch {
+    /// `before` with this patch.
+    pub fn over(self, before: Money) -> Money {
+        Money {
+            amount: self.amount.unwrap_or(before.amount),
+            currency: self.currency.unwrap_or(before.currency),
+        }
+    }
+
+    /// The amount after this patch, whether there was one before or not. Where there was none, the patch has to have
+    /// both fields; what it lacks is named below `pointer`.
+    pub fn apply(self, before: Option<Money>, pointer: &str) -> Result<Money, FieldErrors> {
+        if let Some(before) = before {
+            return Ok(self.over(before));
+        }
+        let required = |field| FieldErrors::one(format!("{pointer}/{field}"), "required", "there is no amount yet");
+        Ok(Money {
+            amount: self.amount.ok_or_else(|| required("amount"))?,
+            currency: self.currency.ok_or_else(|| required("currency"))?,
+        })
     }
 }
 

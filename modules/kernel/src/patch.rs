@@ -24,6 +24,19 @@ impl<T> Patch<T> {
         }
     }
 
+    /// The value after the patch, given the one before, where the field is an object that is patched in its turn.
+    pub fn merge<U, E>(
+        self,
+        before: Option<U>,
+        merge: impl FnOnce(T, Option<U>) -> Result<U, E>,
+    ) -> Result<Option<U>, E> {
+        match self {
+            Self::Keep => Ok(before),
+            Self::Clear => Ok(None),
+            Self::Set(patch) => merge(patch, before).map(Some),
+        }
+    }
+
     /// Whether the patch leaves the field alone.
     pub fn is_keep(&self) -> bool {
         matches!(self, Self::Keep)
@@ -39,9 +52,16 @@ impl<T> Patch<T> {
     }
 }
 
+impl<T> From<Option<T>> for Patch<T> {
+    /// The patch that makes any value this one, or none.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Clear, Self::Set)
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
+        Option::<T>::deserialize(deserializer).map(Self::from)
     }
 }
 

@@ -261,4 +261,7 @@ pub struct ProblemSchema {
     /// The fields that are wrong, where fields are.
     #[schema(required = false)]
     pub errors: Vec<FieldError>,
+    /// The present version, where the one that the request is about is not the present one any more.
+    #[schema(required = false, nullable = false)]
+    pub version: Option<i64>,
 }

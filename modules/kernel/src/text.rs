@@ -1,5 +1,5 @@
-//! The one text type: bounded, without NUL (PostgreSQL's text cannot hold it) and without other control
-//! characters but line breaks and tabs.
+//! The one text type: bounded, without NUL (PostgreSQL's text cannot hold it) and other control characters. It is one
+//! line, so that nobody can forge a second one in a mail, a label or a log; [`Prose`] may have line breaks and tabs.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,23 +8,27 @@ use std::ops::Deref;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
 
-/// Text of `MIN` to `MAX` characters (Unicode scalar values, not bytes).
+/// Text of `MIN` to `MAX` characters (Unicode scalar values, not bytes): one line, or any number where `LINES`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Text<const MIN: usize, const MAX: usize>(String);
+pub struct Text<const MIN: usize, const MAX: usize, const LINES: bool = false>(String);
 
-impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
+/// Text of `MIN` to `MAX` characters that may have line breaks and tabs: descriptions, notes.
+pub type Prose<const MIN: usize, const MAX: usize> = Text<MIN, MAX, true>;
+
+impl<const MIN: usize, const MAX: usize, const LINES: bool> Text<MIN, MAX, LINES> {
     /// Checks `text` and takes it over unchanged: nothing is trimmed or folded.
     pub fn parse(text: impl Into<String>) -> Result<Self, TextError> {
         let text = text.into();
         if text.contains('\0') {
             return Err(TextError::Nul);
         }
-        if text
-            .chars()
-            .any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t'))
-        {
-            return Err(TextError::ControlCharacter);
+        let unwanted = |character: char| match character {
+            '\n' | '\r' | '\t' | LINE_SEPARATOR | PARAGRAPH_SEPARATOR => !LINES,
+            character => character.is_control(),
+        };
+        if text.chars().any(unwanted) {
+            return Err(TextError::ControlCharacter { lines: LINES });
         }
         match text.chars().take(MAX + 1).count() {
             length if length < MIN => Err(TextError::TooShort(MIN)),
@@ -45,15 +49,21 @@ impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
     }
 }
 
+const LINE_SEPARATOR: char = '\u{2028}';
+const PARAGRAPH_SEPARATOR: char = '\u{2029}';
+
 /// Why a string is not acceptable text. Messages begin with the stable code of the field error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// U+0000.
     #[error("invalid_character: must not contain NUL")]
     Nul,
-    /// A control character other than tab and line breaks.
-    #[error("invalid_character: must not contain control characters")]
-    ControlCharacter,
+    /// A control character; line breaks and tabs count where `lines` is false.
+    #[error("invalid_character: must not contain control characters{}", if *.lines { "" } else { ", line breaks or tabs" })]
+    ControlCharacter {
+        /// Whether the text may have several lines.
+        lines: bool,
+    },
     /// Fewer characters than the least.
     #[error("too_short: must have at least {0} character(s)")]
     TooShort(usize),
@@ -65,7 +75,7 @@ pub enum TextError {
     Blank,
 }
 
-impl<const MIN: usize, const MAX: usize> Deref for Text<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize, const LINES: bool> Deref for Text<MIN, MAX, LINES> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -73,25 +83,25 @@ impl<const MIN: usize, const MAX: usize> Deref for Text<MIN, MAX> {
     }
 }
 
-impl<const MIN: usize, const MAX: usize> fmt::Display for Text<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize, const LINES: bool> fmt::Display for Text<MIN, MAX, LINES> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
 }
 
-impl<const MIN: usize, const MAX: usize> From<Text<MIN, MAX>> for String {
-    fn from(text: Text<MIN, MAX>) -> Self {
+impl<const MIN: usize, const MAX: usize, const LINES: bool> From<Text<MIN, MAX, LINES>> for String {
+    fn from(text: Text<MIN, MAX, LINES>) -> Self {
         text.0
     }
 }
 
-impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Text<MIN, MAX> {
+impl<'de, const MIN: usize, const MAX: usize, const LINES: bool> Deserialize<'de> for Text<MIN, MAX, LINES> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::parse(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
-impl<const MIN: usize, const MAX: usize> utoipa::PartialSchema for Text<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize, const LINES: bool> utoipa::PartialSchema for Text<MIN, MAX, LINES> {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
@@ -101,9 +111,10 @@ impl<const MIN: usize, const MAX: usize> utoipa::PartialSchema for Text<MIN, MAX
     }
 }
 
-impl<const MIN: usize, const MAX: usize> utoipa::ToSchema for Text<MIN, MAX> {
+impl<const MIN: usize, const MAX: usize, const LINES: bool> utoipa::ToSchema for Text<MIN, MAX, LINES> {
     fn name() -> Cow<'static, str> {
-        format!("Text{MIN}To{MAX}").into()
+        let kind = if LINES { "Prose" } else { "Text" };
+        format!("{kind}{MIN}To{MAX}").into()
     }
 }
 
@@ -191,8 +202,19 @@ mod tests {
         assert_eq!(Text::<1, 3>::parse(""), Err(TextError::TooShort(1)));
         assert_eq!(Text::<1, 3>::parse("  "), Err(TextError::Blank));
         assert_eq!(Text::<0, 3>::parse("a\0"), Err(TextError::Nul));
-        assert_eq!(Text::<0, 3>::parse("a\u{1b}"), Err(TextError::ControlCharacter));
-        assert!(Text::<0, 3>::parse("a\nb").is_ok());
+    }
+
+    #[test]
+    fn text_is_one_line_and_prose_may_have_several() {
+        let refused = |lines| TextError::ControlCharacter { lines };
+        for line in ["a\nb", "a\r\nb", "a\rb", "a\tb", "a\u{2028}b", "a\u{2029}b"] {
+            assert_eq!(Text::<0, 9>::parse(line), Err(refused(false)), "{line:?}");
+            assert_eq!(Prose::<0, 9>::parse(line).unwrap().as_str(), line);
+        }
+        for control in ["a\u{1b}", "a\u{7f}", "a\u{85}", "a\u{b}b"] {
+            assert_eq!(Text::<0, 9>::parse(control), Err(refused(false)), "{control:?}");
+            assert_eq!(Prose::<0, 9>::parse(control), Err(refused(true)), "{control:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The public routes of orders.
 
 mod admin;
+mod refusal;
 mod sandbox;
 
 use actix_web::http::{StatusCode, header};
@@ -23,6 +24,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use self::refusal::OrderRefusal;
 use crate::domain::Actor;
 use crate::domain::view::OrderView;
 use crate::error::OrderError;
@@ -106,13 +108,15 @@ impl From<NewPayment> for PaymentChoice {
         ("Cart-Secret" = Option<String>, Header, description = "A guest's proof of the cart"),
     ),
     responses(
-        (status = 201, description = "Placed; a guest's answer carries `secret`", body = OrderView),
-        (status = 202, description = "Waits for the buyer or the provider", body = OrderView),
-        (status = 400, description = "Malformed, or without an Idempotency-Key", body = ProblemSchema),
-        (status = 402, description = "Payment declined", body = ProblemSchema),
+        (status = 201, description = "Placed", body = OrderWithSecret),
+        (status = 202, description = "Waits for the buyer or the provider", body = OrderWithSecret),
+        (status = 400, description = "Malformed, or `idempotency_key_required`", body = ProblemSchema),
+        (status = 402, description = "`payment_declined`: the order waits for another try", body = OrderRefusal),
         (status = 404, description = "No such cart", body = ProblemSchema),
-        (status = 409, description = "Not enough stock, price or cart changed, already ordered", body = ProblemSchema),
-        (status = 422, description = "Invalid, or the cart is not complete", body = ProblemSchema),
+        (status = 409, description = "`insufficient_stock`, `price_changed`, `cart_changed`, `cart_completed`, \
+            `cart_in_checkout`, `cart_closed`, `wrong_state`, `request_in_progress`", body = OrderRefusal),
+        (status = 422, description = "`validation_failed`, `cart_not_ready`, `idempotency_key_reused`",
+            body = OrderRefusal),
         (status = 503, description = "Busy; repeat with the same key", body = ProblemSchema),
     ),
     security((), ("bearer" = []), ("cart_secret" = []))
@@ -161,7 +165,7 @@ async fn place_order(
     tag = "orders",
     operation_id = "list_orders",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<OrderView>), (status = 401, body = ProblemSchema)),
+    responses((status = 200, description = "A page of orders", body = Page<OrderView>), (status = 401, description = "Not signed in", body = ProblemSchema)),
     security(("bearer" = []))
 )]
 #[get("/orders")]
@@ -179,7 +183,7 @@ async fn list_orders(service: Data<Service>, who: SignedIn, query: Query<PageQue
     tag = "orders",
     operation_id = "find_order",
     params(("id" = OrderId, Path), ("Order-Secret" = Option<String>, Header)),
-    responses((status = 200, body = OrderView), (status = 404, body = ProblemSchema)),
+    responses((status = 200, description = "The order", body = OrderView), (status = 404, description = "No such order", body = ProblemSchema)),
     security((), ("bearer" = []), ("order_secret" = []))
 )]
 #[get("/orders/{id}")]
@@ -209,11 +213,13 @@ async fn find_order(
         ("Order-Secret" = Option<String>, Header),
     ),
     responses(
-        (status = 201, description = "Placed", body = OrderView),
-        (status = 202, description = "Waits for the buyer or the provider", body = OrderView),
-        (status = 402, description = "Payment declined", body = ProblemSchema),
+        (status = 201, description = "Placed", body = OrderWithSecret),
+        (status = 202, description = "Waits for the buyer or the provider", body = OrderWithSecret),
+        (status = 400, description = "Malformed, or `idempotency_key_required`", body = ProblemSchema),
+        (status = 402, description = "`payment_declined`: the order waits for another try", body = OrderRefusal),
         (status = 404, description = "No such order", body = ProblemSchema),
-        (status = 409, description = "Paid for, cancelled, or a payment is being processed", body = ProblemSchema),
+        (status = 409, description = "`wrong_state`, `payment_in_progress`, `too_many_attempts`, \
+            `request_in_progress`", body = OrderRefusal),
     ),
     security((), ("bearer" = []), ("order_secret" = []))
 )]
@@ -246,12 +252,18 @@ async fn pay_order(
 #[utoipa::path(
     tag = "orders",
     operation_id = "cancel_order",
-    params(("id" = OrderId, Path), ("Order-Secret" = Option<String>, Header)),
+    params(
+        ("id" = OrderId, Path),
+        ("Order-Secret" = Option<String>, Header),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
     responses(
-        (status = 200, body = OrderView),
-        (status = 404, body = ProblemSchema),
-        (status = 409, description = "Sent already, or a payment is being processed", body = ProblemSchema),
-        (status = 412, body = ProblemSchema),
+        (status = 200, description = "Cancelled", body = OrderView),
+        (status = 404, description = "No such order", body = ProblemSchema),
+        (status = 409, description = "`wrong_state`, `payment_in_progress`, `returned_by_hand`, \
+            `provider_refused`, `request_in_progress`", body = OrderRefusal),
+        (status = 412, description = "`precondition_failed`", body = ProblemSchema),
     ),
     security((), ("bearer" = []), ("order_secret" = []))
 )]
@@ -293,7 +305,7 @@ struct PaymentProviderList {
 #[utoipa::path(
     tag = "orders",
     operation_id = "list_payment_providers",
-    responses((status = 200, body = PaymentProviderList))
+    responses((status = 200, description = "The providers", body = PaymentProviderList))
 )]
 #[get("/payment-providers")]
 async fn list_payment_providers(service: Data<Service>, _: Query<NoParameters>) -> HttpResponse {
@@ -343,7 +355,7 @@ fn answer(reply: Result<Reply, OrderError>, secret_key: Option<&SecretKey>) -> R
             if status == StatusCode::CREATED || status == StatusCode::ACCEPTED {
                 response.insert_header((header::LOCATION, format!("/api/v1/orders/{}", order.id)));
             }
-            Ok(response.json(OrderWithSecret { order: &order, secret }))
+            Ok(response.json(OrderWithSecret { order: *order, secret }))
         }
         Reply::Stored(mut stored) => {
             let carries_secret = matches!(stored.status, 201 | 202 | 402);
@@ -378,10 +390,13 @@ fn respond_again(stored: Stored) -> HttpResponse {
 }
 
 /// An order and, for a guest, what proves it.
-#[derive(Serialize)]
-struct OrderWithSecret<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlacedOrder)]
+struct OrderWithSecret {
     #[serde(flatten)]
-    order: &'a OrderView,
+    order: OrderView,
+    /// A guest's alone, for the `Order-Secret` header: whoever has it may see, pay and cancel the order.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
     secret: Option<String>,
 }

@@ -4,6 +4,7 @@ mod administration;
 mod catalogue;
 mod categories;
 mod imports;
+mod refusal;
 mod stock;
 
 use actix_web::http::header;

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use database::{Db, Failure, refuse};
 use diesel::PgConnection;
 use kernel::id::UserId;
-use kernel::identity::SignedIn;
+use kernel::identity::{Authority, SignedIn};
 use kernel::keys::KeyError;
 use kernel::module::Context;
 use kernel::page::Cursors;
@@ -84,6 +84,21 @@ impl Service {
 impl KeySource for Service {
     async fn keys(&self) -> Result<PublicKeys, Fault> {
         Ok(self.public_keys())
+    }
+}
+
+#[async_trait]
+impl Authority for Service {
+    async fn still_holds(&self, who: &SignedIn) -> Result<bool, Fault> {
+        let (claimed, now) = (who.clone(), self.clock.now());
+        let found = self
+            .database
+            .run(move |connection| {
+                let account = queries::accounts::of_session(connection, &claimed, now)?;
+                Ok::<_, Failure<Fault>>(account.is_some_and(|account| account.has_all(&claimed.roles)))
+            })
+            .await?;
+        Ok(found)
     }
 }
 

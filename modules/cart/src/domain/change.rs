@@ -2,7 +2,7 @@
 //! what the catalogue says now.
 
 use cart_api::{CartError, Overrides};
-use kernel::address::Address;
+use kernel::address::{Address, AddressPatch};
 use kernel::id::{CartId, ItemId, VariantId};
 use kernel::text::Email;
 use kernel::{Currency, FieldErrors, Money, Patch, Text};
@@ -41,8 +41,8 @@ pub(crate) struct NewLine {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Details {
     pub(crate) email: Patch<Email>,
-    pub(crate) shipping_address: Patch<Address>,
-    pub(crate) billing_address: Patch<Address>,
+    pub(crate) shipping_address: Patch<AddressPatch>,
+    pub(crate) billing_address: Patch<AddressPatch>,
     pub(crate) shipping_method: Patch<Text<1, 100>>,
 }
 
@@ -84,18 +84,22 @@ impl Details {
         }
         let details = self.clone();
         cart.email = details.email.map(|email| email.to_string()).apply(cart.email.take());
-        cart.shipping_address = details.shipping_address.apply(cart.shipping_address.take());
-        cart.billing_address = details.billing_address.apply(cart.billing_address.take());
+        let merge =
+            |pointer| move |patch: AddressPatch, before| patch.apply(before, pointer).map_err(CartError::Invalid);
+        let (shipping, billing) = (cart.shipping_address.take(), cart.billing_address.take());
+        cart.shipping_address = details.shipping_address.merge(shipping, merge("/shipping_address"))?;
+        cart.billing_address = details.billing_address.merge(billing, merge("/billing_address"))?;
         Ok(())
     }
 }
 
 impl From<Overrides> for Details {
     fn from(overrides: Overrides) -> Self {
+        let whole = |address: Option<Address>| address.map_or(Patch::Keep, |address| Patch::Set(address.into()));
         Self {
             email: overrides.email.map_or(Patch::Keep, Patch::Set),
-            shipping_address: overrides.shipping_address.map_or(Patch::Keep, Patch::Set),
-            billing_address: overrides.billing_address.map_or(Patch::Keep, Patch::Set),
+            shipping_address: whole(overrides.shipping_address),
+            billing_address: whole(overrides.billing_address),
             shipping_method: overrides.shipping_method.map_or(Patch::Keep, Patch::Set),
         }
     }

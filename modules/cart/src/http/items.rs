@@ -9,6 +9,7 @@ use kernel::id::{CartId, ItemId};
 use kernel::identity::{Caller, CartSecret};
 use kernel::problem::ProblemSchema;
 
+use super::refusal::NotOpen;
 use super::request::{ItemPatch, ItemRequest};
 use super::{call, request, respond};
 use crate::domain::Change;
@@ -28,7 +29,7 @@ use crate::view::CartView;
     responses(
         (status = 201, description = "the cart", body = CartView, headers(("ETag" = String))),
         (status = 404, description = "unknown, or not yours", body = ProblemSchema),
-        (status = 409, description = "not open", body = ProblemSchema),
+        (status = 409, description = "`cart_in_checkout`, `cart_completed`, `cart_closed`", body = NotOpen),
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
         (status = 422, description = "cannot be added", body = ProblemSchema),
     ),
@@ -69,7 +70,7 @@ pub(super) async fn add_item(
     responses(
         (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
         (status = 404, description = "unknown, or not yours", body = ProblemSchema),
-        (status = 409, description = "not open", body = ProblemSchema),
+        (status = 409, description = "`cart_in_checkout`, `cart_completed`, `cart_closed`", body = NotOpen),
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
         (status = 422, description = "not a quantity", body = ProblemSchema),
     ),
@@ -106,7 +107,7 @@ pub(super) async fn update_item(
     responses(
         (status = 200, description = "the cart", body = CartView, headers(("ETag" = String))),
         (status = 404, description = "unknown, or not yours", body = ProblemSchema),
-        (status = 409, description = "not open", body = ProblemSchema),
+        (status = 409, description = "`cart_in_checkout`, `cart_completed`, `cart_closed`", body = NotOpen),
         (status = 412, description = "changed meanwhile", body = ProblemSchema),
     ),
     security(("cart_secret" = []), ("bearer" = []))

@@ -1,6 +1,6 @@
 //! The bodies and queries of requests. Prices are in none of them: what something costs, the catalogue says.
 
-use kernel::address::Address;
+use kernel::address::AddressPatch;
 use kernel::http::{FromQuery, QueryParameters};
 use kernel::id::{CartId, VariantId};
 use kernel::text::Email;
@@ -14,7 +14,7 @@ use crate::domain::{Details, NewLine, Quantity};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CartRequest {
-    /// The shop's own where it is absent.
+    /// The shop's own, which is also meant where it is absent: there are no others yet.
     #[serde(default, deserialize_with = "kernel::patch::present")]
     #[schema(nullable = false)]
     pub(super) currency: Option<Currency>,
@@ -51,7 +51,7 @@ pub(super) struct ItemPatch {
     pub(super) quantity: Quantity<0>,
 }
 
-/// Who buys and where the goods go. Absent keeps, `null` clears.
+/// Who buys and where the goods go: a merge patch. Absent keeps, `null` clears, also within an address.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CartPatch {
@@ -61,12 +61,12 @@ pub(super) struct CartPatch {
     email: Patch<Email>,
     /// Where the goods go.
     #[serde(default)]
-    #[schema(value_type = Option<Address>)]
-    shipping_address: Patch<Address>,
+    #[schema(value_type = Option<AddressPatch>)]
+    shipping_address: Patch<AddressPatch>,
     /// Where the bill goes; the same as the goods where there is none.
     #[serde(default)]
-    #[schema(value_type = Option<Address>)]
-    billing_address: Patch<Address>,
+    #[schema(value_type = Option<AddressPatch>)]
+    billing_address: Patch<AddressPatch>,
     /// How the goods go; the shop has no methods to choose from yet.
     #[serde(default)]
     #[schema(value_type = Option<Text<1, 100>>)]

@@ -36,7 +36,12 @@ impl Service {
             let detail = format!("a cart has at most {MAX_LINES} lines");
             return Err(CartError::Invalid(FieldErrors::one("/items", "too_many_lines", detail)));
         }
-        let mut cart = Cart::new(user, currency.unwrap_or(self.currency), self.clock.now(), self.lifetime);
+        if currency.is_some_and(|currency| currency != self.currency) {
+            let detail = format!("this shop sells in {}", self.currency);
+            let error = FieldErrors::one("/currency", "unsupported_currency", detail);
+            return Err(CartError::Invalid(error));
+        }
+        let mut cart = Cart::new(user, self.currency, self.clock.now(), self.lifetime);
         let change = Change::Add(lines);
         let quotes = self.quote(cart.currency, change.variants()).await?;
         let secret = user.is_none().then(|| self.key.guest_secret(cart.id));

@@ -199,9 +199,9 @@ async fn bad_requests_are_named_and_change_nothing() {
         ),
         (
             "/carts".to_owned(),
-            json!({"currency": "EUR", "items": [line(shirt, 1)]}),
-            "/items/0/variant_id",
-            "currency_mismatch",
+            json!({"currency": "EUR"}),
+            "/currency",
+            "unsupported_currency",
         ),
         (
             "/carts".to_owned(),

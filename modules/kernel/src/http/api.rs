@@ -2,21 +2,23 @@
 //! answer for whatever no route takes. The gateway calls it in its own process; the internal listener serves it to a
 //! gateway elsewhere.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::{App, Error, web};
-use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{OpenApi as _, ToSchema as _};
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::{AppExt, UtoipaApp};
 
 use super::json::JsonLimit;
 use super::routes::{RouteTable, answer_unrouted};
+use crate::identity::Authority;
 use crate::module::Module;
 use crate::problem::{self, ProblemSchema};
 use crate::token::TokenVerifier;
@@ -27,6 +29,9 @@ pub const BASE: &str = "/api/v1";
 /// Where tokens are got and renewed: an access token that has run out must not stand in the way here.
 pub const TOKEN_ROUTES: &str = "/api/v1/auth/";
 
+/// What only the shop's own people may ask for.
+const STAFF_ROUTES: &str = "/api/v1/admin/";
+
 /// The API of some modules. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
@@ -34,18 +39,26 @@ pub struct Api {
     document: Arc<OpenApi>,
     routes: web::Data<RouteTable>,
     verifier: web::Data<TokenVerifier>,
+    authority: web::Data<dyn Authority>,
     body_limit: web::Data<JsonLimit>,
 }
 
 impl Api {
-    /// The API of `modules`, which believes the tokens that `verifier` does, and reads JSON bodies up to `body_limit` bytes.
-    pub fn new(modules: Arc<[Arc<dyn Module>]>, verifier: TokenVerifier, body_limit: usize) -> Self {
+    /// The API of `modules`, which believes the access tokens that `verifier` does, those of staff as long as `authority`
+    /// does, and reads JSON bodies up to `body_limit` bytes.
+    pub fn new(
+        modules: Arc<[Arc<dyn Module>]>,
+        verifier: TokenVerifier,
+        authority: Arc<dyn Authority>,
+        body_limit: usize,
+    ) -> Self {
         let document = document_of(&modules);
         Self {
             routes: web::Data::new(RouteTable::of(&document)),
             document: Arc::new(document),
             modules,
             verifier: web::Data::new(verifier),
+            authority: web::Data::from(authority),
             body_limit: web::Data::new(JsonLimit(body_limit)),
         }
     }
@@ -80,6 +93,7 @@ impl Api {
         let (app, _) = mount(&self.modules);
         app.app_data(self.routes.clone())
             .app_data(self.verifier.clone())
+            .app_data(self.authority.clone())
             .app_data(self.body_limit.clone())
             .default_service(web::to(answer_unrouted))
     }
@@ -88,12 +102,17 @@ impl Api {
 /// The document of the routes of these modules.
 fn document_of(modules: &[Arc<dyn Module>]) -> OpenApi {
     let (_, mut document) = mount(modules);
+    complete_all(&mut document);
+    document
+}
+
+/// Says of every operation what follows from what it takes.
+pub fn complete_all(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         for operation in operations_of(item) {
-            add_common_answers(path, operation);
+            complete(path, operation);
         }
     }
-    document
 }
 
 fn mount(
@@ -166,33 +185,74 @@ fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     .flatten()
 }
 
-/// Adds the answers that any route can give, where its own handler does not tell more.
-fn add_common_answers(path: &str, operation: &mut Operation) {
-    let mut answers = BTreeMap::from([
-        ("400", "The request cannot be understood"),
-        ("429", "Too many requests; `Retry-After` says when to come back"),
-        ("500", "A bug on our side"),
-        ("503", "Busy; `Retry-After` says when to come back"),
-    ]);
-    if !path.starts_with(TOKEN_ROUTES) {
-        answers.insert(
+/// Says of an operation what follows from what it takes, where its own handler does not say more: the identity that a
+/// route for staff needs, and every way in which the layers and extractors before the handler can refuse.
+fn complete(path: &str, operation: &mut Operation) {
+    let for_staff = path.starts_with(STAFF_ROUTES);
+    if for_staff && operation.security.is_none() {
+        operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+    }
+    let answers = [
+        (true, "400", "The request cannot be understood"),
+        (
+            !path.starts_with(TOKEN_ROUTES),
             "401",
-            "The access token is missing where one is needed, or does not hold",
-        );
+            "The access token is missing where one is needed, or does not hold: `unauthenticated`, `token_expired`, \
+             `invalid_token`, `session_ended`",
+        ),
+        (for_staff, "403", "Not an administrator: `forbidden`"),
+        (path.contains('{'), "404", "Unknown, or not yours: `not_found`"),
+        (
+            takes(operation, "Idempotency-Key"),
+            "409",
+            "`request_in_progress`: repeat it in a moment",
+        ),
+        (
+            takes(operation, "If-Match"),
+            "412",
+            "`precondition_failed`: it has changed since you read it",
+        ),
+        (operation.request_body.is_some(), "413", "`payload_too_large`"),
+        (operation.request_body.is_some(), "415", "`unsupported_media_type`"),
+        (
+            operation.request_body.is_some(),
+            "422",
+            "`validation_failed`: `errors` names the fields; `idempotency_key_reused`",
+        ),
+        (
+            true,
+            "429",
+            "`rate_limited`: too many requests; `Retry-After` says when to come back",
+        ),
+        (true, "500", "`internal_error`: a bug on our side"),
+        (true, "503", "`unavailable`: busy; `Retry-After` says when to come back"),
+    ];
+    let responses = &mut operation.responses.responses;
+    for (_, status, description) in answers.into_iter().filter(|(possible, ..)| *possible) {
+        let answer = || RefOr::T(ResponseBuilder::new().description(description).build());
+        responses.entry(status.to_owned()).or_insert_with(answer);
     }
-    for (status, description) in answers {
-        operation
-            .responses
-            .responses
-            .entry(status.to_owned())
-            .or_insert_with(|| {
-                let content = ContentBuilder::new()
-                    .schema(Some(Ref::from_schema_name("Problem")))
-                    .build();
-                let response = ResponseBuilder::new()
-                    .description(description)
-                    .content(problem::CONTENT_TYPE, content);
-                RefOr::T(response.build())
-            });
+    for (status, response) in responses {
+        if let (true, RefOr::T(response)) = (status.starts_with(['4', '5']), response) {
+            make_problem(response);
+        }
     }
+}
+
+fn takes(operation: &Operation, header: &str) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == header))
+}
+
+/// Every refusal is a problem, whatever its handler says about the shape of it.
+fn make_problem(response: &mut Response) {
+    let problem = || {
+        let schema = Ref::from_schema_name(ProblemSchema::name());
+        RefOr::T(ContentBuilder::new().schema(Some(schema)).build())
+    };
+    let content = response.content.swap_remove("application/json").unwrap_or_else(problem);
+    response
+        .content
+        .entry(problem::CONTENT_TYPE.to_owned())
+        .or_insert(content);
 }

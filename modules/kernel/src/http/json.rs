@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
+use super::body::{check_stated_length, too_large};
 use crate::{FieldError, Problem};
 
 /// The largest JSON body where a process sets no other limit.
@@ -64,6 +65,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let limit = request
             .app_data::<web::Data<JsonLimit>>()
             .map_or(DEFAULT_LIMIT, |limit| limit.0);
+        if let Err(problem) = check_stated_length(request, limit) {
+            return Box::pin(std::future::ready(Err(problem)));
+        }
         let body = web::Payload::from_request(request, payload).into_inner();
         Box::pin(async move {
             let body = body.map_err(|_| Problem::bad_request("incomplete_body", "the body could not be read"))?;
@@ -166,13 +170,6 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 async fn read(body: web::Payload, limit: usize) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "payload_too_large",
-            format!("the body may have at most {limit} bytes"),
-        )
-    };
     let arrived = tokio::time::timeout(PATIENCE, body.to_bytes_limited(limit)).await;
     let arrived = arrived.map_err(|_| {
         Problem::new(
@@ -184,10 +181,10 @@ async fn read(body: web::Payload, limit: usize) -> Result<Bytes, Problem> {
     match arrived {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => Err(match error.as_error::<PayloadError>() {
-            Some(PayloadError::Overflow) => too_large(),
+            Some(PayloadError::Overflow) => too_large(limit),
             _ => Problem::bad_request("incomplete_body", "the body could not be read"),
         }),
-        Err(_) => Err(too_large()),
+        Err(_) => Err(too_large(limit)),
     }
 }
 

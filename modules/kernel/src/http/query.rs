@@ -8,7 +8,8 @@ use std::str::FromStr;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
 use crate::page::{DEFAULT_LIMIT, MAX_LIMIT};
-use crate::{FieldError, FieldErrors, Problem, Text};
+use crate::text::Prose;
+use crate::{FieldError, FieldErrors, Problem};
 
 /// The longest value of a parameter, in characters.
 pub const MAX_VALUE: usize = 200;
@@ -185,8 +186,8 @@ impl QueryParameters {
 
     fn checked(&mut self, name: &str, value: String, longest: usize) -> Option<String> {
         let checked = match longest {
-            MAX_VALUE => Text::<0, MAX_VALUE>::parse(value).map(String::from),
-            _ => Text::<0, 4096>::parse(value).map(String::from),
+            MAX_VALUE => Prose::<0, MAX_VALUE>::parse(value).map(String::from),
+            _ => Prose::<0, 4096>::parse(value).map(String::from),
         };
         checked
             .map_err(|error| self.errors.push(FieldError::from_message(name, error)))

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer;
+use super::refusal::OrderRefusal;
 use crate::domain::payment::OperationKind;
 use crate::domain::view::OrderView;
 use crate::domain::{Actor, Status};
@@ -73,7 +74,7 @@ impl FromQuery for OrderQuery {
         ("limit" = Option<i64>, Query),
         ("cursor" = Option<String>, Query),
     ),
-    responses((status = 200, body = Page<OrderView>), (status = 401, body = ProblemSchema), (status = 403, body = ProblemSchema)),
+    responses((status = 200, description = "A page of orders", body = Page<OrderView>), (status = 401, description = "Not signed in", body = ProblemSchema), (status = 403, description = "Not an administrator", body = ProblemSchema)),
     security(("bearer" = []))
 )]
 #[get("/admin/orders")]
@@ -86,7 +87,7 @@ async fn list_orders(service: Data<Service>, _: Staff, query: Query<OrderQuery>)
     tag = "orders (admin)",
     operation_id = "find_any_order",
     params(("id" = OrderId, Path)),
-    responses((status = 200, body = OrderView), (status = 404, body = ProblemSchema)),
+    responses((status = 200, description = "The order", body = OrderView), (status = 404, description = "No such order", body = ProblemSchema)),
     security(("bearer" = []))
 )]
 #[get("/admin/orders/{id}")]
@@ -110,11 +111,16 @@ struct InFull {}
     tag = "orders (admin)",
     operation_id = "capture_payment",
     request_body = InFull,
-    params(("id" = OrderId, Path), ("Idempotency-Key" = String, Header)),
+    params(
+        ("id" = OrderId, Path),
+        ("Idempotency-Key" = String, Header),
+        ("If-Match" = Option<String>, Header),
+    ),
     responses(
         (status = 200, description = "Captured", body = OrderView),
         (status = 202, description = "The provider has not answered yet", body = OrderView),
-        (status = 409, description = "Nothing to capture, or the provider refuses", body = ProblemSchema),
+        (status = 409, description = "`no_suitable_payment`, `wrong_state`, `provider_refused`, `payment_in_progress`, \
+            `request_in_progress`", body = OrderRefusal),
     ),
     security(("bearer" = []))
 )]
@@ -147,11 +153,16 @@ async fn capture_payment(
     tag = "orders (admin)",
     operation_id = "void_payment",
     request_body = InFull,
-    params(("id" = OrderId, Path), ("Idempotency-Key" = Option<String>, Header)),
+    params(
+        ("id" = OrderId, Path),
+        ("Idempotency-Key" = Option<String>, Header),
+        ("If-Match" = Option<String>, Header),
+    ),
     responses(
         (status = 200, description = "Voided", body = OrderView),
         (status = 202, description = "The provider has not answered yet", body = OrderView),
-        (status = 409, description = "Nothing to void, or the provider refuses", body = ProblemSchema),
+        (status = 409, description = "`no_suitable_payment`, `wrong_state`, `provider_refused`, `payment_in_progress`, \
+            `request_in_progress`", body = OrderRefusal),
     ),
     security(("bearer" = []))
 )]
@@ -184,11 +195,16 @@ async fn void_payment(
     tag = "orders (admin)",
     operation_id = "refund_payment",
     request_body = InFull,
-    params(("id" = OrderId, Path), ("Idempotency-Key" = String, Header)),
+    params(
+        ("id" = OrderId, Path),
+        ("Idempotency-Key" = String, Header),
+        ("If-Match" = Option<String>, Header),
+    ),
     responses(
         (status = 200, description = "Refunded", body = OrderView),
         (status = 202, description = "The provider has not answered yet", body = OrderView),
-        (status = 409, description = "Nothing to refund, or the provider refuses", body = ProblemSchema),
+        (status = 409, description = "`no_suitable_payment`, `wrong_state`, `provider_refused`, `payment_in_progress`, \
+            `request_in_progress`", body = OrderRefusal),
     ),
     security(("bearer" = []))
 )]
@@ -220,12 +236,15 @@ async fn refund_payment(
 #[utoipa::path(
     tag = "orders (admin)",
     operation_id = "cancel_any_order",
-    params(("id" = OrderId, Path)),
+    params(
+        ("id" = OrderId, Path),
+        ("Idempotency-Key" = Option<String>, Header),
+        ("If-Match" = Option<String>, Header),
+    ),
     responses(
-        (status = 200, body = OrderView),
-        (status = 404, body = ProblemSchema),
-        (status = 409, description = "Sent already, or a payment is being processed", body = ProblemSchema),
-        (status = 412, body = ProblemSchema),
+        (status = 200, description = "Cancelled", body = OrderView),
+        (status = 409, description = "`wrong_state`, `payment_in_progress`, `provider_refused`, \
+            `request_in_progress`", body = OrderRefusal),
     ),
     security(("bearer" = []))
 )]

@@ -42,7 +42,7 @@ async fn show_challenge(_: Path<String>, _: Query<NoParameters>) -> HttpResponse
     operation_id = "answer_challenge",
     request_body = Authentication,
     params(("reference" = String, Path)),
-    responses((status = 204), (status = 404, description = "Nothing waits for this answer", body = ProblemSchema))
+    responses((status = 204, description = "Answered"), (status = 404, description = "Nothing waits for this answer", body = ProblemSchema))
 )]
 #[post("/sandbox/authentications/{reference}")]
 async fn answer_challenge(

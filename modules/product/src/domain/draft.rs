@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use kernel::id::CategoryId;
+use kernel::money::MoneyPatch;
 use kernel::patch::present;
 use kernel::{Currency, FieldErrors, Money, Patch, Text};
 use serde::{Deserialize, Deserializer};
@@ -173,10 +174,11 @@ pub(crate) struct VariantPatch {
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub(crate) options: Option<Pairs<Name>>,
     #[serde(default, deserialize_with = "present")]
-    pub(crate) price: Option<Money>,
+    #[schema(value_type = Option<MoneyPatch>)]
+    pub(crate) price: Option<MoneyPatch>,
     #[serde(default)]
-    #[schema(value_type = Option<Money>)]
-    pub(crate) compare_at_price: Patch<Money>,
+    #[schema(value_type = Option<MoneyPatch>)]
+    pub(crate) compare_at_price: Patch<MoneyPatch>,
 }
 
 impl NewProduct {
@@ -270,20 +272,22 @@ impl ProductPatch {
 impl VariantPatch {
     /// Applies the patch; amounts in another currency are refused.
     pub(crate) fn apply(self, variant: &mut ListedVariant, currency: Currency) -> Result<(), FieldErrors> {
+        let money = |amount| Money::new(amount, currency);
+        let price = self.price.map(|patch| patch.over(money(variant.price)));
+        let compare_at_price = self
+            .compare_at_price
+            .merge(variant.compare_at_price.map(money), |patch, before| {
+                patch.apply(before, "/compare_at_price")
+            })?;
         let mut errors = FieldErrors::new();
-        let compare_at_price = match &self.compare_at_price {
-            Patch::Set(price) => Some(*price),
-            Patch::Keep | Patch::Clear => None,
-        };
-        check_currency(&mut errors, "/price", self.price, currency);
+        check_currency(&mut errors, "/price", price, currency);
         check_currency(&mut errors, "/compare_at_price", compare_at_price, currency);
         errors.into_result()?;
         variant.sku = self.sku.map(String::from).apply(variant.sku.take());
         variant.barcode = self.barcode.map(String::from).apply(variant.barcode.take());
         variant.title = self.title.map(String::from).apply(variant.title.take());
-        set(&mut variant.price, self.price.map(|price| price.amount));
-        let compare_at_price = self.compare_at_price.map(|price| price.amount);
-        variant.compare_at_price = compare_at_price.apply(variant.compare_at_price);
+        set(&mut variant.price, price.map(|price| price.amount));
+        variant.compare_at_price = compare_at_price.map(|price| price.amount);
         for (name, value) in self.options.map(strings).unwrap_or_default().0 {
             variant.values.set(name, value);
         }

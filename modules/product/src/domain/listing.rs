@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{Datelike, NaiveDate};
 use kernel::money::MAX_AMOUNT;
+use kernel::text::Prose;
 use kernel::{Currency, FieldErrors, Text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -29,7 +30,7 @@ pub(crate) type Name = Text<1, 120>;
 /// A title.
 pub(crate) type Title = Text<1, 300>;
 /// A description.
-pub(crate) type Description = Text<0, 50_000>;
+pub(crate) type Description = Prose<0, 50_000>;
 
 /// Everything about a product that somebody decides.
 #[derive(Clone, Debug, PartialEq)]

@@ -60,7 +60,7 @@ pub(super) async fn list_admin_products(
         (status = 201, description = "the product", body = AdminProduct),
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
-        (status = 409, description = "another product has the handle, SKU or external id", body = ProblemSchema),
+        (status = 409, description = "`already_taken`: another product has the handle, SKU or external id", body = ProblemSchema),
         (status = 422, description = "a field is wrong", body = ProblemSchema),
     )
 )]
@@ -120,7 +120,7 @@ pub(super) async fn get_admin_product(
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 404, description = "unknown", body = ProblemSchema),
-        (status = 409, description = "another product has the handle or external id", body = ProblemSchema),
+        (status = 409, description = "`already_taken`: another product has the handle or external id", body = ProblemSchema),
         (status = 412, description = "somebody else has changed it", body = ProblemSchema),
         (status = 422, description = "a field is wrong", body = ProblemSchema),
         (status = 428, description = "If-Match is missing", body = ProblemSchema),
@@ -181,7 +181,7 @@ pub(super) async fn delete_product(
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 404, description = "unknown product", body = ProblemSchema),
-        (status = 409, description = "another variant has the SKU", body = ProblemSchema),
+        (status = 409, description = "`already_taken`: another variant has the SKU", body = ProblemSchema),
         (status = 422, description = "a field is wrong", body = ProblemSchema),
     )
 )]
@@ -220,7 +220,7 @@ pub(super) async fn create_variant(
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 404, description = "unknown", body = ProblemSchema),
-        (status = 409, description = "another variant has the SKU", body = ProblemSchema),
+        (status = 409, description = "`already_taken`: another variant has the SKU", body = ProblemSchema),
         (status = 412, description = "somebody else has changed the product", body = ProblemSchema),
         (status = 422, description = "a field is wrong", body = ProblemSchema),
         (status = 428, description = "If-Match is missing", body = ProblemSchema),

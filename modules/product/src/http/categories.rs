@@ -81,7 +81,7 @@ pub(super) async fn list_admin_categories(
         (status = 201, description = "the category", body = Category),
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
-        (status = 409, description = "another category has the handle, or the name below the same parent", body = ProblemSchema),
+        (status = 409, description = "`already_taken`: another category has the handle, or the name below the same parent", body = ProblemSchema),
         (status = 422, description = "a field is wrong", body = ProblemSchema),
     )
 )]
@@ -115,7 +115,7 @@ pub(super) async fn create_category(
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 404, description = "unknown", body = ProblemSchema),
-        (status = 409, description = "another category has the handle, or the name below the same parent", body = ProblemSchema),
+        (status = 409, description = "`already_taken`: another category has the handle, or the name below the same parent", body = ProblemSchema),
         (status = 412, description = "somebody else has changed it", body = ProblemSchema),
         (status = 422, description = "a field is wrong", body = ProblemSchema),
         (status = 428, description = "If-Match is missing", body = ProblemSchema),
@@ -150,7 +150,7 @@ pub(super) async fn update_category(
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 404, description = "unknown", body = ProblemSchema),
-        (status = 409, description = "it has products or other categories", body = ProblemSchema),
+        (status = 409, description = "`in_use`: it has products or other categories", body = ProblemSchema),
         (status = 412, description = "somebody else has changed it", body = ProblemSchema),
     )
 )]

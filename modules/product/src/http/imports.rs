@@ -6,6 +6,7 @@ use std::io::Write;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use futures_util::StreamExt;
+use kernel::http::body::{check_stated_length, too_large};
 use kernel::http::query::NoParameters;
 use kernel::http::{FromQuery, IdempotencyKey, Path, Query, QueryParameters};
 use kernel::id::ImportId;
@@ -69,6 +70,7 @@ pub(super) async fn create_import(
 ) -> Result<HttpResponse, Problem> {
     let user = staff.0.user;
     let format = format_of(&request)?;
+    check_stated_length(&request, MAX_FILE)?;
     let (file, digest) = spool(body).await?;
     let dry_run = options.dry_run;
     let call = key.call("create_import", user, &[&digest, &[u8::from(dry_run)]]);
@@ -137,8 +139,7 @@ async fn spool(mut body: web::Payload) -> Result<(File, [u8; 16]), Problem> {
         };
         size += chunk.len();
         if size > MAX_FILE {
-            let detail = format!("the file may have at most {MAX_FILE} bytes");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail));
+            return Err(too_large(MAX_FILE));
         }
         digest.update(&chunk);
         buffer.extend_from_slice(&chunk);

@@ -10,6 +10,7 @@ use kernel::identity::Staff;
 use kernel::problem::ProblemSchema;
 
 use super::private;
+use super::refusal::NotEnoughStock;
 use crate::domain::stock::{NewAdjustment, StockLevel};
 use crate::service::Service;
 
@@ -23,7 +24,7 @@ use crate::service::Service;
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 404, description = "unknown variant", body = ProblemSchema),
-        (status = 409, description = "fewer would be left than are promised", body = ProblemSchema),
+        (status = 409, description = "`insufficient_stock`: fewer would be left than are promised", body = NotEnoughStock),
         (status = 422, description = "a field is wrong", body = ProblemSchema),
     )
 )]

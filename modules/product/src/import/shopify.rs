@@ -384,10 +384,11 @@ mod tests {
             "c,,,,,,,,M,,x,1,,,,",
             ",D,,,,,true,,,,1,1,,,,",
             "e,E,,,,,true,,,,1,1,,ftp://x,1,",
-            "f,\"F, with \"\"quotes\"\" and\nlines\",,,,,true,,,,1,1.00,,,,",
+            "two,\"Two\nlines\",,,,,true,,,,1,1,,,,",
+            "f,\"F, with \"\"quotes\"\"\",\"a description\nof two lines\",,,,true,,,,1,1.00,,,,",
         ]);
         let lines: Vec<u64> = rows.iter().filter_map(|row| Some(row.as_ref().err()?.line)).collect();
-        assert_eq!(lines, [2, 3, 5, 6, 7]);
+        assert_eq!(lines, [2, 3, 5, 6, 7, 8]);
         assert!(
             rows.last()
                 .unwrap()

@@ -24,6 +24,51 @@ async fn administration_is_for_staff() {
 }
 
 #[actix_web::test]
+async fn a_price_in_the_patch_of_a_variant_is_a_patch_itself() {
+    let shop = Shop::open().await;
+    let made = shop.create(product("Mug", 900, 3)).await;
+    let variant = format!("/admin/variants/{}", made["variants"][0]["id"].as_str().unwrap());
+    let patch = async |body: Value| {
+        shop.admin_with(Method::PATCH, &variant, body, &[("If-Match", "*")])
+            .await
+    };
+
+    // What is not there yet has to be said in full.
+    let refused = patch(json!({"compare_at_price": {"amount": 1200}})).await;
+    assert_eq!(refused.refusal(), (422, "/compare_at_price/currency", "required"));
+    let cheaper = patch(json!({"price": {"amount": 800}, "compare_at_price": usd(900)})).await;
+    assert_eq!(cheaper.status, 200, "{}", cheaper.body);
+    assert_eq!(cheaper.body["price"], usd(800));
+    let dearer = patch(json!({"compare_at_price": {"amount": 1000}, "price": {"currency": "USD"}})).await;
+    assert_eq!(
+        (&dearer.body["price"], &dearer.body["compare_at_price"]),
+        (&usd(800), &usd(1000))
+    );
+    let plain = patch(json!({"compare_at_price": null, "price": {}})).await;
+    assert_eq!(
+        (&plain.body["price"], &plain.body["compare_at_price"]),
+        (&usd(800), &Value::Null)
+    );
+
+    for (body, pointer, code) in [
+        (
+            json!({"price": {"currency": "EUR"}}),
+            "/price/currency",
+            "unsupported_currency",
+        ),
+        (json!({"price": {"amount": null}}), "/price/amount", "invalid_type"),
+        (
+            json!({"price": {"amount": 1, "value": 1}}),
+            "/price/value",
+            "unknown_field",
+        ),
+        (json!({"price": null}), "/price", "invalid_type"),
+    ] {
+        assert_eq!(patch(body).await.refusal(), (422, pointer, code));
+    }
+}
+
+#[actix_web::test]
 async fn what_is_wrong_is_named_and_changes_nothing() {
     let shop = Shop::open().await;
     let base = || sizes("Shirt", &[("S", 900, 3), ("M", 900, 3)]);

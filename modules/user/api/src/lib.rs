@@ -5,15 +5,16 @@ pub mod remote;
 use async_trait::async_trait;
 use kernel::event::Payload;
 use kernel::id::UserId;
+use kernel::identity::{Authority, session_ended};
 use kernel::{Fault, FieldErrors, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
 pub const PREFIXES: &[&str] = &["auth", "me", "users"];
 
-/// The user module, here or elsewhere.
+/// The user module, here or elsewhere. It is the authority on who is signed in.
 #[async_trait]
-pub trait UserApi: Send + Sync {
+pub trait UserApi: Authority {
     /// The profile of an active account. Repeatable.
     async fn profile(&self, user: UserId) -> Result<Profile, UserError>;
 }
@@ -90,7 +91,7 @@ impl From<UserError> for Problem {
             UserError::InvalidRefreshToken => Self::unauthenticated("invalid_refresh_token", detail),
             UserError::EmailTaken => Self::conflict("email_taken", detail),
             UserError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
-            UserError::SessionEnded => Self::unauthenticated("session_ended", detail),
+            UserError::SessionEnded => session_ended(),
             UserError::LastAdmin => Self::conflict("last_admin", detail),
             UserError::AddressBookFull => Self::conflict("address_book_full", detail),
             UserError::Fault(fault) => fault.into(),

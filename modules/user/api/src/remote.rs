@@ -6,6 +6,7 @@ use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
 use kernel::Fault;
 use kernel::id::UserId;
+use kernel::identity::{Authority, SignedIn};
 use kernel::remote::{Remote, Repeat, answer};
 use kernel::token::{KeySource, PublicKeys};
 
@@ -28,6 +29,13 @@ impl RemoteUser {
 impl UserApi for RemoteUser {
     async fn profile(&self, user: UserId) -> Result<Profile, UserError> {
         self.0.call("profile", &user, Repeat::Yes).await
+    }
+}
+
+#[async_trait]
+impl Authority for RemoteUser {
+    async fn still_holds(&self, who: &SignedIn) -> Result<bool, Fault> {
+        self.0.call("still-holds", who, Repeat::Yes).await
     }
 }
 

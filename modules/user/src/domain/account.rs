@@ -66,6 +66,11 @@ impl Account {
         self.roles.contains(&Role::Admin) && !self.is_disabled()
     }
 
+    /// Whether the account has each of these roles.
+    pub(crate) fn has_all(&self, roles: &[Role]) -> bool {
+        roles.iter().all(|role| self.roles.contains(role))
+    }
+
     /// The account after `change`. An account that is disabled twice stays disabled since the first time.
     pub(crate) fn changed(&self, change: AccountChange, now: DateTime<Utc>) -> Self {
         let mut after = self.clone();

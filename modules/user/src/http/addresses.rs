@@ -4,7 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post};
 use kernel::Problem;
-use kernel::address::Address;
+use kernel::address::{Address, AddressPatch};
 use kernel::http::query::NoParameters;
 use kernel::http::{IdempotencyKey, Json, Path, Query};
 use kernel::id::AddressId;
@@ -13,7 +13,7 @@ use kernel::page::Page;
 use kernel::problem::ProblemSchema;
 
 use super::{ListQuery, private};
-use crate::domain::address::{AddressChange, Entry};
+use crate::domain::address::Entry;
 use crate::service::{Service, address_list};
 
 /// The caller's address book, newest first.
@@ -96,7 +96,7 @@ pub(super) async fn get_address(
 #[utoipa::path(
     tag = "me",
     operation_id = "update_address",
-    request_body = AddressChange,
+    request_body = AddressPatch,
     params(("id" = AddressId, Path)),
     responses(
         (status = 200, description = "The address after the change", body = Entry),
@@ -110,7 +110,7 @@ pub(super) async fn update_address(
     service: Data<Service>,
     who: SignedIn,
     id: Path<AddressId>,
-    body: Json<AddressChange>,
+    body: Json<AddressPatch>,
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let entry = service.change_address(who, id.into_inner(), body.into_inner()).await?;

@@ -1,7 +1,7 @@
 //! Address books.
 
 use database::refuse;
-use kernel::address::Address;
+use kernel::address::{Address, AddressPatch};
 use kernel::http::{Answer, IdempotencyKey};
 use kernel::id::AddressId;
 use kernel::identity::SignedIn;
@@ -11,7 +11,7 @@ use user_api::UserError;
 use super::profile::scope;
 use super::{Outcome, Service, caller, locked_caller};
 use crate::SCHEMA;
-use crate::domain::address::{AddressChange, Entry, MAX_ADDRESSES};
+use crate::domain::address::{Entry, MAX_ADDRESSES};
 use crate::queries;
 
 impl Service {
@@ -80,14 +80,14 @@ impl Service {
         &self,
         who: SignedIn,
         id: AddressId,
-        change: AddressChange,
+        patch: AddressPatch,
     ) -> Result<Entry, UserError> {
         let now = self.clock.now();
         self.database
             .transaction(move |connection| {
                 caller(connection, &who, now)?;
                 let mut entry = found(queries::addresses::lock(connection, who.user, id)?)?;
-                let address = change.apply(entry.address.clone());
+                let address = patch.over(entry.address.clone());
                 if address != entry.address {
                     entry.address = address;
                     entry.updated_at = now;

@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use kernel::Clock;
 use kernel::http::with_context;
+use kernel::identity::Authority;
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
 use kernel::settings::Settings;
@@ -109,6 +110,7 @@ impl Shop {
         let app = actix_web::App::new()
             .into_utoipa_app()
             .app_data(web::Data::new(verifier))
+            .app_data(web::Data::from(self.module.service() as Arc<dyn Authority>))
             .service(utoipa_actix_web::scope::scope("/api/v1").configure(|config| self.module.routes(config)))
             .into_app()
             .wrap(from_fn(with_context));

@@ -197,7 +197,7 @@ fn details_follow_the_rules_of_a_merge_patch() {
     let mut cart = cart(Vec::new());
     cart.email = Some("ada@example.com".to_owned());
     let set = Details {
-        shipping_address: Patch::Set(address()),
+        shipping_address: Patch::Set(address().into()),
         ..Details::default()
     };
     set.apply(&mut cart).unwrap();
