@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use kernel::remote::Remote;
 use kernel::token::PublicKeys;
 use kernel::{Fault, Problem};
+use serde_json::Value;
 use tokio::sync::Mutex;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
@@ -71,13 +72,34 @@ impl Documentation {
         let parts = self
             .elsewhere
             .iter()
-            .map(|remote| remote.fetch::<OpenApi>("openapi.json"));
-        let mut document = self.here.clone();
+            .map(|remote| remote.fetch::<Value>("openapi.json"));
+        let mut document = serde_json::to_value(&self.here).map_err(|error| Fault::internal(error.to_string()))?;
         for part in try_join_all(parts).await? {
-            document.merge(part);
+            add(&mut document, part);
         }
-        let text = document.to_json().map_err(|error| Fault::internal(error.to_string()))?;
-        Ok(text.into())
+        Ok(document.to_string().into())
+    }
+}
+
+/// Adds the paths and components of one document to another. What both have says the same: it comes from the same code.
+fn add(document: &mut Value, part: Value) {
+    match (document, part) {
+        (Value::Object(members), Value::Object(more)) => {
+            for (name, value) in more {
+                match members.get_mut(&name) {
+                    Some(known) => add(known, value),
+                    None => drop(members.insert(name, value)),
+                }
+            }
+        }
+        (Value::Array(items), Value::Array(more)) => {
+            for item in more {
+                if !items.contains(&item) {
+                    items.push(item);
+                }
+            }
+        }
+        _ => (),
     }
 }
 
