@@ -8,6 +8,7 @@ mod carts;
 mod commands;
 mod crashes;
 mod documentation;
+mod edge;
 mod health;
 mod imports;
 mod limits;
