@@ -411,3 +411,19 @@ struct OrderWithSecret {
     #[schema(required = false, nullable = false)]
     secret: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guests_answer_is_the_same_object_with_its_secret() {
+        let order = || r#"{"id":"ord_1","lines":[{}]}"#.to_owned();
+        assert_eq!(with_secret(order(), None), order());
+        let answer: Value = serde_json::from_str(&with_secret(order(), Some("s3\"cret".to_owned()))).unwrap();
+        assert_eq!(
+            answer,
+            serde_json::json!({"id": "ord_1", "lines": [{}], "secret": "s3\"cret"})
+        );
+    }
+}
