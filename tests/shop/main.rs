@@ -5,16 +5,14 @@
 mod accounts;
 mod addresses;
 mod carts;
-mod commands;
-mod crashes;
 mod documentation;
 mod health;
-mod imports;
 mod limits;
 mod methods;
 mod orders;
 mod origins;
 mod problems;
+mod processes;
 mod races;
 mod staff;
 mod support;
