@@ -155,7 +155,10 @@ impl Upstream {
         let elsewhere = !self.health().candidates(Instant::now(), &tried).is_empty();
         // The same process would most likely answer the same, unless it is just being replaced.
         let worth_it = elsewhere || matches!(first, Err(UpstreamError::BrokenOff(..)));
-        if !worth_it || !self.budget.withdraw() {
+        // The budget keeps retries from adding to a load that is too much already. Where no connection could be made,
+        // nobody had any work with the first try.
+        let free = matches!(first, Err(UpstreamError::Unreachable(..)));
+        if !worth_it || !(free || self.budget.withdraw()) {
             return first;
         }
         drop(first);
