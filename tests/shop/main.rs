@@ -5,6 +5,7 @@
 mod accounts;
 mod addresses;
 mod carts;
+mod conformance;
 mod documentation;
 mod health;
 mod limits;

@@ -15,7 +15,7 @@ const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
 const OTHER_TOPOLOGIES: [&str; 2] = ["five", "replicated"];
 
 /// The tests of the shop that choose their processes themselves, by how their names begin.
-const PROCESS_TESTS: &str = "processes::";
+const PROCESS_TESTS: [&str; 2] = ["conformance::", "processes::"];
 
 /// Serves the store in demo mode. Comes back only when that could not be begun.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
@@ -40,9 +40,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 
 /// Runs all tests, those of the shop in every topology.
 pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
-    test_commands(arguments)?
-        .iter_mut()
-        .try_for_each(|command| process::check(command))
+    test_commands(arguments)?.iter_mut().try_for_each(process::check)
 }
 
 /// Checks what must hold for every change. The quick checks come first.
@@ -112,7 +110,8 @@ fn shop_command(topology: &str, arguments: &[String]) -> Command {
         .env(TOPOLOGY_VARIABLE, topology)
         .args(["--package", "bodega", "--test", "shop"])
         .args(for_cargo)
-        .args(["--", "--skip", PROCESS_TESTS])
+        .arg("--")
+        .args(PROCESS_TESTS.iter().flat_map(|tests| ["--skip", tests]))
         .args(for_tests.iter().skip(1));
     command
 }
@@ -167,8 +166,8 @@ mod tests {
     fn the_shop_is_tested_in_another_topology_with_the_same_arguments() {
         let command = shop_command("five", &words("--locked orders -- --nocapture"));
         let shown = process::shown(&command);
-        let expected = "--test shop --locked orders -- --skip processes:: --nocapture";
+        let expected = "--test shop --locked orders -- --skip conformance:: --skip processes:: --nocapture";
         assert!(shown.ends_with(expected), "{shown}");
-        assert!(process::shown(&shop_command("five", &[])).ends_with("--test shop -- --skip processes::"));
+        assert!(process::shown(&shop_command("five", &[])).ends_with("--skip processes::"));
     }
 }

@@ -89,6 +89,12 @@ impl Fleet {
         self.0.iter().map(Running::management).collect()
     }
 
+    /// Where the other processes reach one that runs `module`.
+    pub(crate) fn internal_of(&self, module: &str) -> SocketAddr {
+        let mut running = self.0.iter().filter(|process| process.site().runs(module));
+        running.find_map(Running::internal).unwrap()
+    }
+
     /// A process that runs `module`.
     pub(crate) fn site_of(&self, module: &str) -> &Site {
         let mut sites = self.0.iter().map(Running::site);
@@ -120,7 +126,8 @@ impl Fleet {
     }
 }
 
-async fn start(sources: Sources, clock: Clock) -> Running {
+/// One process.
+pub(crate) async fn start(sources: Sources, clock: Clock) -> Running {
     let settings = settings::load(&sources, COMPILED).unwrap().settings;
     let site = Site::open(settings, clock).await.unwrap();
     server::start(site).await.unwrap()

@@ -38,14 +38,17 @@ mod caller;
 mod databases;
 mod fixtures;
 mod fleet;
+mod interposer;
 mod process;
 mod response;
-mod runtime;
+pub(crate) mod runtime;
 mod shopping;
 mod store;
 
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
 pub(crate) use fixtures::address;
+pub(crate) use fleet::Topology;
+pub(crate) use interposer::{Interposer, Treatment};
 pub(crate) use process::{Outcome, StoreProcess, bodega, bodega_with_input};
 pub(crate) use response::Response;
 pub(crate) use shopping::{ReadyCart, eventually, manual, sandbox, variant};

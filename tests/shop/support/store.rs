@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bodega::modules::Site;
+use bodega::server::Running;
 use bodega::settings::Sources;
 use kernel::Clock;
 use kernel::keys::SecretKey;
@@ -17,7 +18,7 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::databases::TestDatabase;
-use super::fleet::{Fleet, Topology};
+use super::fleet::{self, Fleet, Topology};
 use super::{Admin, Anonymous, Customer, Response, runtime, unique};
 
 /// What can be done with any store: where it is, and who may call it.
@@ -33,6 +34,7 @@ pub(crate) struct Shop {
 /// A store in this process, in the topology of the test run; stops when it is dropped.
 pub(crate) struct Store {
     shop: Shop,
+    sources: Sources,
     clock: Clock,
     // In this order: the servers stop, then their files and their database go.
     fleet: Option<Fleet>,
@@ -49,9 +51,13 @@ impl Store {
     /// A store with other settings: keys and values in the notation of the environment. With `run` among them it is one
     /// process, whatever the topology.
     pub(crate) async fn with<const N: usize>(changes: [(&str, &str); N]) -> Store {
+        Store::spread(Topology::chosen(), changes).await
+    }
+
+    /// A store in a topology of the test's own choice.
+    pub(crate) async fn spread<const N: usize>(topology: Topology, changes: [(&str, &str); N]) -> Store {
         let database = TestDatabase::create().await;
         let folder = keys_folder();
-        let topology = Topology::chosen();
         let mut sources = Sources::default();
         let own = [
             ("server.public", "127.0.0.1:0"),
@@ -81,9 +87,10 @@ impl Store {
             sources.set(key, value);
         }
         let clock = Clock::adjustable();
-        let fleet = runtime::run(Fleet::start(topology, sources, clock.clone())).await;
+        let fleet = runtime::run(Fleet::start(topology, sources.clone(), clock.clone())).await;
         Store {
             shop: Shop::at(fleet.gateways(), fleet.managements()),
+            sources,
             clock,
             fleet: Some(fleet),
             folder,
@@ -105,6 +112,25 @@ impl Store {
     /// The clock of the store, which stands for all its times: `store.clock().advance(..)`.
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Starts one more process of the store, with more settings; `run` is among them. It is stopped by whoever has it.
+    pub(crate) async fn start_beside<const N: usize>(&self, changes: [(&str, &str); N]) -> Running {
+        let mut sources = self.sources.clone();
+        for (key, value) in changes {
+            sources.set(key, value);
+        }
+        runtime::run(fleet::start(sources, self.clock.clone())).await
+    }
+
+    /// Where the other processes of the store reach one that runs `module`.
+    pub(crate) fn internal_of(&self, module: &str) -> SocketAddr {
+        self.fleet.as_ref().unwrap().internal_of(module)
+    }
+
+    /// The address of the store's database.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database.url
     }
 
     /// The parts of a process that runs `module`, for what has no route.
