@@ -10,7 +10,7 @@ const USAGE: &str = "\
 Usage: cargo xtask <task>
 
   run [-- <arguments>]   build the store and serve it in demo mode; the arguments go to `bodega serve --demo`
-  test [<arguments>]     run all tests; the arguments go to `cargo test`
+  test [<arguments>]     run all tests, those of the shop in every topology; the arguments go to `cargo test`
   ci                     what must hold for every change: format, lints, documentation, tests
   postgres               print the directory of the PostgreSQL binaries
 

@@ -103,6 +103,9 @@ pub enum UpstreamError {
     /// The answer took too long: the request may have been carried out.
     #[error("{0} did not answer in time")]
     TimedOut(String),
+    /// The body that was to be passed on broke off where it comes from: the other side is blameless.
+    #[error("the request to {0} was not finished")]
+    Unfinished(String),
 }
 
 /// Marks an endpoint as busy until it is dropped.
@@ -203,6 +206,7 @@ impl Upstream {
                 trial.ends(false);
                 Err(UpstreamError::Unreachable(self.name.clone(), reason))
             }
+            Some(Err(_)) if request.body.is_broken() => Err(UpstreamError::Unfinished(self.name.clone())),
             Some(Err(Failure::BrokenOff(reason))) => {
                 trial.ends(false);
                 Err(UpstreamError::BrokenOff(self.name.clone(), reason))
@@ -329,7 +333,7 @@ fn may_try_again(outcome: &Result<Response<AnswerBody>, UpstreamError>, request:
         Ok(answer) => request.repeatable && matches!(answer.status().as_u16(), 502..=504),
         Err(UpstreamError::Unreachable(..) | UpstreamError::Busy(_)) => true,
         Err(UpstreamError::BrokenOff(..)) => request.repeatable,
-        Err(UpstreamError::TimedOut(_)) => false,
+        Err(UpstreamError::TimedOut(_) | UpstreamError::Unfinished(_)) => false,
     }
 }
 
