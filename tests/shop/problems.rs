@@ -157,6 +157,46 @@ async fn unknown_fields_wrong_types_and_duplicates_are_422_and_named() {
 }
 
 #[tokio::test]
+async fn all_fields_that_are_wrong_are_named_at_once() {
+    let store = Store::start().await;
+    let (anonymous, admin) = (store.anonymous(), store.admin().await);
+    let body = json!({"email": "nobody", "password": 1, "name": "A\nda", "role": "admin", "is_admin": true});
+    let mut wrong = anonymous.post("/auth/register", body).await.wrong_fields();
+    wrong.sort();
+    assert_eq!(wrong, ["/email", "/is_admin", "/name", "/password", "/role"]);
+    assert_eq!(
+        anonymous.post("/auth/register", json!({})).await.wrong_fields(),
+        ["/email", "/password"]
+    );
+    let product = json!({"handle": "No Handle", "tags": ["", "fine", 5], "variants": [
+        {"sku": "A", "price": {"amount": "1", "currency": "XXA"}},
+        {"price": {"amount": 1, "currency": "USD"}},
+        {"price": {"amount": 1, "currency": "USD"}, "stock": 1.5, "colour": "red"},
+    ]});
+    let answer = admin.post("/admin/products", product).await;
+    let mut wrong = answer.wrong_fields();
+    wrong.sort();
+    let expected = [
+        "/handle",
+        "/tags/0",
+        "/tags/2",
+        "/title",
+        "/variants/0/price/amount",
+        "/variants/0/price/currency",
+        "/variants/2/colour",
+        "/variants/2/stock",
+    ];
+    assert_eq!(wrong, expected);
+    // What need not be there is not asked for.
+    let cart = anonymous.post("/carts", json!({"currency": "nothing"})).await;
+    assert_eq!(cart.wrong_fields(), ["/currency"]);
+    let mut everything = serde_json::Map::new();
+    everything.extend((0..1000).map(|number| (format!("unknown{number}"), json!(1))));
+    let answer = anonymous.post("/carts", everything.into()).await;
+    assert_eq!(answer.wrong_fields().len(), 20);
+}
+
+#[tokio::test]
 async fn a_nul_is_refused_wherever_text_is_taken() {
     let store = Store::start().await;
     let body = json!({"email": "a\0@example.com", "password": PASSWORD});
