@@ -16,6 +16,7 @@ mod orders;
 mod origins;
 mod problems;
 mod races;
+mod replays;
 mod staff;
 mod support;
 mod tokens;
