@@ -40,3 +40,33 @@ async fn a_replay_has_the_headers_of_the_first_answer() {
     }
 }
 
+#[tokio::test]
+async fn a_body_that_cannot_be_understood_does_not_use_up_its_key() {
+    let store = Store::start().await;
+    let customer = store.customer().await.once("a key");
+    let mut wrong = address();
+    wrong["city"] = json!(5);
+    for _ in 0..2 {
+        let refused = customer.post("/me/addresses", wrong.clone()).await;
+        assert_eq!(refused.header("idempotent-replayed"), "");
+        assert_eq!(refused.wrong_fields(), ["/city"]);
+    }
+    customer.post("/me/addresses", address()).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_refusal_by_a_rule_is_remembered_with_its_key() {
+    let store = Store::start().await;
+    let customer = store.customer().await.once("a key");
+    let unknown = json!({"items": [{"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "quantity": 1}]});
+    let first = customer.post("/carts", unknown.clone()).await;
+    assert_eq!(first.header("idempotent-replayed"), "");
+    assert_eq!(first.wrong_fields(), ["/items/0/variant_id"]);
+    let again = customer.post("/carts", unknown).await;
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(again.wrong_fields(), ["/items/0/variant_id"]);
+    customer
+        .post("/carts", json!({}))
+        .await
+        .problem(422, "idempotency_key_reused");
+}
