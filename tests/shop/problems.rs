@@ -53,6 +53,22 @@ async fn broken_json_is_400_and_says_where() {
 }
 
 #[tokio::test]
+async fn what_is_no_http_is_400_and_ends_the_connection() {
+    let store = Store::start().await;
+    for bytes in [
+        "nonsense\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\n: no name\r\n\r\n",
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    ] {
+        // The answer is actix-http's own and has no body: see the gateway's README.
+        let answer = store.raw(bytes).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{bytes:?}: {answer:?}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{bytes:?}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_not_utf_8_is_400() {
     let store = Store::start().await;
     let head =
