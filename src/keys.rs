@@ -55,27 +55,47 @@ pub enum KeysError {
     Shared,
 }
 
+/// Which keys a process needs, by what it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Needed {
+    /// `keys.token`: where the user module runs.
+    pub token: bool,
+    /// `keys.service`: where anything of the shop runs elsewhere.
+    pub service: bool,
+    /// `keys.secret`: where any module runs.
+    pub secret: bool,
+}
+
 /// The keys of the settings. Those that are not given are made under `keys` in the data directory `beside` the embedded
-/// database, where there is one.
+/// database, where there is one. Those that are not `needed` may be missing.
 ///
 /// # Errors
 ///
 /// See [`KeysError`].
-pub fn load(settings: &KeySettings, beside: Option<&Path>) -> Result<Keys, KeysError> {
-    let token = find("token", &settings.token, &settings.token_file)?;
-    let service = find("service", &settings.service, &settings.service_file)?;
-    let secret = find("secret", &settings.secret, &settings.secret_file)?;
-    let or_kept = |name, found: Option<SecretString>, make: fn() -> SecretString| match (found, beside) {
+pub fn load(settings: &KeySettings, needed: Needed, beside: Option<&Path>) -> Result<Keys, KeysError> {
+    let or_kept = |name, found: Option<SecretString>, needed: bool, make: fn() -> SecretString| match (found, beside) {
         (Some(text), _) => Ok(text),
         (None, Some(data_dir)) => kept(name, &data_dir.join("keys"), make),
+        // Made up, and known to nobody: this process has no use for it.
+        (None, None) if !needed => Ok(make()),
         (None, None) => Err(KeysError::Missing(name)),
     };
-    let token = or_kept("token", token, TokenSigner::generate_key)?;
-    TokenSigner::new(&token, Clock::system()).map_err(|reason| KeysError::Unusable { name: "token", reason })?;
+    let token = find("token", &settings.token, &settings.token_file)?;
+    let token = or_kept("token", token, needed.token, TokenSigner::generate_key)?;
+    let token_other = find("token_other", &settings.token_other, &settings.token_other_file)?;
+    let service = find("service", &settings.service, &settings.service_file)?;
+    let service = or_kept("service", service, needed.service, make_symmetric)?;
+    let secret = find("secret", &settings.secret, &settings.secret_file)?;
+    let secret = or_kept("secret", secret, needed.secret, make_symmetric)?;
+    check_token("token", &token)?;
+    if let Some(other) = &token_other {
+        check_token("token_other", other)?;
+    }
     let keys = Keys {
         token: Arc::new(token),
-        service: parse("service", &or_kept("service", service, make_symmetric)?)?,
-        secret: parse("secret", &or_kept("secret", secret, make_symmetric)?)?,
+        token_other: token_other.map(Arc::new),
+        service: parse("service", &service)?,
+        secret: parse("secret", &secret)?,
     };
     match keys.service.encode() == keys.secret.encode() {
         true => Err(KeysError::Shared),
@@ -83,10 +103,16 @@ pub fn load(settings: &KeySettings, beside: Option<&Path>) -> Result<Keys, KeysE
     }
 }
 
+fn check_token(name: &'static str, pem: &SecretString) -> Result<(), KeysError> {
+    let signer = TokenSigner::new(pem, Clock::system());
+    signer.map(drop).map_err(|reason| KeysError::Unusable { name, reason })
+}
+
 /// Keys for a process that serves nobody.
 pub fn ephemeral() -> Keys {
     Keys {
         token: Arc::new(TokenSigner::generate_key()),
+        token_other: None,
         service: SecretKey::generate(),
         secret: SecretKey::generate(),
     }
@@ -169,6 +195,8 @@ mod tests {
         KeySettings {
             token: String::new().into(),
             token_file: PathBuf::new(),
+            token_other: String::new().into(),
+            token_other_file: PathBuf::new(),
             service: String::new().into(),
             service_file: PathBuf::new(),
             secret: String::new().into(),
@@ -176,15 +204,21 @@ mod tests {
         }
     }
 
+    const ALL: Needed = Needed {
+        token: true,
+        service: true,
+        secret: true,
+    };
+
     fn complaint(settings: &KeySettings, beside: Option<&Path>) -> String {
-        load(settings, beside).map(|_| ()).unwrap_err().to_string()
+        load(settings, ALL, beside).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]
     fn keys_are_made_once_and_only_for_their_owner_to_read() {
         let folder = tempfile::tempdir().unwrap();
-        let first = load(&none(), Some(folder.path())).unwrap();
-        let second = load(&none(), Some(folder.path())).unwrap();
+        let first = load(&none(), ALL, Some(folder.path())).unwrap();
+        let second = load(&none(), ALL, Some(folder.path())).unwrap();
         assert_eq!(first.token.expose_secret(), second.token.expose_secret());
         assert_eq!(first.secret.encode(), second.secret.encode());
         assert_ne!(first.secret.encode(), first.service.encode());
@@ -223,6 +257,22 @@ mod tests {
     }
 
     #[test]
+    fn a_process_needs_only_the_keys_of_what_it_runs() {
+        let gateway = Needed {
+            token: false,
+            service: true,
+            secret: false,
+        };
+        let service = KeySettings {
+            service: SecretKey::generate().encode().into(),
+            ..none()
+        };
+        assert!(load(&service, gateway, None).is_ok());
+        let error = load(&none(), gateway, None).map(|_| ()).unwrap_err();
+        assert!(error.to_string().starts_with("keys.service is not set"));
+    }
+
+    #[test]
     fn weak_sample_and_shared_keys_are_refused_by_name_without_their_value() {
         let folder = tempfile::tempdir().unwrap();
         let with = |service: &str, secret: &str| KeySettings {
@@ -256,6 +306,6 @@ mod tests {
         };
         assert!(complaint(&settings, Some(folder.path())).contains("can be read by everybody"));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        load(&settings, Some(folder.path())).unwrap();
+        load(&settings, ALL, Some(folder.path())).unwrap();
     }
 }

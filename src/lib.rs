@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod internal;
 pub mod keys;
 pub mod management;
 pub mod modules;

@@ -107,8 +107,13 @@ fn told_by(outcome: Result<(), Fault>) -> String {
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/livez", web::get().to(get_liveness))
-        .route("/readyz", web::get().to(get_readiness))
-        .route("/metrics", web::get().to(get_metrics));
+        .route("/metrics", web::get().to(get_metrics))
+        .configure(readiness_route);
+}
+
+/// Mounts `/readyz` alone, which gateways and siblings ask as well.
+pub fn readiness_route(config: &mut web::ServiceConfig) {
+    config.route("/readyz", web::get().to(get_readiness));
 }
 
 /// The process lives; nothing else is asked, or a database that is down would have every replica restarted.

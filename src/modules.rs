@@ -1,35 +1,54 @@
 //! Which modules serve here, and how they find each other. The only file that knows about features: a module of this
 //! binary that `settings.run` names is made here and handed to those that need it.
 
+#[cfg(any(feature = "user", feature = "product", feature = "cart", feature = "order"))]
 mod databases;
+#[cfg(not(any(feature = "user", feature = "product", feature = "cart", feature = "order")))]
+#[path = "modules/without_databases.rs"]
+mod databases;
+mod elsewhere;
+#[cfg(not(feature = "gateway"))]
+mod without_gateway;
 
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use cart_api::CartApi;
+use cart_api::remote::RemoteCart;
+use kernel::http::Api;
 use kernel::id::UserId;
-use kernel::identity::Authority;
 use kernel::job::Job;
-use kernel::keys::KeyError;
 use kernel::module::{Context, Finding, Module};
+use kernel::service_token::ServiceTokens;
 use kernel::settings::Settings;
 use kernel::text::Email;
-use kernel::token::PublicKey;
+use kernel::token::{KeySource, TokenVerifier};
 use kernel::{Clock, Fault};
 use product_api::ProductApi;
+use product_api::remote::RemoteProduct;
 use secrecy::{ExposeSecret, SecretString};
 use user_api::UserApi;
+use user_api::remote::RemoteUser;
 
 use crate::keys::{self, KeysError};
 use crate::settings::SettingsError;
 use databases::Databases;
+use elsewhere::Elsewhere;
 
 #[cfg(feature = "gateway")]
 pub use gateway::Gateway;
+#[cfg(not(feature = "gateway"))]
+pub use without_gateway::Gateway;
 
-#[cfg(not(all(feature = "gateway", feature = "user")))]
-compile_error!("the features `gateway` and `user` are needed: modules in other processes are not supported yet");
+#[cfg(not(any(
+    feature = "gateway",
+    feature = "user",
+    feature = "product",
+    feature = "cart",
+    feature = "order"
+)))]
+compile_error!("choose at least one of the features `gateway`, `user`, `product`, `cart`, `order`");
 
 /// The modules of this binary.
 pub const COMPILED: &[&str] = &[
@@ -45,16 +64,24 @@ pub const COMPILED: &[&str] = &[
     "order",
 ];
 
-/// A module that runs here, as its siblings hold it; `None` where it does not.
+/// The modules of a shop, wherever they run: name and public prefixes.
+const SHOP: [(&str, &[&str]); 4] = [
+    ("user", user_api::PREFIXES),
+    ("product", product_api::PREFIXES),
+    ("cart", cart_api::PREFIXES),
+    ("order", order_api::PREFIXES),
+];
+
+/// A module as its siblings hold it, here or elsewhere; `None` where nobody has said where it is.
 type Sibling<T> = Option<Arc<T>>;
 
 /// The modules that run in this process, ready to be served.
 pub struct Site {
     context: Context,
     databases: Databases,
+    elsewhere: Elsewhere,
     hosted: Vec<Arc<dyn Module>>,
-    token_keys: Vec<PublicKey>,
-    authority: Sibling<dyn Authority>,
+    api: Api,
     #[cfg(feature = "user")]
     users: Option<Arc<user::Module>>,
     #[cfg(feature = "product")]
@@ -71,12 +98,13 @@ pub enum StartError {
     #[error(transparent)]
     Keys(#[from] KeysError),
     /// The embedded database cannot be started.
+    #[cfg(any(feature = "user", feature = "product", feature = "cart", feature = "order"))]
     #[error(transparent)]
     Embedded(#[from] database::embedded::StartError),
-    /// A module needs another that does not run here.
+    /// A module needs another, and nobody has said where that is.
     #[error(
-        "`{needs}` needs `{needed}`, which does not run in this process: add it to `run`, or build with the feature \
-         `{needed}` (modules in other processes, upstream.{needed}, are not supported yet)"
+        "`{needs}` needs `{needed}`, which does not run in this process: say where it is with upstream.{needed}, or add \
+         it to `run`"
     )]
     Elsewhere {
         /// What needs it.
@@ -114,7 +142,7 @@ impl Site {
         let settings = Arc::new(settings);
         let databases = Databases::open(&settings).await?;
         let beside = databases.are_embedded().then_some(settings.data.dir.as_path());
-        let keys = keys::load(&settings.keys, beside)?;
+        let keys = keys::load(&settings.keys, needed_keys(&settings), beside)?;
         Self::compose(Context { keys, settings, clock }, databases)
     }
 
@@ -130,92 +158,44 @@ impl Site {
         Self::compose(Context { keys, settings, clock }, databases)
     }
 
-    /// The order is that of the arrows in `modules/README.md`.
     fn compose(context: Context, databases: Databases) -> Result<Self, StartError> {
-        let mut site = Self {
+        let elsewhere = Elsewhere::of(&context)?;
+        let mut parts = Parts {
+            context: &context,
+            databases: &databases,
+            elsewhere: &elsewhere,
+            hosted: Vec::new(),
+        };
+        // The order is that of the arrows in `modules/README.md`.
+        let user = parts.user()?;
+        let product = parts.product();
+        let cart = parts.cart(&product.api, &user.api)?;
+        parts.order(&cart, &product.api)?;
+        let hosted = parts.hosted;
+        let keys = user.keys.ok_or(StartError::Elsewhere {
+            needs: "checking access tokens",
+            needed: "user",
+        })?;
+        let authority = needed("knowing who is staff", "user", &user.api)?;
+        let verifier = TokenVerifier::from_source(keys, context.clock.clone());
+        let body_limit = context.settings.limits.body_bytes;
+        let api = Api::new(Arc::from(hosted.clone()), verifier, authority, body_limit);
+        Ok(Self {
             context,
             databases,
-            hosted: Vec::new(),
-            token_keys: Vec::new(),
-            authority: None,
+            elsewhere,
+            hosted,
+            api,
             #[cfg(feature = "user")]
-            users: None,
+            users: user.module,
             #[cfg(feature = "product")]
-            catalogue: None,
-        };
-        let user = site.user()?;
-        let product = site.product();
-        let cart = site.cart(&product, &user)?;
-        site.order(&cart, &product)?;
-        if site.runs("gateway") {
-            needed("gateway", "user", &user)?;
-        }
-        site.authority = user.map(|user| user as Arc<dyn Authority>);
-        Ok(site)
-    }
-
-    fn user(&mut self) -> Result<Sibling<dyn UserApi>, StartError> {
-        #[cfg(feature = "user")]
-        if self.runs("user") {
-            let made = user::Module::new(&self.context, self.databases.of("user"));
-            let module = Arc::new(made.map_err(|reason: KeyError| KeysError::Unusable { name: "token", reason })?);
-            self.token_keys = module.public_keys();
-            self.users = Some(Arc::clone(&module));
-            self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
-            return Ok(Some(module.service()));
-        }
-        Ok(None)
-    }
-
-    fn product(&mut self) -> Sibling<dyn ProductApi> {
-        #[cfg(feature = "product")]
-        if self.runs("product") {
-            let module = Arc::new(product::Module::new(&self.context, self.databases.of("product")));
-            self.catalogue = Some(Arc::clone(&module));
-            self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
-            return Some(module.service());
-        }
-        None
-    }
-
-    fn cart(
-        &mut self,
-        product: &Sibling<dyn ProductApi>,
-        user: &Sibling<dyn UserApi>,
-    ) -> Result<Sibling<dyn CartApi>, StartError> {
-        #[cfg(feature = "cart")]
-        if self.runs("cart") {
-            let product = needed("cart", "product", product)?;
-            let user = needed("cart", "user", user)?;
-            let module = Arc::new(cart::Module::new(
-                &self.context,
-                self.databases.of("cart"),
-                product,
-                user,
-            ));
-            self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
-            return Ok(Some(module.service()));
-        }
-        let _ = (product, user);
-        Ok(None)
-    }
-
-    fn order(&mut self, cart: &Sibling<dyn CartApi>, product: &Sibling<dyn ProductApi>) -> Result<(), StartError> {
-        #[cfg(feature = "order")]
-        if self.runs("order") {
-            let cart = needed("order", "cart", cart)?;
-            let product = needed("order", "product", product)?;
-            let module = order::Module::new(&self.context, self.databases.of("order"), cart, product)?;
-            self.hosted.push(Arc::new(module) as Arc<dyn Module>);
-            return Ok(());
-        }
-        let _ = (cart, product);
-        Ok(())
+            catalogue: product.module,
+        })
     }
 
     /// Whether a module runs in this process.
     pub fn runs(&self, module: &str) -> bool {
-        self.context.settings.run.iter().any(|name| name == module)
+        runs(&self.context.settings, module)
     }
 
     /// What the modules were made from.
@@ -300,23 +280,57 @@ impl Site {
     ///
     /// # Errors
     ///
-    /// Settings that cannot be meant.
+    /// Settings that cannot be meant, and modules of which nobody has said where they are.
     #[cfg(feature = "gateway")]
     pub fn gateway(&self) -> Result<Option<Gateway>, StartError> {
         if !self.runs("gateway") {
             return Ok(None);
         }
-        let clock = self.context.clock.clone();
-        let modules = Arc::from(self.hosted.clone());
-        let authority = needed("gateway", "user", &self.authority)?;
-        let keys = self.token_keys.clone();
-        let gateway = Gateway::new(&self.context.settings, modules, keys, authority, clock);
+        let mut remote = Vec::new();
+        for (name, prefixes) in SHOP.into_iter().filter(|(name, _)| !self.runs(name)) {
+            let missing = StartError::Elsewhere {
+                needs: "gateway",
+                needed: name,
+            };
+            let upstream = self.elsewhere.upstream(name).ok_or(missing)?;
+            remote.push(gateway::RemoteModule { upstream, prefixes });
+        }
+        let gateway = Gateway::new(
+            &self.context.settings,
+            self.api.clone(),
+            remote,
+            self.elsewhere.client.clone(),
+            self.elsewhere.tokens.clone(),
+        );
         gateway.map(Some).map_err(StartError::Refused)
+    }
+
+    /// No gateway is in this binary.
+    #[cfg(not(feature = "gateway"))]
+    pub fn gateway(&self) -> Result<Option<Gateway>, StartError> {
+        Ok(None)
+    }
+
+    /// The public routes of the modules here.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Whether other processes of the shop call this one: where modules run here and others do not.
+    pub fn is_called_by_others(&self) -> bool {
+        !self.hosted.is_empty() && !is_whole(&self.context.settings)
+    }
+
+    /// By which this process knows the others, and they it.
+    pub fn service_tokens(&self) -> &ServiceTokens {
+        &self.elsewhere.tokens
     }
 
     /// The background jobs of the modules.
     pub fn jobs(&self) -> Vec<Job> {
-        self.hosted.iter().flat_map(|module| module.jobs()).collect()
+        let modules = self.hosted.iter().flat_map(|module| module.jobs());
+        let others = self.elsewhere.upstreams.values().map(|upstream| upstream.checks());
+        modules.chain(others).chain([self.api.verifier().upkeep()]).collect()
     }
 
     /// Lets the databases go; the embedded one stops with its last user.
@@ -324,6 +338,113 @@ impl Site {
         let Self { databases, hosted, .. } = self;
         drop(hosted);
         databases.close().await;
+    }
+}
+
+/// The modules of a site while they are being made.
+struct Parts<'a> {
+    context: &'a Context,
+    #[cfg_attr(
+        not(any(feature = "user", feature = "product", feature = "cart", feature = "order")),
+        expect(dead_code, reason = "the gateway has no database")
+    )]
+    databases: &'a Databases,
+    elsewhere: &'a Elsewhere,
+    hosted: Vec<Arc<dyn Module>>,
+}
+
+/// The user module, here or elsewhere.
+struct Users {
+    api: Sibling<dyn UserApi>,
+    keys: Sibling<dyn KeySource>,
+    #[cfg(feature = "user")]
+    module: Option<Arc<user::Module>>,
+}
+
+/// The product module, here or elsewhere.
+struct Catalogue {
+    api: Sibling<dyn ProductApi>,
+    #[cfg(feature = "product")]
+    module: Option<Arc<product::Module>>,
+}
+
+impl Parts<'_> {
+    fn user(&mut self) -> Result<Users, StartError> {
+        #[cfg(feature = "user")]
+        if runs(&self.context.settings, "user") {
+            let made = user::Module::new(self.context, self.databases.of("user"));
+            let module = Arc::new(made.map_err(|reason| KeysError::Unusable { name: "token", reason })?);
+            self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
+            return Ok(Users {
+                api: Some(module.service()),
+                keys: Some(module.keys()),
+                module: Some(module),
+            });
+        }
+        let remote = self
+            .elsewhere
+            .remote("user")
+            .map(|remote| Arc::new(RemoteUser::new(remote)));
+        Ok(Users {
+            api: remote.clone().map(|remote| remote as Arc<dyn UserApi>),
+            keys: remote.map(|remote| remote as Arc<dyn KeySource>),
+            #[cfg(feature = "user")]
+            module: None,
+        })
+    }
+
+    fn product(&mut self) -> Catalogue {
+        #[cfg(feature = "product")]
+        if runs(&self.context.settings, "product") {
+            let module = Arc::new(product::Module::new(self.context, self.databases.of("product")));
+            self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
+            return Catalogue {
+                api: Some(module.service()),
+                module: Some(module),
+            };
+        }
+        let remote = self.elsewhere.remote("product").map(RemoteProduct::new);
+        Catalogue {
+            api: remote.map(|remote| Arc::new(remote) as Arc<dyn ProductApi>),
+            #[cfg(feature = "product")]
+            module: None,
+        }
+    }
+
+    fn cart(
+        &mut self,
+        product: &Sibling<dyn ProductApi>,
+        user: &Sibling<dyn UserApi>,
+    ) -> Result<Sibling<dyn CartApi>, StartError> {
+        #[cfg(feature = "cart")]
+        if runs(&self.context.settings, "cart") {
+            let product = needed("cart", "product", product)?;
+            let user = needed("cart", "user", user)?;
+            let module = Arc::new(cart::Module::new(
+                self.context,
+                self.databases.of("cart"),
+                product,
+                user,
+            ));
+            self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
+            return Ok(Some(module.service()));
+        }
+        let _ = (product, user);
+        let remote = self.elsewhere.remote("cart").map(RemoteCart::new);
+        Ok(remote.map(|remote| Arc::new(remote) as Arc<dyn CartApi>))
+    }
+
+    fn order(&mut self, cart: &Sibling<dyn CartApi>, product: &Sibling<dyn ProductApi>) -> Result<(), StartError> {
+        #[cfg(feature = "order")]
+        if runs(&self.context.settings, "order") {
+            let cart = needed("order", "cart", cart)?;
+            let product = needed("order", "product", product)?;
+            let module = order::Module::new(self.context, self.databases.of("order"), cart, product)?;
+            self.hosted.push(Arc::new(module));
+            return Ok(());
+        }
+        let _ = (cart, product);
+        Ok(())
     }
 }
 
@@ -446,9 +567,26 @@ pub struct SkippedRow {
     pub reason: String,
 }
 
-#[cfg(any(feature = "cart", feature = "order"))]
 fn needed<T: ?Sized>(needs: &'static str, needed: &'static str, sibling: &Sibling<T>) -> Result<Arc<T>, StartError> {
     sibling.clone().ok_or(StartError::Elsewhere { needs, needed })
+}
+
+fn runs(settings: &Settings, module: &str) -> bool {
+    settings.run.iter().any(|name| name == module)
+}
+
+/// Whether the whole shop runs in this process.
+fn is_whole(settings: &Settings) -> bool {
+    runs(settings, "gateway") && SHOP.iter().all(|(module, _)| runs(settings, module))
+}
+
+/// The keys without which what the settings run cannot work.
+pub fn needed_keys(settings: &Settings) -> keys::Needed {
+    keys::Needed {
+        token: runs(settings, "user"),
+        service: !is_whole(settings),
+        secret: SHOP.iter().any(|(module, _)| runs(settings, module)),
+    }
 }
 
 fn absent(module: &str) -> StartError {

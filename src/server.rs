@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App, HttpServer, web};
+use actix_web::body::BoxBody;
+use actix_web::dev::{Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::{App, Error, HttpServer, web};
 use kernel::Fault;
 use kernel::job::{Job, Round, Wake};
 use kernel::settings::Settings;
@@ -15,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::internal;
 use crate::management::{self, Health};
 use crate::modules::{Gateway, Site, StartError};
 use crate::telemetry;
@@ -37,6 +39,7 @@ pub struct Running {
     site: Arc<Site>,
     health: Health,
     public: Option<Listener>,
+    internal: Option<Listener>,
     management: Listener,
     stop: watch::Sender<bool>,
     work: JoinHandle<Result<(), Fault>>,
@@ -63,6 +66,10 @@ pub async fn start(site: Site) -> Result<Running, StartError> {
         Some(_) => Some(bind(&settings.server.public)?),
         None => None,
     };
+    let internal = match site.is_called_by_others() {
+        true => Some(bind(&settings.server.internal)?),
+        false => None,
+    };
     let health = Health::new(site.modules());
     let reachable = match site.prepare().await {
         Ok(()) => true,
@@ -78,14 +85,28 @@ pub async fn start(site: Site) -> Result<Running, StartError> {
     let jobs = gateway.iter().flat_map(Gateway::jobs).chain([upkeep()]).collect();
     let work = tokio::spawn(work(Arc::clone(&site), reachable, jobs, health.clone(), stopped));
     let public = match (gateway, public) {
-        (Some(gateway), Some(socket)) => Some(serve_public(gateway, socket, &settings, embedded)?),
+        (Some(gateway), Some(socket)) => Some(serve(move || gateway.app(), socket, &settings, embedded)?),
         _ => None,
+    };
+    let internal = match internal {
+        Some(socket) => {
+            let (api, tokens) = (site.api().clone(), web::Data::new(site.service_tokens().clone()));
+            let health = web::Data::new(health.clone());
+            Some(serve(
+                move || internal::app(&api, &tokens, &health),
+                socket,
+                &settings,
+                embedded,
+            )?)
+        }
+        None => None,
     };
     let management = serve_management(health.clone(), management)?;
     Ok(Running {
         site,
         health,
         public,
+        internal,
         management,
         stop,
         work,
@@ -96,6 +117,11 @@ impl Running {
     /// Where the API is; `None` where no gateway runs here.
     pub fn public(&self) -> Option<SocketAddr> {
         self.public.as_ref().map(|listener| listener.address)
+    }
+
+    /// Where other processes of the shop reach this one; `None` where none does.
+    pub fn internal(&self) -> Option<SocketAddr> {
+        self.internal.as_ref().map(|listener| listener.address)
     }
 
     /// Where `/livez`, `/readyz` and `/metrics` are.
@@ -142,6 +168,10 @@ impl Running {
         if let Some(public) = self.public {
             public.stop().await;
         }
+        // The gateway's own requests have ended by now; those of others get the same time.
+        if let Some(internal) = self.internal {
+            internal.stop().await;
+        }
         // Nobody listens any more where the work has ended by itself.
         let _ = self.stop.send(true);
         let unfinished = self.work.abort_handle();
@@ -159,19 +189,14 @@ impl Running {
 
     /// Waits for something that must never happen.
     async fn failed(&mut self) -> StartError {
-        let public = async {
-            match &mut self.public {
-                Some(listener) => (&mut listener.task).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             ended = &mut self.work => match ended {
                 Ok(Err(fault)) => fault.into(),
                 Ok(Ok(())) => StartError::Refused("the jobs have ended".to_owned()),
                 Err(error) => StartError::Refused(format!("the jobs have died: {error}")),
             },
-            _ = public => StartError::Refused("the public listener has died".to_owned()),
+            () = ended(&mut self.public) => StartError::Refused("the public listener has died".to_owned()),
+            () = ended(&mut self.internal) => StartError::Refused("the internal listener has died".to_owned()),
             _ = &mut self.management.task => StartError::Refused("the management listener has died".to_owned()),
         }
     }
@@ -191,6 +216,15 @@ impl Listener {
         self.handle.stop(true).await;
         // A listener that failed has said so before.
         let _ = self.task.await;
+    }
+}
+
+/// Waits for the end of a listener; for ever where there is none.
+async fn ended(listener: &mut Option<Listener>) {
+    match listener {
+        // However it ends, it must not.
+        Some(listener) => drop((&mut listener.task).await),
+        None => std::future::pending().await,
     }
 }
 
@@ -238,15 +272,16 @@ fn bind(address: &str) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).map_err(listening(address))
 }
 
-fn serve_public(
-    gateway: Gateway,
-    socket: TcpListener,
-    settings: &Settings,
-    embedded: bool,
-) -> Result<Listener, StartError> {
-    let address = socket.local_addr().map_err(listening(&settings.server.public))?;
+/// Serves an application to whoever may send many requests.
+fn serve<F, S>(app: F, socket: TcpListener, settings: &Settings, embedded: bool) -> Result<Listener, StartError>
+where
+    F: Fn() -> App<S> + Send + Clone + 'static,
+    S: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+        + 'static,
+{
+    let address = socket.local_addr().map_err(listening("the address"))?;
     let workers = workers(settings.server.workers, embedded);
-    let server = HttpServer::new(move || gateway.app())
+    let server = HttpServer::new(app)
         .workers(workers)
         .worker_max_blocking_threads(BLOCKING_THREADS)
         .max_connections(settings.limits.connections.div_ceil(workers))
@@ -257,7 +292,7 @@ fn serve_public(
         .shutdown_timeout(settings.server.drain_timeout.as_secs())
         .disable_signals()
         .listen(socket)
-        .map_err(listening(&settings.server.public))?;
+        .map_err(listening("the address"))?;
     Ok(Listener::spawn(server.run(), address))
 }
 

@@ -18,13 +18,14 @@ pub const DEFAULTS: &str = include_str!("../config/default.toml");
 const PREFIX: &str = "BODEGA__";
 
 /// Keys whose values are never shown. Each can be read from the file that `<key>_file` names.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 10] = [
     "database.url",
     "database.user.url",
     "database.product.url",
     "database.cart.url",
     "database.order.url",
     "keys.token",
+    "keys.token_other",
     "keys.service",
     "keys.secret",
     "mail.smtp_url",

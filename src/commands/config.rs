@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::keys;
-use crate::modules::StartError;
+use crate::modules::{self, StartError};
 use crate::settings::Loaded;
 
 /// Says that the settings can be used; whatever is wrong with them has been said by then, or is said here about keys.
@@ -30,7 +30,7 @@ pub fn check(loaded: &Loaded, json: bool) -> Result<ExitCode, StartError> {
         .iter()
         .all(|(value, file)| !value.expose_secret().is_empty() || !file.as_os_str().is_empty());
     if all_given || !made {
-        keys::load(&settings.keys, None)?;
+        keys::load(&settings.keys, modules::needed_keys(settings), None)?;
     }
     super::print(json, &json!({"ok": true}), || "the settings can be used".to_owned())?;
     Ok(ExitCode::SUCCESS)

@@ -11,12 +11,13 @@ use crate::modules::{Site, StartError};
 ///
 /// # Errors
 ///
-/// Where no gateway runs, which is who documents the API.
+/// Settings that cannot be meant.
 pub fn run(settings: Settings) -> Result<ExitCode, StartError> {
     let site = Site::offline(settings, Clock::system())?;
-    let gateway = site.gateway()?;
-    let gateway = gateway.ok_or_else(|| StartError::Refused("the gateway does not run in this process".to_owned()))?;
-    let text = gateway.document().to_pretty_json();
+    let text = match site.gateway()? {
+        Some(gateway) => gateway.document().to_pretty_json(),
+        None => site.api().document().to_pretty_json(),
+    };
     let text = text.map_err(|error| StartError::Refused(error.to_string()))?;
     super::print(false, &(), || text)?;
     Ok(ExitCode::SUCCESS)

@@ -24,9 +24,14 @@ pub async fn run(settings: Settings, demo: bool) -> Result<ExitCode, StartError>
         }
     }
     let running = server::start(site).await?;
-    if let Some(public) = running.public() {
-        tracing::info!(public = %public, management = %running.management(), "serving");
-    }
+    let shown = |address: Option<SocketAddr>| address.map(tracing::field::display);
+    tracing::info!(
+        run = running.site().context().settings.run.join(","),
+        public = shown(running.public()),
+        internal = shown(running.internal()),
+        management = %running.management(),
+        "serving"
+    );
     if demo {
         println!("{}", welcome(&running));
     }

@@ -12,8 +12,10 @@ use std::sync::Arc;
 use actix_web::web;
 use async_trait::async_trait;
 use cart_api::CartApi;
+use database::outbox::OutboxFeed;
 use database::{Db, Schema, housekeeping};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use kernel::event::Feed;
 use kernel::job::Job;
 use kernel::module::{Context, Finding};
 use kernel::{Clock, Fault};
@@ -61,11 +63,19 @@ impl kernel::module::Module for Module {
     }
 
     fn prefixes(&self) -> &'static [&'static str] {
-        &["carts"]
+        cart_api::PREFIXES
     }
 
     fn routes(&self, config: &mut ServiceConfig<'_>) {
         http::mount(config, self.data.clone());
+    }
+
+    fn internal_routes(&self, config: &mut web::ServiceConfig) {
+        cart_api::remote::serve(config, &self.service());
+    }
+
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(OutboxFeed::new(self.database.clone(), SCHEMA))
     }
 
     fn jobs(&self) -> Vec<Job> {

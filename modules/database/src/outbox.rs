@@ -63,6 +63,11 @@ impl Feed for OutboxFeed {
             .run(move |connection| Ok(read(connection, schema, after, limit)?))
             .await
     }
+
+    async fn end(&self) -> Result<Position, Fault> {
+        let schema = self.schema;
+        self.db.run(move |connection| Ok(end(connection, schema)?)).await
+    }
 }
 
 /// At most `limit` events after `after`. A transaction that still runs may yet write events that belong before newer
@@ -86,14 +91,35 @@ pub(crate) fn read(
     Ok(rows.into_iter().map(Row::into_event).collect())
 }
 
+/// The position of the newest event that [`read`] would answer.
+fn end(connection: &mut PgConnection, schema: &'static str) -> QueryResult<Position> {
+    const SQL: &str = "SELECT transaction_id, sequence FROM @.outbox \
+        WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
+        ORDER BY transaction_id DESC, sequence DESC LIMIT 1";
+    let newest: Option<End> = Statement::new(schema, SQL, []).get_result(connection).optional()?;
+    Ok(newest.map_or_else(Position::default, |row| Position {
+        transaction: row.transaction_id,
+        sequence: row.sequence,
+    }))
+}
+
 /// Removes events older than `before` that every consumer of this schema has read. Feeds for other processes keep their
 /// cursor elsewhere, which is why the age counts as well.
 pub(crate) fn prune(connection: &mut PgConnection, schema: &'static str, before: DateTime<Utc>) -> QueryResult<usize> {
-    const SQL: &str = "DELETE FROM @.outbox AS old WHERE old.sequence IN ( \
-            SELECT sequence FROM (SELECT sequence, time FROM @.outbox ORDER BY sequence LIMIT 10000) AS oldest WHERE time < ?) \
+    const SQL: &str = "DELETE FROM @.outbox AS old WHERE (old.transaction_id, old.sequence) IN ( \
+            SELECT transaction_id, sequence FROM (SELECT transaction_id, sequence, time FROM @.outbox \
+                ORDER BY transaction_id, sequence LIMIT 10000) AS oldest WHERE time < ?) \
         AND NOT EXISTS (SELECT 1 FROM @.consumers \
         WHERE (consumers.transaction_id, consumers.sequence) < (old.transaction_id, old.sequence))";
     Statement::new(schema, SQL, [Bind::Time(before)]).execute(connection)
+}
+
+#[derive(QueryableByName)]
+struct End {
+    #[diesel(sql_type = BigInt)]
+    transaction_id: i64,
+    #[diesel(sql_type = BigInt)]
+    sequence: i64,
 }
 
 #[derive(QueryableByName)]

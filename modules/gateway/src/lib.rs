@@ -11,92 +11,120 @@
 //! | admission | `admission.rs` | refuses addresses and headers that are not in the one canonical form, or too long |
 //! | rates | `rates.rs` | requests per minute and address |
 //! | identity | `guard` | an access token that does not hold goes no further |
+//! | deadline | `guard` | no work goes on longer than the client says that it waits |
 //! | compression | actix | brotli or gzip by `Accept-Encoding` |
-//! | routes | the modules | and `methods.rs` for whatever no route takes: 404, 405, OPTIONS |
+//! | destination | `destinations.rs` | the module that a path belongs to: here (`here.rs`) or elsewhere (`forward.rs`, `upload.rs`) |
+//!
+//! A module here and one elsewhere are asked alike: by a request that is made anew from what the edge has understood.
 
 mod admission;
 mod cors;
+mod destinations;
 mod documentation;
+mod forward;
+mod here;
 mod hygiene;
-mod methods;
 mod peer;
 mod rates;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
+use actix_web::dev::{RequestHead, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::{Compress, Next, from_fn};
-use actix_web::{App, Error, web};
-use kernel::http::json::JsonLimit;
-use kernel::http::with_context;
-use kernel::identity::{Authority, identify};
+use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse, web};
+use kernel::http::context::RequestId;
+use kernel::http::routes::RouteTable;
+use kernel::http::{Api, api, with_context};
+use kernel::identity::{Caller, authenticate};
 use kernel::job::{Job, Round, Wake};
-use kernel::module::Module;
+use kernel::remote::Remote;
+use kernel::service_token::ServiceTokens;
 use kernel::settings::Settings;
-use kernel::token::{PublicKey, TokenVerifier};
-use kernel::{Clock, Problem};
+use kernel::token::TokenVerifier;
+use kernel::upstream::Client;
+use kernel::{Fault, Problem, deadline};
 use utoipa::openapi::OpenApi;
 
+use crate::destinations::{Destination, Destinations};
 use crate::documentation::Documentation;
-use crate::methods::RouteTable;
+use crate::forward::Forwarder;
+use crate::here::{Here, Known};
 use crate::peer::TrustedProxies;
 use crate::rates::{RateLimits, Standing};
 
-/// Where tokens are got and renewed: an access token that has run out must not stand in the way here.
-const TOKEN_ROUTES: &str = "/api/v1/auth/";
+pub use destinations::RemoteModule;
+
+/// The longest time that a client may claim to wait.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The gateway of one process. Cheap to clone; all clones share one set of limits.
 #[derive(Clone)]
 pub struct Gateway {
-    modules: Arc<[Arc<dyn Module>]>,
+    here: Api,
     edge: web::Data<Edge>,
     verifier: web::Data<TokenVerifier>,
-    authority: web::Data<dyn Authority>,
     documentation: web::Data<Documentation>,
-    body_limit: web::Data<JsonLimit>,
 }
 
 /// What the layers share between all workers.
 struct Edge {
     rates: RateLimits,
-    routes: RouteTable,
+    proxies: TrustedProxies,
+    own: RouteTable,
+    destinations: Destinations,
+    forwarder: Forwarder,
     origins: Vec<String>,
 }
 
 impl Gateway {
-    /// A gateway in front of `modules`, which believes access tokens signed with one of `keys`, and those of staff as
-    /// long as `authority` does.
+    /// A gateway in front of the modules `here` and those in `remote`, which are called with `client` in the name that
+    /// `tokens` gives.
     ///
     /// # Errors
     ///
     /// Settings that cannot be meant, by name; the same that [`check`] finds.
     pub fn new(
         settings: &Settings,
-        modules: Arc<[Arc<dyn Module>]>,
-        keys: Vec<PublicKey>,
-        authority: Arc<dyn Authority>,
-        clock: Clock,
+        here: Api,
+        remote: Vec<RemoteModule>,
+        client: Client,
+        tokens: ServiceTokens,
     ) -> Result<Self, String> {
         check(settings)?;
-        let document = documentation::document(&modules);
+        let mut document = here.document().clone();
+        let own = documentation::own_document();
+        let mut own_routes = RouteTable::of(&own);
+        own_routes.add(["/docs", "/docs/", "/docs/{file}"], "GET");
+        document.merge(own);
+        api::complete_all(&mut document);
+        let destinations = Destinations::new(remote);
+        let remotes = destinations
+            .upstreams()
+            .map(|upstream| Remote::new(Arc::clone(upstream), client.clone(), tokens.clone()));
+        let documentation = Documentation::new(document, remotes.collect());
+        let proxies = TrustedProxies::parse(&settings.limits.trusted_proxies)?;
         let edge = Edge {
-            rates: RateLimits::new(
-                &settings.limits,
-                TrustedProxies::parse(&settings.limits.trusted_proxies)?,
-            ),
-            routes: RouteTable::of(&document),
+            rates: RateLimits::new(&settings.limits, proxies.clone()),
+            proxies,
+            own: own_routes,
+            destinations,
+            forwarder: Forwarder {
+                client,
+                tokens,
+                patience: settings.gateway.first_byte_timeout,
+                checkout_patience: settings.gateway.checkout_timeout,
+            },
             origins: settings.cors.origins.clone(),
         };
         Ok(Self {
-            modules,
+            verifier: web::Data::new(here.verifier().clone()),
+            here,
             edge: web::Data::new(edge),
-            verifier: web::Data::new(TokenVerifier::new(&keys, clock)),
-            authority: web::Data::from(authority),
-            documentation: web::Data::new(Documentation::new(document, keys)),
-            body_limit: web::Data::new(JsonLimit(settings.limits.body_bytes)),
+            documentation: web::Data::new(documentation),
         })
     }
 
@@ -107,24 +135,25 @@ impl Gateway {
         impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
         + use<>,
     > {
-        let (routes, _) = documentation::mount(&self.modules);
-        routes
+        let here = self.here.clone();
+        App::new()
             .app_data(self.edge.clone())
             .app_data(self.verifier.clone())
-            .app_data(self.authority.clone())
             .app_data(self.documentation.clone())
-            .app_data(self.body_limit.clone())
+            .data_factory(move || Here::of(here.clone()))
+            .route("/api/v1/openapi.json", web::get().to(documentation::get_openapi))
+            .route(documentation::WELL_KNOWN_KEYS, web::get().to(documentation::list_keys))
             .configure(documentation::mount_browser)
-            .default_service(web::to(methods::answer_unrouted))
+            .default_service(web::to(|request, payload| dispatch(request, payload, None)))
             .wrap(Compress::default())
             .wrap(from_fn(guard))
             .wrap(cors::layer(&self.edge.origins))
             .wrap(from_fn(with_context))
     }
 
-    /// The OpenAPI 3.1 document of the whole API.
+    /// The OpenAPI 3.1 document of what runs here.
     pub fn document(&self) -> &OpenApi {
-        self.documentation.document()
+        self.documentation.here()
     }
 
     /// The background jobs of the gateway itself.
@@ -152,7 +181,7 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     cors::check(&settings.cors.origins)
 }
 
-/// What happens to every request between its context and its route, in this order.
+/// What happens to every request between its context and its destination, in this order.
 async fn guard<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
@@ -163,8 +192,8 @@ async fn guard<B: MessageBody + 'static>(
         request.head_mut().method = Method::GET;
     }
     let mut standings = Vec::new();
-    let mut response = match admit(&request, &mut standings) {
-        Ok(()) => next.call(request).await?.map_into_left_body(),
+    let mut response = match admit(&request, &mut standings).await {
+        Ok(()) => within_deadline(request, next).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
     rates::describe(&standings, response.headers_mut());
@@ -172,14 +201,72 @@ async fn guard<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// Whether a request may go on to its route.
-fn admit(request: &ServiceRequest, standings: &mut Vec<Standing>) -> Result<(), Problem> {
+/// Whether a request may go on to its destination.
+async fn admit(request: &ServiceRequest, standings: &mut Vec<Standing>) -> Result<(), Problem> {
     admission::check(request)?;
     if let Some(edge) = request.app_data::<web::Data<Edge>>() {
         edge.rates.admit(request, standings)?;
     }
-    if !request.path().starts_with(TOKEN_ROUTES) {
-        identify(request.request())?;
+    if !request.path().starts_with(api::TOKEN_ROUTES) {
+        authenticate(request.request()).await?;
     }
     Ok(())
+}
+
+/// Works on a request no longer than its client says that it waits.
+async fn within_deadline<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let stated = request
+        .headers()
+        .get(deadline::HEADER)
+        .and_then(|value| value.to_str().ok());
+    let Some(limit) = deadline::stated(stated) else {
+        return next.call(request).await;
+    };
+    let answer = deadline::within(limit.min(LONGEST_DEADLINE), next.call(request)).await;
+    answer.unwrap_or_else(|_| {
+        let detail = "your deadline has passed; the outcome is unknown";
+        Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail).into())
+    })
+}
+
+/// Has the module that a request belongs to answer it; `instead` stands for its path where that is an alias.
+async fn dispatch(
+    request: HttpRequest,
+    payload: web::Payload,
+    instead: Option<&'static str>,
+) -> Result<HttpResponse, Error> {
+    let edge = part::<web::Data<Edge>>(&request)?;
+    let mut head = RequestHead::clone(request.head());
+    if let Some(path) = instead {
+        head.uri = Uri::from_static(path);
+    }
+    if let Some(answer) = edge.own.answer(&head.method, head.uri.path()) {
+        return Ok(answer?);
+    }
+    let payload = payload.into_inner();
+    let (answer, route) = match edge.destinations.of(head.uri.path()) {
+        Destination::Here => {
+            let known = Known {
+                caller: request.extensions().get::<Caller>().cloned(),
+                id: request.extensions().get::<RequestId>().cloned(),
+            };
+            part::<web::Data<Here>>(&request)?.ask(head, payload, known).await?
+        }
+        Destination::Elsewhere(upstream) => {
+            let origin = edge.proxies.origin_of(&head);
+            edge.forwarder.ask(&upstream, &head, payload, &origin).await?
+        }
+    };
+    if let Some(route) = route {
+        request.extensions_mut().insert(route);
+    }
+    Ok(answer)
+}
+
+fn part<T: 'static>(request: &HttpRequest) -> Result<&T, Problem> {
+    let missing = || Fault::internal(format!("{} is not mounted", std::any::type_name::<T>()));
+    Ok(request.app_data::<T>().ok_or_else(missing)?)
 }

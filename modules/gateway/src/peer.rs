@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use actix_web::dev::ServiceRequest;
+use actix_web::dev::RequestHead;
 
 /// Where one client ends and the next begins: an IPv4 address, or a network of 64 bits of IPv6, which is what one
 /// household gets.
@@ -22,6 +22,30 @@ impl From<IpAddr> for Client {
 /// The proxies whose `X-Forwarded-For` is believed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrustedProxies(Vec<Network>);
+
+/// Where a request comes from, as the modules are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) address: IpAddr,
+    /// `https` where a trusted proxy says so.
+    pub(crate) scheme: &'static str,
+    pub(crate) host: String,
+}
+
+impl Origin {
+    /// The value of `Forwarded` (RFC 7239).
+    pub(crate) fn forwarded(&self) -> String {
+        let address = match self.address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("\"[{address}]\""),
+        };
+        // A host that would have to be escaped is left out; `X-Forwarded-Host` has it.
+        match self.host.contains(['"', '\\']) {
+            true => format!("for={address};proto={}", self.scheme),
+            false => format!("for={address};host=\"{}\";proto={}", self.host, self.scheme),
+        }
+    }
+}
 
 /// A network in the notation of IPv6, in which those of IPv4 have their place.
 #[derive(Clone, Copy, Debug)]
@@ -43,16 +67,29 @@ impl TrustedProxies {
 
     /// The client that a request comes from: the peer, unless it is a trusted proxy; then the last hop in
     /// `X-Forwarded-For` that is none. What stands left of it was said by strangers.
-    pub(crate) fn client_of(&self, request: &ServiceRequest) -> Client {
-        let peer = request
-            .peer_addr()
-            .map_or(Ipv6Addr::UNSPECIFIED.into(), |peer| peer.ip());
-        let forwarded = request.headers().get_all("x-forwarded-for");
+    pub(crate) fn client_of(&self, request: &RequestHead) -> Client {
+        self.address_of(request).into()
+    }
+
+    /// Where a request comes from, for the modules.
+    pub(crate) fn origin_of(&self, request: &RequestHead) -> Origin {
+        let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+        let believed = self.contains(peer_of(request));
+        let secure = believed && text("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+        Origin {
+            address: self.address_of(request),
+            scheme: if secure { "https" } else { "http" },
+            host: text("host").unwrap_or_default().to_owned(),
+        }
+    }
+
+    fn address_of(&self, request: &RequestHead) -> IpAddr {
+        let forwarded = request.headers.get_all("x-forwarded-for");
         let hops: Vec<&str> = forwarded
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .collect();
-        self.origin(peer, &hops).into()
+        self.origin(peer_of(request), &hops)
     }
 
     fn origin(&self, peer: IpAddr, hops: &[&str]) -> IpAddr {
@@ -89,6 +126,11 @@ impl Network {
             mask,
         })
     }
+}
+
+fn peer_of(request: &RequestHead) -> IpAddr {
+    let peer = request.peer_addr.map(|peer| peer.ip());
+    peer.unwrap_or(Ipv6Addr::UNSPECIFIED.into())
 }
 
 fn bits_of(address: IpAddr) -> u128 {

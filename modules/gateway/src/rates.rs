@@ -73,7 +73,7 @@ impl RateLimits {
         let Some(general) = &self.general else {
             return Ok(());
         };
-        let client = self.proxies.client_of(request);
+        let client = self.proxies.client_of(request.head());
         let stricter = self
             .stricter
             .iter()
@@ -182,7 +182,7 @@ impl KeyExtractor for ByClient {
     type KeyExtractionError = Infallible;
 
     fn extract(&self, request: &ServiceRequest) -> Result<Client, Infallible> {
-        Ok(self.0.client_of(request))
+        Ok(self.0.client_of(request.head()))
     }
 }
 

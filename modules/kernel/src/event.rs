@@ -1,6 +1,8 @@
 //! Events: facts that a module publishes. The envelope follows CloudEvents 1.0
 //! (<https://github.com/cloudevents/spec>); payload types live in the producer's api crate.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
@@ -9,6 +11,7 @@ use serde_json::Value;
 
 use crate::Fault;
 use crate::id::EventId;
+use crate::remote::wait_for_news;
 
 /// The payload of one type of event.
 pub trait Payload: Serialize + DeserializeOwned {
@@ -67,4 +70,12 @@ pub struct Position {
 pub trait Feed: Send + Sync {
     /// At most `limit` events after `after`, each with its position; empty where there are none (yet).
     async fn read(&self, after: Position, limit: i64) -> Result<Vec<(Position, Event)>, Fault>;
+
+    /// The same, but where there are none, waits up to `wait` for some.
+    async fn next(&self, after: Position, limit: i64, wait: Duration) -> Result<Vec<(Position, Event)>, Fault> {
+        wait_for_news(self, after, limit, wait).await
+    }
+
+    /// The position of the newest event there is: where a reader begins that only wants news.
+    async fn end(&self) -> Result<Position, Fault>;
 }

@@ -1,6 +1,7 @@
 //! What every module's routes are made of: extractors that refuse before a handler runs, conditional requests,
 //! idempotency keys, and the middleware that gives every request its context.
 
+pub mod api;
 pub mod body;
 pub mod context;
 pub mod idempotency;
@@ -8,7 +9,9 @@ pub mod json;
 pub mod path;
 pub mod precondition;
 pub mod query;
+pub mod routes;
 
+pub use api::Api;
 pub use context::{RequestId, with_context};
 pub use idempotency::{Answer, Call, IdempotencyKey};
 pub use json::Json;

@@ -168,24 +168,49 @@ pub fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
     if let Some(caller) = request.extensions().get::<Caller>() {
         return Ok(caller.clone());
     }
-    let caller = match bearer_token(request)? {
-        None => Caller::Anonymous,
-        Some(token) => Caller::SignedIn(verify(request, &token)?),
+    let who = match bearer_token(request)? {
+        None => None,
+        Some(token) => Some(verifier(request)?.verify(&token)),
+    };
+    keep(request, who)
+}
+
+/// The same for the outermost layer of a listener: where the token is signed with a key that is not known, the keys are
+/// asked for first.
+pub async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
+    let Some(token) = bearer_token(request)? else {
+        return keep(request, None);
+    };
+    let verifier = verifier(request)?;
+    let mut who = verifier.verify(&token);
+    if matches!(who, Err(TokenError::UnknownKey | TokenError::NoKeys)) {
+        if let Err(fault) = verifier.refresh().await {
+            tracing::warn!(%fault, "the public keys of access tokens cannot be had");
+        }
+        who = verifier.verify(&token);
+    }
+    keep(request, Some(who))
+}
+
+fn verifier(request: &HttpRequest) -> Result<&TokenVerifier, Problem> {
+    let verifier = request.app_data::<web::Data<TokenVerifier>>();
+    let missing = || Fault::internal("no token verifier is mounted");
+    Ok(verifier.map(|verifier| verifier.get_ref()).ok_or_else(missing)?)
+}
+
+fn keep(request: &HttpRequest, who: Option<Result<SignedIn, TokenError>>) -> Result<Caller, Problem> {
+    let caller = match who.transpose() {
+        Ok(None) => Caller::Anonymous,
+        Ok(Some(who)) => Caller::SignedIn(who),
+        Err(TokenError::Expired) => return Err(refuse("token_expired", "the access token has expired")),
+        Err(error @ TokenError::NoKeys) => return Err(Fault::unavailable(error.to_string()).into()),
+        Err(error @ (TokenError::UnknownKey | TokenError::Invalid(_))) => {
+            tracing::warn!(target: "security", reason = %error, "access token refused");
+            return Err(refuse("invalid_token", "the access token does not hold"));
+        }
     };
     request.extensions_mut().insert(caller.clone());
     Ok(caller)
-}
-
-fn verify(request: &HttpRequest, token: &str) -> Result<SignedIn, Problem> {
-    let verifier = request.app_data::<web::Data<TokenVerifier>>();
-    let verifier = verifier.ok_or_else(|| Fault::internal("no token verifier is mounted"))?;
-    verifier.verify(token).map_err(|error| match error {
-        TokenError::Expired => refuse("token_expired", "the access token has expired"),
-        TokenError::Invalid(reason) => {
-            tracing::warn!(target: "security", reason, "access token refused");
-            refuse("invalid_token", "the access token does not hold")
-        }
-    })
 }
 
 /// The challenge of RFC 6750, section 3.1.

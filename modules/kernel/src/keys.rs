@@ -84,6 +84,8 @@ impl SecretKey {
 pub struct Keys {
     /// Ed25519 private key (PKCS#8, PEM) that signs access tokens; only the user module needs it.
     pub token: Arc<secrecy::SecretString>,
+    /// Another such key, published beside `token`: the next one before a change, the last one after it.
+    pub token_other: Option<Arc<secrecy::SecretString>>,
     /// Signs the short-lived tokens by which services know each other.
     pub service: SecretKey,
     /// Cursors, cart and order secrets, refresh tokens.

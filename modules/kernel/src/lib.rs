@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod clock;
+pub mod deadline;
 pub mod event;
 pub mod fault;
 pub mod field;
@@ -18,9 +19,12 @@ pub mod money;
 pub mod page;
 pub mod patch;
 pub mod problem;
+pub mod remote;
+pub mod service_token;
 pub mod settings;
 pub mod text;
 pub mod token;
+pub mod upstream;
 
 pub use clock::Clock;
 pub use fault::Fault;

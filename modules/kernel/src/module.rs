@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use actix_web::web;
 use async_trait::async_trait;
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::event::Feed;
 use crate::job::Job;
 use crate::keys::Keys;
 use crate::settings::Settings;
@@ -33,6 +35,12 @@ pub trait Module: Send + Sync + 'static {
 
     /// Mounts the public routes, relative to `/api/v1`. Called once per worker.
     fn routes(&self, config: &mut ServiceConfig<'_>);
+
+    /// Mounts what siblings in other processes may call, under `/internal/<name>/`. Called once per worker.
+    fn internal_routes(&self, config: &mut web::ServiceConfig);
+
+    /// What the module publishes.
+    fn feed(&self) -> Arc<dyn Feed>;
 
     /// The background jobs. Called once.
     fn jobs(&self) -> Vec<Job>;

@@ -117,6 +117,12 @@ impl Problem {
         self
     }
 
+    /// Adds what operators need to know and clients must not.
+    pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
     /// Adds a header to the answer.
     pub fn with_header(mut self, name: header::HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));

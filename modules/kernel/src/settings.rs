@@ -24,6 +24,7 @@ pub struct Settings {
     pub database: Database,
     /// Where the modules that do not run here are: name to the addresses of their internal listeners.
     pub upstream: BTreeMap<String, Vec<String>>,
+    pub gateway: Gateway,
     pub keys: KeySettings,
     pub shop: Shop,
     pub user: User,
@@ -54,6 +55,22 @@ pub struct Server {
     /// How long requests in flight may then take.
     #[serde(deserialize_with = "duration")]
     pub drain_timeout: Duration,
+}
+
+/// How requests are passed on to other processes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// How long the first byte of an answer may take.
+    #[serde(deserialize_with = "duration")]
+    pub first_byte_timeout: Duration,
+    /// The same for placing, paying, capturing and refunding orders, which wait for payment providers.
+    #[serde(deserialize_with = "duration")]
+    pub checkout_timeout: Duration,
+    /// Requests at a time to one address.
+    pub upstream_requests: usize,
+    /// How many more may wait for one of those to end, for up to a second; others are answered 503.
+    pub upstream_queue: usize,
 }
 
 /// Files of this process.
@@ -131,11 +148,13 @@ pub struct ModuleDatabase {
 #[serde(deny_unknown_fields)]
 #[expect(
     missing_docs,
-    reason = "three keys, three pairs; config/default.toml tells what each is for"
+    reason = "each key has a pair; config/default.toml tells what each is for"
 )]
 pub struct KeySettings {
     pub token: SecretString,
     pub token_file: PathBuf,
+    pub token_other: SecretString,
+    pub token_other_file: PathBuf,
     pub service: SecretString,
     pub service_file: PathBuf,
     pub secret: SecretString,

@@ -1,8 +1,10 @@
 //! Access tokens: EdDSA JWTs of type `at+jwt` (RFC 9068), five minutes long, checked at the edge and in each module.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
+use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::Duration;
 use ed25519_dalek::SigningKey;
@@ -12,10 +14,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Clock;
 use crate::id::{SessionId, UserId};
 use crate::identity::{Role, SignedIn};
+use crate::job::{Job, Round, Wake};
 use crate::keys::{KeyError, random_bytes};
+use crate::{Clock, Fault};
 
 /// How long an access token is good for, in seconds.
 pub const ACCESS_TOKEN_SECONDS: i64 = 300;
@@ -27,6 +30,10 @@ const AUDIENCE: &str = "bodega";
 const LEEWAY_SECONDS: i64 = 5;
 /// Longer strings are no token of ours and are refused before anything is decoded.
 const MAX_LENGTH: usize = 2048;
+/// How often the public keys are asked for.
+const REFRESH: std::time::Duration = std::time::Duration::from_secs(60);
+/// The least time between two questions for the public keys, whatever tokens come.
+const REFRESH_PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What an access token says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -134,11 +141,33 @@ impl PublicKey {
     }
 }
 
-/// Checks access tokens against the known public keys. Cheap to clone.
+/// A set of public keys, as it is published (JWKS, RFC 7517).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PublicKeys {
+    /// The keys.
+    pub keys: Vec<PublicKey>,
+}
+
+/// Where the public keys come from in a process without the user module.
+#[async_trait]
+pub trait KeySource: Send + Sync {
+    /// The keys that access tokens are signed with now, before and next.
+    async fn keys(&self) -> Result<PublicKeys, Fault>;
+}
+
+/// Checks access tokens against the known public keys. Cheap to clone; all clones know the same keys.
 #[derive(Clone)]
 pub struct TokenVerifier {
-    keys: Arc<BTreeMap<String, DecodingKey>>,
+    shared: Arc<Known>,
     clock: Clock,
+}
+
+struct Known {
+    /// None before the source was reached for the first time.
+    keys: RwLock<Option<BTreeMap<String, DecodingKey>>>,
+    source: Option<Arc<dyn KeySource>>,
+    /// When the source was asked last; held while it is asked.
+    asked: tokio::sync::Mutex<Option<Instant>>,
 }
 
 /// An access token does not hold; clients learn no more than that.
@@ -147,6 +176,12 @@ pub enum TokenError {
     /// Its time has passed.
     #[error("expired")]
     Expired,
+    /// It is signed with a key that is not known (yet).
+    #[error("unknown key")]
+    UnknownKey,
+    /// No key is known yet, so that nothing can be said about any token.
+    #[error("no public key is known yet")]
+    NoKeys,
     /// Anything else; the text is for the log.
     #[error("{0}")]
     Invalid(String),
@@ -155,11 +190,61 @@ pub enum TokenError {
 impl TokenVerifier {
     /// A verifier that knows `keys`.
     pub fn new(keys: &[PublicKey], clock: Clock) -> Self {
-        let decoding = |key: &PublicKey| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.x).ok()?));
+        let verifier = Self::with(None, clock);
+        verifier.learn(keys);
+        verifier
+    }
+
+    /// A verifier that gets its keys from `source`; it knows none before [`TokenVerifier::refresh`].
+    pub fn from_source(source: Arc<dyn KeySource>, clock: Clock) -> Self {
+        Self::with(Some(source), clock)
+    }
+
+    fn with(source: Option<Arc<dyn KeySource>>, clock: Clock) -> Self {
         Self {
-            keys: Arc::new(keys.iter().filter_map(decoding).collect()),
+            shared: Arc::new(Known {
+                keys: RwLock::default(),
+                source,
+                asked: tokio::sync::Mutex::default(),
+            }),
             clock,
         }
+    }
+
+    fn learn(&self, keys: &[PublicKey]) {
+        let decoding = |key: &PublicKey| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.x).ok()?));
+        let known = keys.iter().filter_map(decoding).collect();
+        // Nothing that holds the lock can panic half-way.
+        *self.shared.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    }
+
+    /// Asks the source for its keys, unless it was asked just now: a stranger with made-up tokens must not make us ask for
+    /// each. Does nothing where the keys were given.
+    ///
+    /// # Errors
+    ///
+    /// The source's fault; what was known stays known.
+    pub async fn refresh(&self) -> Result<(), Fault> {
+        let Some(source) = &self.shared.source else {
+            return Ok(());
+        };
+        let mut asked = self.shared.asked.lock().await;
+        if asked.is_some_and(|before| before.elapsed() < REFRESH_PAUSE) {
+            return Ok(());
+        }
+        let outcome = source.keys().await;
+        *asked = Some(Instant::now());
+        self.learn(&outcome?.keys);
+        Ok(())
+    }
+
+    /// The job that keeps the keys fresh: the next key is published before it is used, so that it is known in time.
+    pub fn upkeep(&self) -> Job {
+        let verifier = self.clone();
+        Job::new("token-keys", REFRESH, Wake::default(), move || {
+            let verifier = verifier.clone();
+            async move { verifier.refresh().await.map(|()| Round::Idle) }
+        })
     }
 
     /// Who the bearer of `token` is. The algorithm, the type, issuer, audience and every claim are fixed by us; the
@@ -173,8 +258,10 @@ impl TokenVerifier {
         if header.typ.as_deref() != Some(TYPE) {
             return Err(TokenError::Invalid("not an access token".to_owned()));
         }
-        let key = header.kid.as_deref().and_then(|kid| self.keys.get(kid));
-        let key = key.ok_or_else(|| TokenError::Invalid("unknown key".to_owned()))?;
+        let keys = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = keys.as_ref().ok_or(TokenError::NoKeys)?;
+        let key = header.kid.as_deref().and_then(|kid| keys.get(kid));
+        let key = key.ok_or(TokenError::UnknownKey)?;
         let TokenData { claims, .. } =
             jsonwebtoken::decode::<Claims>(token, key, &validation()).map_err(|error| invalid(&error))?;
         let now = self.clock.now().timestamp();

@@ -12,9 +12,11 @@ use std::sync::Arc;
 
 use actix_web::web;
 use async_trait::async_trait;
+use database::outbox::OutboxFeed;
 use database::{Db, housekeeping};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use kernel::Fault;
+use kernel::event::Feed;
 use kernel::job::Job;
 use kernel::module::{Context, Finding};
 use product_api::ProductApi;
@@ -107,11 +109,19 @@ impl kernel::module::Module for Module {
     }
 
     fn prefixes(&self) -> &'static [&'static str] {
-        &["products", "categories", "variants", "stock", "imports"]
+        product_api::PREFIXES
     }
 
     fn routes(&self, config: &mut ServiceConfig<'_>) {
         http::routes(&self.service, config);
+    }
+
+    fn internal_routes(&self, config: &mut web::ServiceConfig) {
+        product_api::remote::serve(config, &self.service());
+    }
+
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(OutboxFeed::new(self.database.clone(), SCHEMA))
     }
 
     fn jobs(&self) -> Vec<Job> {

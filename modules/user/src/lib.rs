@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use actix_web::web;
 use async_trait::async_trait;
+use database::outbox::OutboxFeed;
 use database::{Db, Failure, Schema, housekeeping};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use kernel::event::Feed;
 use kernel::id::UserId;
 use kernel::job::{Job, Round, Wake};
 use kernel::keys::KeyError;
 use kernel::module::{Context, Finding};
-use kernel::token::PublicKey;
+use kernel::token::KeySource;
 use kernel::{Clock, Fault};
 use user_api::{UserApi, UserError};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -54,10 +56,9 @@ impl Module {
         Arc::clone(&self.service) as Arc<dyn UserApi>
     }
 
-    /// The keys that access tokens are checked with, for the [`kernel::token::TokenVerifier`] of this process and the
-    /// `/.well-known/jwks.json` of the gateway.
-    pub fn public_keys(&self) -> Vec<PublicKey> {
-        self.service.public_keys()
+    /// The keys that access tokens are checked with.
+    pub fn keys(&self) -> Arc<dyn KeySource> {
+        Arc::clone(&self.service) as Arc<dyn KeySource>
     }
 
     /// Makes an administrator of `email`. Where there is an account of that address, it is given the role and the
@@ -100,12 +101,20 @@ impl kernel::module::Module for Module {
     }
 
     fn prefixes(&self) -> &'static [&'static str] {
-        &["auth", "me", "users"]
+        user_api::PREFIXES
     }
 
     fn routes(&self, config: &mut ServiceConfig<'_>) {
         config.app_data(web::Data::from(Arc::clone(&self.service)));
         http::routes(config);
+    }
+
+    fn internal_routes(&self, config: &mut web::ServiceConfig) {
+        user_api::remote::serve(config, &self.service);
+    }
+
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(OutboxFeed::new(self.database.clone(), SCHEMA))
     }
 
     fn jobs(&self) -> Vec<Job> {

@@ -17,7 +17,7 @@ use kernel::identity::{Authority, SignedIn};
 use kernel::keys::KeyError;
 use kernel::module::Context;
 use kernel::page::Cursors;
-use kernel::token::{PublicKey, TokenSigner};
+use kernel::token::{KeySource, PublicKey, PublicKeys, TokenSigner};
 use kernel::{Clock, Fault};
 use user_api::{Profile, UserApi, UserError};
 
@@ -45,6 +45,8 @@ pub(crate) struct Service {
     clock: Clock,
     hasher: Hasher,
     signer: TokenSigner,
+    /// Published beside the signer's: the next key before a change, the last one after it.
+    other_key: Option<PublicKey>,
     refresh_tokens: RefreshTokens,
     session_lifetime: TimeDelta,
     pub(crate) cursors: Cursors,
@@ -54,12 +56,17 @@ impl Service {
     /// Refuses where `keys.token` is no signing key.
     pub(crate) fn new(context: &Context, database: Db) -> Result<Self, KeyError> {
         let settings = &context.settings.user;
+        let other = context.keys.token_other.as_deref();
+        let other = other
+            .map(|pem| TokenSigner::new(pem, context.clock.clone()))
+            .transpose()?;
         let lifetime = TimeDelta::from_std(settings.session_lifetime).unwrap_or(LONGEST_SESSION);
         Ok(Self {
             database,
             clock: context.clock.clone(),
             hasher: Hasher::new(settings.hashing_permits, settings.hashing_queue),
             signer: TokenSigner::new(&context.keys.token, context.clock.clone())?,
+            other_key: other.map(|signer| signer.public_key()),
             refresh_tokens: RefreshTokens::new(context.keys.secret.clone()),
             session_lifetime: lifetime.min(LONGEST_SESSION),
             cursors: Cursors::new(context.keys.secret.clone()),
@@ -67,8 +74,16 @@ impl Service {
     }
 
     /// The keys that access tokens are checked with.
-    pub(crate) fn public_keys(&self) -> Vec<PublicKey> {
-        vec![self.signer.public_key()]
+    pub(crate) fn public_keys(&self) -> PublicKeys {
+        let keys = std::iter::once(self.signer.public_key()).chain(self.other_key.clone());
+        PublicKeys { keys: keys.collect() }
+    }
+}
+
+#[async_trait]
+impl KeySource for Service {
+    async fn keys(&self) -> Result<PublicKeys, Fault> {
+        Ok(self.public_keys())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What siblings may ask of the cart module, and what it tells them.
 
+pub mod remote;
+
 use async_trait::async_trait;
 use kernel::address::Address;
 use kernel::id::{CartId, ItemId, OrderId, ProductId, UserId, VariantId};
@@ -7,6 +9,9 @@ use kernel::identity::Holder;
 use kernel::text::Email;
 use kernel::{Currency, Fault, FieldErrors, Money, Problem, Text};
 use serde::{Deserialize, Serialize};
+
+/// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
+pub const PREFIXES: &[&str] = &["carts"];
 
 /// The cart module, here or elsewhere.
 #[async_trait]

@@ -1,6 +1,7 @@
 //! The context of a request: its id and trace, a span for the log, errors and panics turned into problems, one access
 //! line and one measurement. The outermost layer of every listener.
 
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -26,6 +27,52 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
+/// The template of the route that answers, e.g. `/api/v1/carts/{id}`, where that is not actix's own match: put it into the
+/// request's extensions. It names the route in logs and metrics, which must never hold a path's values.
+#[derive(Clone, Debug)]
+pub struct RouteName(pub String);
+
+/// The header in which a module elsewhere tells the gateway its [`RouteName`].
+pub const ROUTE_HEADER: &str = "bodega-route";
+
+/// What a request is known by, here and in every process that it leads to.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    request_id: String,
+    /// W3C Trace Context.
+    parent: String,
+}
+
+tokio::task_local! {
+    static TRACE: Trace;
+}
+
+impl Trace {
+    /// The trace of the request that this task works for; none in a job.
+    pub fn current() -> Option<Self> {
+        TRACE.try_with(Clone::clone).ok()
+    }
+
+    /// The headers that carry it on.
+    pub fn headers(&self) -> [(&'static str, String); 2] {
+        [
+            ("x-request-id", self.request_id.clone()),
+            ("traceparent", self.parent.clone()),
+        ]
+    }
+
+    /// Gives a task of its own the trace of the task that makes it.
+    pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+        let trace = Self::current();
+        async move {
+            match trace {
+                Some(trace) => TRACE.scope(trace, work).await,
+                None => work.await,
+            }
+        }
+    }
+}
+
 /// Gives a request its context; use it with [`actix_web::middleware::from_fn`] as the outermost layer.
 pub async fn with_context(
     request: ServiceRequest,
@@ -39,7 +86,11 @@ pub async fn with_context(
     request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", request_id = %id, trace_id = trace.get(3..35).unwrap_or_default());
 
-    let answer = AssertUnwindSafe(next.call(request))
+    let carried = Trace {
+        request_id: id.clone(),
+        parent: trace.clone(),
+    };
+    let answer = AssertUnwindSafe(TRACE.scope(carried, next.call(request)))
         .catch_unwind()
         .instrument(span.clone())
         .await;
@@ -76,8 +127,10 @@ pub async fn with_context(
 /// which may be personal or secret.
 fn record(request: Option<&HttpRequest>, status: StatusCode, method: &str, started: Instant) {
     let elapsed = started.elapsed();
-    let route = request
-        .and_then(HttpRequest::match_pattern)
+    let named = request.and_then(|request| request.extensions().get::<RouteName>().cloned());
+    let route = named
+        .map(|name| name.0)
+        .or_else(|| request.and_then(HttpRequest::match_pattern))
         .unwrap_or_else(|| "_unmatched".to_owned());
     let status = status.as_u16();
     let user = request.and_then(|request| match request.extensions().get::<Caller>() {

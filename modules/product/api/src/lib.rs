@@ -1,10 +1,15 @@
 //! What siblings may ask of the product module, and what it tells them.
 
+pub mod remote;
+
 use async_trait::async_trait;
 use kernel::event::Payload;
 use kernel::id::{ProductId, ReservationId, VariantId};
 use kernel::{Currency, Fault, FieldErrors, Money, Problem};
 use serde::{Deserialize, Serialize};
+
+/// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
+pub const PREFIXES: &[&str] = &["products", "categories", "variants", "stock", "imports"];
 
 /// The product module, here or elsewhere.
 #[async_trait]

@@ -78,6 +78,7 @@ impl Shop {
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
+                token_other: None,
                 service: SecretKey::generate(),
                 secret: SecretKey::generate(),
             },

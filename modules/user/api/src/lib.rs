@@ -1,11 +1,16 @@
 //! What siblings may ask of the user module, and what it tells them.
 
+pub mod remote;
+
 use async_trait::async_trait;
 use kernel::event::Payload;
 use kernel::id::UserId;
 use kernel::identity::{Authority, session_ended};
 use kernel::{Fault, FieldErrors, Problem};
 use serde::{Deserialize, Serialize};
+
+/// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
+pub const PREFIXES: &[&str] = &["auth", "me", "users"];
 
 /// The user module, here or elsewhere. It is the authority on who is signed in.
 #[async_trait]

@@ -7,8 +7,8 @@ use kernel::Problem;
 use kernel::http::query::NoParameters;
 use kernel::http::{Json, Query};
 use kernel::problem::ProblemSchema;
-use kernel::token::PublicKey;
-use serde::{Deserialize, Serialize};
+use kernel::token::PublicKeys;
+use serde::Deserialize;
 
 use crate::domain::session::shown_user_agent;
 use crate::service::{Credentials, Registration, Service, SignIn};
@@ -29,13 +29,6 @@ struct RefreshRequest {
 struct LogoutRequest {
     /// Any refresh token of the session.
     refresh_token: String,
-}
-
-/// A JSON Web Key Set (RFC 7517).
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = JsonWebKeySet)]
-struct KeySet {
-    keys: Vec<PublicKey>,
 }
 
 /// Makes an account and signs it in.
@@ -134,14 +127,13 @@ pub(super) async fn log_out(
 #[utoipa::path(
     tag = "auth",
     operation_id = "get_jwks",
-    responses((status = 200, description = "A JSON Web Key Set", body = KeySet)),
+    responses((status = 200, description = "A JSON Web Key Set", body = PublicKeys)),
 )]
 #[get("/auth/jwks")]
 pub(super) async fn jwks(service: Data<Service>, _: Query<NoParameters>) -> HttpResponse {
-    let keys = service.public_keys();
     HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .json(KeySet { keys })
+        .insert_header((header::CACHE_CONTROL, "public, max-age=60"))
+        .json(service.public_keys())
 }
 
 /// An answer with tokens in it.

@@ -85,6 +85,7 @@ impl Shop {
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
+                token_other: None,
                 service: SecretKey::generate(),
                 secret: SecretKey::generate(),
             },
@@ -104,7 +105,8 @@ impl Shop {
 
     /// The module's routes as the binary mounts them.
     pub(crate) async fn api(&self) -> Api {
-        let verifier = TokenVerifier::new(&self.module.public_keys(), self.clock.clone());
+        let keys = self.module.keys().keys().await.unwrap();
+        let verifier = TokenVerifier::new(&keys.keys, self.clock.clone());
         let app = actix_web::App::new()
             .into_utoipa_app()
             .app_data(web::Data::new(verifier))

@@ -3,14 +3,13 @@
 
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
-use kernel::Problem;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::PathItem;
 
-use crate::Edge;
+use crate::Problem;
 
 /// The paths of the API and the methods of each.
-pub(crate) struct RouteTable(Vec<Route>);
+pub struct RouteTable(Vec<Route>);
 
 struct Route {
     /// The segments of the path; `None` takes any.
@@ -19,37 +18,50 @@ struct Route {
 }
 
 /// Answers a request that no route took.
-pub(crate) async fn answer_unrouted(request: HttpRequest, edge: web::Data<Edge>) -> Result<HttpResponse, Problem> {
-    let Some(allowed) = edge.routes.allowed(request.path()) else {
-        return Err(Problem::not_found("resource"));
-    };
-    if request.method() == Method::OPTIONS {
-        return Ok(HttpResponse::NoContent()
-            .insert_header((header::ALLOW, allowed))
-            .finish());
-    }
-    Err(Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        format!("this resource knows {allowed}"),
-    )
-    .with_header(header::ALLOW, allowed))
+pub(crate) async fn answer_unrouted(
+    request: HttpRequest,
+    routes: web::Data<RouteTable>,
+) -> Result<HttpResponse, Problem> {
+    let answer = routes.answer(request.method(), request.path());
+    answer.unwrap_or_else(|| Err(Problem::not_found("resource")))
 }
 
 impl RouteTable {
-    /// The routes of a document, and those that only a browser wants.
-    pub(crate) fn of(document: &OpenApi) -> Self {
+    /// The routes of a document.
+    pub fn of(document: &OpenApi) -> Self {
         let documented = document
             .paths
             .paths
             .iter()
             .map(|(path, item)| (path.as_str(), methods_of(item)));
-        let browser = ["/docs", "/docs/", "/docs/{file}"].map(|path| (path, vec!["GET"]));
-        let routes = documented.chain(browser).map(|(path, methods)| Route {
+        let routes = documented.map(|(path, methods)| Route {
             segments: path.split('/').map(pattern).collect(),
             methods,
         });
         Self(routes.collect())
+    }
+
+    /// Adds paths that no document tells of.
+    pub fn add<const N: usize>(&mut self, paths: [&str; N], method: &'static str) {
+        let routes = paths.map(|path| Route {
+            segments: path.split('/').map(pattern).collect(),
+            methods: vec![method],
+        });
+        self.0.extend(routes);
+    }
+
+    /// What a path answers to a method that none of its routes takes; `None` where there is no such path.
+    pub fn answer(&self, method: &Method, path: &str) -> Option<Result<HttpResponse, Problem>> {
+        let allowed = self.allowed(path)?;
+        if method == Method::OPTIONS {
+            let answer = HttpResponse::NoContent()
+                .insert_header((header::ALLOW, allowed))
+                .finish();
+            return Some(Ok(answer));
+        }
+        let detail = format!("this resource knows {allowed}");
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+        Some(Err(problem.with_header(header::ALLOW, allowed)))
     }
 
     /// The value of `Allow` for a path; `None` where there is no such resource.

@@ -1,0 +1,49 @@
+//! The modules of this process, asked the way those of another are: by a request of their own.
+
+use actix_http::{HttpMessage, Request, RequestHead};
+use actix_service::boxed::{RcService, rc_service};
+use actix_service::{IntoServiceFactory, Service, ServiceExt, ServiceFactory};
+use actix_web::body::BoxBody;
+use actix_web::dev::{AppConfig, Payload, ServiceResponse};
+use actix_web::{Error, HttpResponse};
+use kernel::http::Api;
+use kernel::http::context::{RequestId, RouteName};
+use kernel::identity::Caller;
+
+/// The modules of this process as one worker has them.
+#[derive(Clone)]
+pub(crate) struct Here(RcService<Request, ServiceResponse<BoxBody>, Error>);
+
+/// What the edge has found out about a request.
+pub(crate) struct Known {
+    pub(crate) caller: Option<Caller>,
+    pub(crate) id: Option<RequestId>,
+}
+
+impl Here {
+    /// Makes the modules ready in this worker.
+    pub(crate) async fn of(api: Api) -> Result<Self, ()> {
+        let service = api.app().into_factory().new_service(AppConfig::default()).await?;
+        Ok(Self(rc_service(service.map(ServiceResponse::map_into_boxed_body))))
+    }
+
+    /// The answer to a request, and the route that gave it.
+    pub(crate) async fn ask(
+        &self,
+        head: RequestHead,
+        payload: Payload,
+        known: Known,
+    ) -> Result<(HttpResponse, Option<RouteName>), Error> {
+        let mut request = Request::with_payload(payload);
+        *request.head_mut() = head;
+        if let Some(caller) = known.caller {
+            request.extensions_mut().insert(caller);
+        }
+        if let Some(id) = known.id {
+            request.extensions_mut().insert(id);
+        }
+        let answer = self.0.call(request).await?;
+        let route = answer.request().match_pattern().map(RouteName);
+        Ok((answer.into_parts().1, route))
+    }
+}
