@@ -15,6 +15,7 @@ mod origins;
 mod problems;
 mod processes;
 mod races;
+mod replays;
 mod staff;
 mod support;
 mod tokens;
