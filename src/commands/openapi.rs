@@ -14,11 +14,7 @@ use crate::modules::{Site, StartError};
 /// Settings that cannot be meant.
 pub fn run(settings: Settings) -> Result<ExitCode, StartError> {
     let site = Site::offline(settings, Clock::system())?;
-    let text = match site.gateway()? {
-        Some(gateway) => gateway.document().to_pretty_json(),
-        None => site.api().document().to_pretty_json(),
-    };
-    let text = text.map_err(|error| StartError::Refused(error.to_string()))?;
+    let text = site.document()?;
     super::print(false, &(), || text)?;
     Ok(ExitCode::SUCCESS)
 }

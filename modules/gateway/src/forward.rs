@@ -194,6 +194,7 @@ fn explain(error: &UpstreamError) -> Problem {
             "timeout",
             "no answer in time; the outcome is unknown",
         ),
+        UpstreamError::Unfinished(_) => upload::incomplete(),
     };
     problem.with_cause(error.to_string())
 }

@@ -104,6 +104,9 @@ pub enum UpstreamError {
     /// The answer took too long: the request may have been carried out.
     #[error("{0} did not answer in time")]
     TimedOut(String),
+    /// The body that was to be passed on broke off where it comes from: the other side is blameless.
+    #[error("the request to {0} was not finished")]
+    Unfinished(String),
 }
 
 /// Marks an endpoint as busy until it is dropped.
@@ -169,7 +172,10 @@ impl Upstream {
         let elsewhere = !self.health().candidates(Instant::now(), &tried).is_empty();
         // The same process would most likely answer the same, unless it is just being replaced.
         let worth_it = elsewhere || matches!(first, Err(UpstreamError::BrokenOff(..)));
-        if !worth_it || !self.budget.withdraw() {
+        // The budget keeps retries from adding to a load that is too much already. Where no connection could be made,
+        // nobody had any work with the first try.
+        let free = matches!(first, Err(UpstreamError::Unreachable(..)));
+        if !worth_it || !(free || self.budget.withdraw()) {
             return first;
         }
         drop(first);
@@ -214,6 +220,7 @@ impl Upstream {
                 trial.ends(false);
                 Err(UpstreamError::Unreachable(self.name.clone(), reason))
             }
+            Some(Err(_)) if request.body.is_broken() => Err(UpstreamError::Unfinished(self.name.clone())),
             Some(Err(Failure::BrokenOff(reason))) => {
                 trial.ends(false);
                 Err(UpstreamError::BrokenOff(self.name.clone(), reason))
@@ -340,7 +347,7 @@ fn may_try_again(outcome: &Result<Response<AnswerBody>, UpstreamError>, request:
         Ok(answer) => request.repeatable && matches!(answer.status().as_u16(), 502..=504),
         Err(UpstreamError::Unreachable(..) | UpstreamError::Busy(_)) => true,
         Err(UpstreamError::BrokenOff(..)) => request.repeatable,
-        Err(UpstreamError::TimedOut(_)) => false,
+        Err(UpstreamError::TimedOut(_) | UpstreamError::Unfinished(_)) => false,
     }
 }
 

@@ -97,7 +97,7 @@ impl Caller {
         let mut request = self
             .shop
             .client
-            .request(method, format!("http://{}{path}", self.shop.address));
+            .request(method, format!("http://{}{path}", self.shop.address()));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }

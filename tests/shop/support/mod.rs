@@ -14,8 +14,13 @@
 //!   cluster per test process. `Store::with([("limits.enabled", "true")])` starts one with other settings, in the notation
 //!   of the environment. Rate limits are off, the sandbox is on, and the clock can be moved (`store.clock()`). Whatever a
 //!   store had is gone with the value.
+//! - `BODEGA_TEST_TOPOLOGY` spreads every `Store` over processes, which are sites in this one: `one` has everything, `five`
+//!   is the gateway and each module by itself, `replicated` is two gateways, two processes each of product and order, and
+//!   one each of user and cart. Requests go round robin over the gateways, and a test notices nothing of it; where each
+//!   gateway counts by itself, it asks `store.behind_one_gateway()`. `cargo xtask test` runs the tests in all three.
 //! - [`StoreProcess`] is the built binary with a data directory and a durable embedded database of its own: for what a
 //!   process does when it is started, told to stop, or killed. `store.kill()`, `store.start_again()`, `store.verify()`.
+//!   Such tests lie in `processes/`, which is run in one topology alone.
 //! - Both have callers, one type per kind: `store.anonymous()`, `store.customer()`, `store.admin()`. Each carries the verbs
 //!   (`get`, `post`, `put`, `patch`, `delete`); paths are relative to `/api/v1`. `caller.with("If-Match", "\"3\"")` is the
 //!   same caller with one more header, `caller.once("a-key")` one with an idempotency key. What only one kind can do, only
@@ -37,9 +42,11 @@ mod databases;
 mod echo;
 mod edge;
 mod fixtures;
+mod fleet;
+mod interposer;
 mod process;
 mod response;
-mod runtime;
+pub(crate) mod runtime;
 mod shopping;
 mod store;
 
@@ -47,6 +54,8 @@ pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
 pub(crate) use echo::{Echo, Reply, answer};
 pub(crate) use edge::{Answer, Edge, Wire, get};
 pub(crate) use fixtures::address;
+pub(crate) use fleet::Topology;
+pub(crate) use interposer::{Interposer, Treatment};
 pub(crate) use process::{Outcome, StoreProcess, bodega, bodega_with_input};
 pub(crate) use response::Response;
 pub(crate) use shopping::{ReadyCart, eventually, manual, sandbox, variant};

@@ -170,7 +170,7 @@ async fn spawn(folder: PathBuf, changes: Vec<(String, String)>) -> (Child, Shop)
         (child, public, management)
     };
     let (child, public, management) = tokio::task::spawn_blocking(started).await.unwrap();
-    (child, Shop::at(public, management))
+    (child, Shop::at(vec![public], vec![management]))
 }
 
 /// The addresses that the store logs when it serves. Its log is read to the end, or it would block.

@@ -33,8 +33,18 @@ pub enum Body {
 #[derive(Clone)]
 pub struct Stream {
     untouched: Arc<Mutex<Option<Sent>>>,
-    /// Turns true when all of it has been sent, or never will be.
-    over: watch::Sender<bool>,
+    state: watch::Sender<State>,
+}
+
+/// How far a stream is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Something may yet come.
+    Open,
+    /// All of it has been sent, or nobody takes it any more.
+    Over,
+    /// It broke off where it comes from.
+    Broken,
 }
 
 impl Body {
@@ -47,7 +57,7 @@ impl Body {
     pub fn stream(body: impl HttpBody<Data = Bytes, Error = BodyError> + Send + 'static) -> Self {
         Self::Stream(Stream {
             untouched: Arc::new(Mutex::new(Some(body.boxed_unsync()))),
-            over: watch::Sender::new(false),
+            state: watch::Sender::new(State::Open),
         })
     }
 
@@ -55,8 +65,13 @@ impl Body {
     pub(super) async fn sent(&self) {
         if let Self::Stream(stream) = self {
             // The sender is part of the stream, so that it is there as long as we are.
-            let _ = stream.over.subscribe().wait_for(|over| *over).await;
+            let _ = stream.state.subscribe().wait_for(|state| *state != State::Open).await;
         }
+    }
+
+    /// Whether it broke off where it comes from, which is no fault of who was to have it.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Self::Stream(stream) if *stream.state.borrow() == State::Broken)
     }
 
     /// Whether all of it can be sent (again).
@@ -85,6 +100,17 @@ impl Stream {
         // Nothing that holds the lock can panic half-way.
         self.untouched.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How it ended first counts.
+    fn end(&self, as_what: State) {
+        self.state.send_if_modified(|state| {
+            let ends = *state == State::Open;
+            if ends {
+                *state = as_what;
+            }
+            ends
+        });
+    }
 }
 
 struct Attempt {
@@ -95,7 +121,7 @@ struct Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if self.begun.is_some() {
-            self.stream.over.send_replace(true);
+            self.stream.end(State::Over);
         }
     }
 }
@@ -112,8 +138,10 @@ impl HttpBody for Attempt {
         match &mut this.begun {
             Some(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
-                if !matches!(frame, Some(Ok(_))) {
-                    this.stream.over.send_replace(true);
+                match &frame {
+                    Some(Ok(_)) => (),
+                    Some(Err(_)) => this.stream.end(State::Broken),
+                    None => this.stream.end(State::Over),
                 }
                 Poll::Ready(frame)
             }
