@@ -12,7 +12,7 @@ const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
 const OTHER_TOPOLOGIES: [&str; 2] = ["five", "replicated"];
 
 /// The tests of the shop that choose their processes themselves, by how their names begin.
-const PROCESS_TESTS: [&str; 2] = ["conformance::", "processes::"];
+const PROCESS_TESTS: [&str; 3] = ["conformance::", "edge::", "processes::"];
 
 /// Serves the store in demo mode. Comes back only when that could not be begun.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
@@ -140,7 +140,8 @@ mod tests {
     fn the_shop_is_tested_in_another_topology_with_the_same_arguments() {
         let command = shop_command("five", &words("--locked orders -- --nocapture"));
         let shown = process::shown(&command);
-        let expected = "--test shop --locked orders -- --skip conformance:: --skip processes:: --nocapture";
+        let expected =
+            "--test shop --locked orders -- --skip conformance:: --skip edge:: --skip processes:: --nocapture";
         assert!(shown.ends_with(expected), "{shown}");
         assert!(process::shown(&shop_command("five", &[])).ends_with("--skip processes::"));
     }
