@@ -4,5 +4,7 @@
 
 mod commands;
 mod crashes;
+mod fleets;
 mod imports;
+mod load;
 mod stopping;
