@@ -7,6 +7,7 @@ mod addresses;
 mod carts;
 mod commands;
 mod crashes;
+mod deployments;
 mod documentation;
 mod health;
 mod imports;
