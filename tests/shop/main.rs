@@ -7,6 +7,7 @@ mod addresses;
 mod carts;
 mod conformance;
 mod documentation;
+mod edge;
 mod health;
 mod limits;
 mod methods;

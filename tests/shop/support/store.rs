@@ -138,6 +138,11 @@ impl Store {
         self.fleet.as_ref().unwrap().site_of(module)
     }
 
+    /// Where other processes of the shop would reach this one.
+    pub(crate) fn internal(&self) -> SocketAddr {
+        self.running.as_ref().unwrap().internal().unwrap()
+    }
+
     /// Where the store keeps its files, e.g. `mail/`.
     pub(crate) fn data_dir(&self) -> &Path {
         self.folder.path()
