@@ -12,7 +12,7 @@ const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
 const OTHER_TOPOLOGIES: [&str; 2] = ["five", "replicated"];
 
 /// The tests of the shop that choose their processes themselves, by how their names begin.
-const PROCESS_TESTS: [&str; 2] = ["conformance::", "processes::"];
+const PROCESS_TESTS: [&str; 3] = ["conformance::", "edge::", "processes::"];
 
 /// Serves the store in demo mode, in one process or in five.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {

@@ -300,7 +300,7 @@ async fn a_body_in_many_packets_is_one_request() {
     }
     assert_eq!(wire.answer().await.expect(200)["body"], "hello");
     assert_eq!(echo.take_seen().len(), 1);
-    let mut other = Wire::to(edge.address).await;
+    let mut other = Wire::to(edge.address()).await;
     other.send("\r\n\r\n").await;
     other.send(NEXT).await;
     assert!(matches!(other.answer().await.status, 200 | 400));

@@ -18,7 +18,7 @@ async fn store() -> Store {
 }
 
 async fn ask(store: &Store, method: &str, path: &str, headers: &str) -> Answer {
-    let mut wire = Wire::to(store.internal()).await;
+    let mut wire = Wire::to(store.internal_of("user")).await;
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: 2\r\n\r\n{{}}");
     wire.send(request).await;
     wire.answer().await
@@ -71,7 +71,10 @@ async fn a_service_token_says_which_process_is_calling_and_nothing_of_a_user() {
     let store = store().await;
     let customer = store.customer().await;
     let access = customer.sign_in()["access_token"].as_str().unwrap();
-    let service = format!("Service-Token: {}\r\n", store.site().service_tokens().token().unwrap());
+    let service = format!(
+        "Service-Token: {}\r\n",
+        store.site_of("user").service_tokens().token().unwrap()
+    );
     ask(&store, "POST", "/internal/user/keys", &service).await;
     let nobody = ask(&store, "GET", "/api/v1/me", &service).await;
     nobody.problem(401, "unauthenticated");
@@ -101,7 +104,7 @@ async fn a_service_token_says_which_process_is_calling_and_nothing_of_a_user() {
 #[tokio::test]
 async fn a_service_token_opens_nothing_at_the_public_door() {
     let store = store().await;
-    let service = store.site().service_tokens().token().unwrap();
+    let service = store.site_of("user").service_tokens().token().unwrap();
     let caller = store.anonymous().with("Service-Token", &service);
     for path in [
         "//internal/user/keys",

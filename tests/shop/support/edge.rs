@@ -75,7 +75,7 @@ impl Edge {
         });
         let running = running.await;
         Edge {
-            shop: Shop::at(running.public().unwrap(), running.management()),
+            shop: Shop::at(vec![running.public().unwrap()], vec![running.management()]),
             running: Some(running),
             signer,
             _folder: folder,
@@ -94,7 +94,7 @@ impl Edge {
 
     /// A connection to the gateway.
     pub(crate) async fn connect(&self) -> Wire {
-        Wire::to(self.address).await
+        Wire::to(self.address()).await
     }
 
     /// What is answered to one request on a connection of its own.

@@ -138,11 +138,6 @@ impl Store {
         self.fleet.as_ref().unwrap().site_of(module)
     }
 
-    /// Where other processes of the shop would reach this one.
-    pub(crate) fn internal(&self) -> SocketAddr {
-        self.running.as_ref().unwrap().internal().unwrap()
-    }
-
     /// Where the store keeps its files, e.g. `mail/`.
     pub(crate) fn data_dir(&self) -> &Path {
         self.folder.path()
@@ -225,6 +220,11 @@ impl Shop {
     /// Somebody with a new account.
     pub(crate) async fn customer(&self) -> Customer {
         Customer::registered(self).await
+    }
+
+    /// Where the first process of the store tells how it is.
+    pub(crate) fn management_address(&self) -> SocketAddr {
+        self.managements[0]
     }
 
     /// Asks the management listener of every process; answers the first that does not say 200, else what the first says.
