@@ -150,16 +150,12 @@ impl Site {
         Self::compose(Context { keys, settings, clock }, databases)
     }
 
-    /// The modules without their databases and siblings: enough to tell their routes.
+    /// The modules without their databases: enough to tell their routes, and whether each finds its siblings.
     ///
     /// # Errors
     ///
     /// As [`Site::open`].
-    pub fn offline(mut settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        for (module, _) in SHOP {
-            let addresses = settings.upstream.entry(module.to_owned()).or_default();
-            addresses.push(NOWHERE.to_owned());
-        }
+    pub fn offline(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let settings = Arc::new(settings);
         let databases = Databases::offline(&settings);
         let keys = keys::ephemeral();
@@ -619,6 +615,18 @@ pub fn needed_keys(settings: &Settings) -> keys::Needed {
 
 fn as_json(document: &impl serde::Serialize) -> Result<String, StartError> {
     serde_json::to_string_pretty(document).map_err(|error| StartError::Refused(error.to_string()))
+}
+
+/// The same settings, in which every module that does not run here is somewhere, though nobody answers there: for telling
+/// what this process serves without knowing where its siblings are.
+pub fn with_siblings_nowhere(mut settings: Settings) -> Settings {
+    for (module, _) in SHOP {
+        let addresses = settings.upstream.entry(module.to_owned()).or_default();
+        if addresses.is_empty() {
+            addresses.push(NOWHERE.to_owned());
+        }
+    }
+    settings
 }
 
 /// Refuses what only one module can do where it does not run.

@@ -4,5 +4,8 @@
 
 mod commands;
 mod crashes;
+mod deployments;
+mod fleets;
 mod imports;
+mod load;
 mod stopping;

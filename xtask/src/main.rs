@@ -4,6 +4,8 @@ mod cargo;
 mod flavours;
 mod postgres;
 mod process;
+mod signals;
+mod split;
 mod tasks;
 
 use std::process::ExitCode;
@@ -12,6 +14,7 @@ const USAGE: &str = "\
 Usage: cargo xtask <task>
 
   run [-- <arguments>]   build the store and serve it in demo mode; the arguments go to `bodega serve --demo`
+  run --split [-- ...]   the same in five processes: each module for itself, and the gateway
   test [<arguments>]     run all tests, those of the shop in every topology; the arguments go to `cargo test`
   ci                     what must hold for every change: format, lints, documentation, each module alone, tests
   flavours               of these, each module alone: lints, what it is built from, what is inside

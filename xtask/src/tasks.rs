@@ -3,7 +3,7 @@ use std::process::Command;
 
 use crate::cargo::cargo;
 use crate::postgres::{self, Binaries};
-use crate::{flavours, process};
+use crate::{flavours, process, split};
 
 /// Tells the tests of the shop how a store is spread over processes.
 const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
@@ -14,10 +14,21 @@ const OTHER_TOPOLOGIES: [&str; 2] = ["five", "replicated"];
 /// The tests of the shop that choose their processes themselves, by how their names begin.
 const PROCESS_TESTS: [&str; 3] = ["conformance::", "edge::", "processes::"];
 
-/// Serves the store in demo mode. Comes back only when that could not be begun.
+/// Serves the store in demo mode, in one process or in five.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    match arguments.strip_prefix(&["--split".to_owned()]) {
+        Some(rest) => split::run(without_separator(rest)),
+        None => run_whole(without_separator(arguments)),
+    }
+}
+
+fn without_separator(arguments: &[String]) -> &[String] {
+    arguments.strip_prefix(&["--".to_owned()]).unwrap_or(arguments)
+}
+
+/// Comes back only when the store could not be started.
+fn run_whole(arguments: &[String]) -> Result<(), String> {
     postgres::ensure()?;
-    let arguments = arguments.strip_prefix(&["--".to_owned()]).unwrap_or(arguments);
     let mut command = cargo("run");
     command
         .args([

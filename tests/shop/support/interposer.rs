@@ -22,6 +22,8 @@ pub(crate) enum Treatment {
     Twice,
     /// It is delivered, but the connection ends before the answer.
     Unanswered,
+    /// It is not delivered, and the connection ends.
+    Refused,
     /// It is not delivered, and the caller waits.
     HeldBefore,
     /// It is delivered, but the answer is kept back, and the caller waits.
@@ -100,6 +102,12 @@ impl Interposer {
         held.wait_for(|held| *held > 0).await.unwrap();
     }
 
+    /// Waits until one more request is held than when this was last asked for.
+    pub(crate) async fn held_once_more(&self) {
+        self.held().await;
+        self.seen.held.send_modify(|held| *held -= 1);
+    }
+
     /// Waits until the caller of a request that is held has given up.
     pub(crate) async fn abandoned(&self) {
         let mut abandoned = self.seen.abandoned.subscribe();
@@ -128,6 +136,7 @@ async fn converse(mut caller: TcpStream, target: SocketAddr, plan: &Plan, seen: 
                 deliver(target, &request).await?
             }
             Treatment::Pass => deliver(target, &request).await?,
+            Treatment::Refused => return Ok(()),
             Treatment::Unanswered => {
                 deliver(target, &request).await?;
                 return Ok(());

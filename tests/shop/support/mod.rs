@@ -21,6 +21,10 @@
 //! - [`StoreProcess`] is the built binary with a data directory and a durable embedded database of its own: for what a
 //!   process does when it is started, told to stop, or killed. `store.kill()`, `store.start_again()`, `store.verify()`.
 //!   Such tests lie in `processes/`, which is run in one topology alone.
+//! - [`ProcessFleet`] is the same as several processes over one such database: `FleetPlan::of([1, 2, 1, 1, 1])` says how
+//!   many there are of user, product, cart, order and gateway. `fleet.kill("product-0")`, `fleet.start_again(..)`.
+//! - [`Interposer`] stands between a caller and a process, and delivers requests late, twice, without an answer, or not at
+//!   all until their caller gives up. `conformance/` and the tests of faults use it, and no others.
 //! - Both have callers, one type per kind: `store.anonymous()`, `store.customer()`, `store.admin()`. Each carries the verbs
 //!   (`get`, `post`, `put`, `patch`, `delete`); paths are relative to `/api/v1`. `caller.with("If-Match", "\"3\"")` is the
 //!   same caller with one more header, `caller.once("a-key")` one with an idempotency key. What only one kind can do, only
@@ -45,6 +49,7 @@ mod fixtures;
 mod fleet;
 mod interposer;
 mod process;
+mod process_fleet;
 mod response;
 pub(crate) mod runtime;
 mod shopping;
@@ -57,6 +62,7 @@ pub(crate) use fixtures::address;
 pub(crate) use fleet::Topology;
 pub(crate) use interposer::{Interposer, Treatment};
 pub(crate) use process::{Outcome, StoreProcess, bodega, bodega_with_input};
+pub(crate) use process_fleet::{FleetPlan, ProcessFleet};
 pub(crate) use response::Response;
 pub(crate) use shopping::{ReadyCart, eventually, manual, sandbox, variant};
 pub(crate) use store::{Shop, Store};

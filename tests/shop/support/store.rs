@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use bodega::modules::Site;
@@ -24,7 +24,7 @@ use super::{Admin, Anonymous, Customer, Response, runtime, unique};
 /// What can be done with any store: where it is, and who may call it.
 #[derive(Clone)]
 pub(crate) struct Shop {
-    gateways: Arc<[SocketAddr]>,
+    gateways: Arc<RwLock<Vec<SocketAddr>>>,
     /// The gateway that is asked next.
     next: Arc<AtomicUsize>,
     managements: Arc<[SocketAddr]>,
@@ -179,7 +179,7 @@ impl Shop {
             .timeout(Duration::from_secs(60))
             .build();
         Shop {
-            gateways: gateways.into(),
+            gateways: Arc::new(RwLock::new(gateways)),
             next: Arc::default(),
             managements: managements.into(),
             client: client.unwrap(),
@@ -189,13 +189,25 @@ impl Shop {
     /// Where the store is: of several gateways another one each time.
     pub(crate) fn address(&self) -> SocketAddr {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
-        self.gateways[next % self.gateways.len()]
+        let gateways = self.gateways.read().unwrap();
+        gateways[next % gateways.len()]
+    }
+
+    /// From now on a gateway is not asked any more: what a load balancer does when it is not ready.
+    pub(super) fn take_out(&self, gateway: SocketAddr) {
+        self.gateways.write().unwrap().retain(|address| *address != gateway);
+    }
+
+    /// From now on a gateway is asked again.
+    pub(super) fn put_in(&self, gateway: SocketAddr) {
+        self.take_out(gateway);
+        self.gateways.write().unwrap().push(gateway);
     }
 
     /// The store behind one gateway: for what each gateway counts or remembers by itself.
     pub(crate) fn behind_one_gateway(&self) -> Shop {
         Shop {
-            gateways: self.gateways[..1].into(),
+            gateways: Arc::new(RwLock::new(vec![self.address()])),
             ..self.clone()
         }
     }
@@ -208,6 +220,11 @@ impl Shop {
     /// Somebody with a new account.
     pub(crate) async fn customer(&self) -> Customer {
         Customer::registered(self).await
+    }
+
+    /// Where the first process of the store tells how it is.
+    pub(crate) fn management_address(&self) -> SocketAddr {
+        self.managements[0]
     }
 
     /// Asks the management listener of every process; answers the first that does not say 200, else what the first says.
