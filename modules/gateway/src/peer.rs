@@ -73,14 +73,19 @@ impl TrustedProxies {
 
     /// Where a request comes from, for the modules.
     pub(crate) fn origin_of(&self, request: &RequestHead) -> Origin {
-        let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
-        let believed = self.contains(peer_of(request));
-        let secure = believed && text("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
         Origin {
             address: self.address_of(request),
-            scheme: if secure { "https" } else { "http" },
-            host: text("host").unwrap_or_default().to_owned(),
+            scheme: self.scheme_of(request),
+            host: text(request, "host").unwrap_or_default().to_owned(),
         }
+    }
+
+    /// The scheme that the client used, as far as we know.
+    pub(crate) fn scheme_of(&self, request: &RequestHead) -> &'static str {
+        let believed = self.contains(peer_of(request));
+        let secure =
+            believed && text(request, "x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+        if secure { "https" } else { "http" }
     }
 
     fn address_of(&self, request: &RequestHead) -> IpAddr {
@@ -126,6 +131,10 @@ impl Network {
             mask,
         })
     }
+}
+
+fn text<'a>(request: &'a RequestHead, header: &str) -> Option<&'a str> {
+    request.headers.get(header).and_then(|value| value.to_str().ok())
 }
 
 fn peer_of(request: &RequestHead) -> IpAddr {

@@ -12,8 +12,8 @@
 //!
 //! - [`Store`] is a store in this process with a database of its own: a copy of a migrated template on one throw-away
 //!   cluster per test process. `Store::with([("limits.enabled", "true")])` starts one with other settings, in the notation
-//!   of the environment. Rate limits are off, the sandbox is on, and the clock can be moved (`store.clock()`). Whatever a
-//!   store had is gone with the value.
+//!   of the environment. Rate limits and the gateway's cache are off, the sandbox is on, and the clock can be moved
+//!   (`store.clock()`). Whatever a store had is gone with the value.
 //! - [`StoreProcess`] is the built binary with a data directory and a durable embedded database of its own: for what a
 //!   process does when it is started, told to stop, or killed. `store.kill()`, `store.start_again()`, `store.verify()`.
 //! - Both have callers, one type per kind: `store.anonymous()`, `store.customer()`, `store.admin()`. Each carries the verbs
@@ -34,16 +34,17 @@ mod databases;
 mod fixtures;
 mod process;
 mod response;
-mod runtime;
+pub(crate) mod runtime;
 mod shopping;
 mod store;
 
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
+pub(crate) use databases::TestDatabase;
 pub(crate) use fixtures::address;
 pub(crate) use process::{Outcome, StoreProcess, bodega, bodega_with_input};
 pub(crate) use response::Response;
 pub(crate) use shopping::{ReadyCart, eventually, manual, sandbox, variant};
-pub(crate) use store::{Shop, Store};
+pub(crate) use store::{Shop, Store, key_settings, keys_folder};
 
 /// A name that nothing else in this test process has.
 pub(crate) fn unique(prefix: &str) -> String {

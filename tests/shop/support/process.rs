@@ -152,6 +152,7 @@ async fn spawn(folder: PathBuf, changes: Vec<(String, String)>) -> (Child, Shop)
             ("server.drain_delay", "0s"),
             ("payments.sandbox.enabled", "true"),
             ("limits.enabled", "false"),
+            ("gateway.cache_bytes", "0"),
             ("log.format", "json"),
         ];
         for (key, value) in own {

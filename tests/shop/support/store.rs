@@ -58,6 +58,8 @@ impl Store {
             ("database.wait_timeout", "10s"),
             ("payments.sandbox.enabled", "true"),
             ("limits.enabled", "false"),
+            // What a test reads is what there is now, through whichever gateway.
+            ("gateway.cache_bytes", "0"),
         ];
         for (key, value) in own {
             sources.set(key, value);
@@ -113,6 +115,11 @@ impl Store {
     /// Where the store keeps its files, e.g. `mail/`.
     pub(crate) fn data_dir(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where the store's database is.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database.url
     }
 
     /// What `bodega verify` finds, a line each.
