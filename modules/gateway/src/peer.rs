@@ -73,19 +73,26 @@ impl TrustedProxies {
 
     /// Where a request comes from, for the modules.
     pub(crate) fn origin_of(&self, request: &RequestHead) -> Origin {
+        let host = request.headers.get("host").and_then(|value| value.to_str().ok());
         Origin {
             address: self.address_of(request),
             scheme: self.scheme_of(request),
-            host: text(request, "host").unwrap_or_default().to_owned(),
+            host: host.unwrap_or_default().to_owned(),
         }
     }
 
-    /// The scheme that the client used, as far as we know.
+    /// The scheme that the client has used.
     pub(crate) fn scheme_of(&self, request: &RequestHead) -> &'static str {
-        let believed = self.contains(peer_of(request));
-        let secure =
-            believed && text(request, "x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
-        if secure { "https" } else { "http" }
+        if self.is_secure(request) { "https" } else { "http" }
+    }
+
+    /// Whether the client has come over TLS, which ends at a trusted proxy.
+    pub(crate) fn is_secure(&self, request: &RequestHead) -> bool {
+        let scheme = request
+            .headers
+            .get("x-forwarded-proto")
+            .and_then(|value| value.to_str().ok());
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) && self.contains(peer_of(request))
     }
 
     fn address_of(&self, request: &RequestHead) -> IpAddr {
@@ -131,10 +138,6 @@ impl Network {
             mask,
         })
     }
-}
-
-fn text<'a>(request: &'a RequestHead, header: &str) -> Option<&'a str> {
-    request.headers.get(header).and_then(|value| value.to_str().ok())
 }
 
 fn peer_of(request: &RequestHead) -> IpAddr {
