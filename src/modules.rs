@@ -72,6 +72,10 @@ const SHOP: [(&str, &[&str]); 4] = [
     ("order", order_api::PREFIXES),
 ];
 
+/// The modules whose public answers the gateway keeps: each publishes an event whenever something in them changes.
+#[cfg(feature = "gateway")]
+const CACHED: [&str; 1] = ["product"];
+
 /// An address where no sibling is: for a store that only tells what it would serve.
 const NOWHERE: &str = "http://nowhere.invalid";
 
@@ -299,11 +303,12 @@ impl Site {
             remote.push(gateway::RemoteModule { upstream, prefixes });
         }
         let gateway = Gateway::new(
-            &self.context.settings,
+            &self.context,
             self.api.clone(),
             remote,
             self.elsewhere.client.clone(),
             self.elsewhere.tokens.clone(),
+            &CACHED,
         );
         gateway.map(Some).map_err(StartError::Refused)
     }

@@ -49,6 +49,8 @@ impl Edge {
             ("server.drain_delay", "0s"),
             ("server.drain_timeout", "1s"),
             ("limits.enabled", "false"),
+            // Upstreams see all that is asked, and nothing else.
+            ("gateway.cache_bytes", "0"),
         ];
         for (key, value) in own {
             sources.set(key, value);
