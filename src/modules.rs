@@ -17,6 +17,7 @@ use std::sync::Arc;
 use cart_api::CartApi;
 use cart_api::remote::RemoteCart;
 use kernel::http::Api;
+use kernel::http::body::BodyLimits;
 use kernel::id::UserId;
 use kernel::job::Job;
 use kernel::module::{Context, Finding, Module};
@@ -185,8 +186,11 @@ impl Site {
         })?;
         let authority = needed("knowing who is staff", "user", &user.api)?;
         let verifier = TokenVerifier::from_source(keys, context.clock.clone());
-        let body_limit = context.settings.limits.body_bytes;
-        let api = Api::new(Arc::from(hosted.clone()), verifier, authority, body_limit);
+        let body_limits = BodyLimits {
+            json: context.settings.limits.body_bytes,
+            patience: context.settings.limits.body_timeout,
+        };
+        let api = Api::new(Arc::from(hosted.clone()), verifier, authority, body_limits);
         Ok(Self {
             context,
             databases,

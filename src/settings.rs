@@ -324,7 +324,9 @@ fn check(settings: &Settings, modules: &[&str]) -> Result<(), SettingsError> {
     }
     let positive = [
         ("limits.body_bytes", settings.limits.body_bytes),
+        ("limits.upload_bytes", settings.limits.upload_bytes),
         ("limits.connections", settings.limits.connections),
+        ("limits.in_flight", settings.limits.in_flight),
     ];
     match positive.iter().find(|(_, value)| *value == 0) {
         Some((key, _)) => refuse(format!("{key} must be at least 1")),

@@ -8,4 +8,5 @@ mod failures;
 mod framing;
 mod headers;
 mod internal;
+mod overload;
 mod paths;

@@ -151,7 +151,8 @@ mod tests {
     fn the_shop_is_tested_in_another_topology_with_the_same_arguments() {
         let command = shop_command("five", &words("--locked orders -- --nocapture"));
         let shown = process::shown(&command);
-        let expected = "--test shop --locked orders -- --skip conformance:: --skip processes:: --nocapture";
+        let expected =
+            "--test shop --locked orders -- --skip conformance:: --skip edge:: --skip processes:: --nocapture";
         assert!(shown.ends_with(expected), "{shown}");
         assert!(process::shown(&shop_command("five", &[])).ends_with("--skip processes::"));
     }

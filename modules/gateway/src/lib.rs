@@ -8,6 +8,7 @@
 //! | context | `kernel::http::context` | request id, trace, panics and errors to problems, access log, metrics |
 //! | cross-origin | `cors.rs` | preflights; marks answers for the origins that may read them |
 //! | cleaning | `hygiene.rs` | takes away headers that only we may set |
+//! | load | `load.rs` | refuses what there is no time for, checkouts last |
 //! | admission | `admission.rs` | refuses addresses and headers that are not in the one canonical form, or too long |
 //! | rates | `rates.rs` | requests per minute and address |
 //! | identity | `guard` | an access token that does not hold goes no further |
@@ -26,6 +27,7 @@ mod documentation;
 mod forward;
 mod here;
 mod hygiene;
+mod load;
 mod peer;
 mod rates;
 mod upload;
@@ -58,8 +60,10 @@ use crate::destinations::{Destination, Destinations};
 use crate::documentation::Documentation;
 use crate::forward::Forwarder;
 use crate::here::{Here, Known};
+use crate::load::Load;
 use crate::peer::{Origin, TrustedProxies};
 use crate::rates::{RateLimits, Standing};
+use crate::upload::BodyLimits;
 
 pub use destinations::RemoteModule;
 
@@ -77,6 +81,7 @@ pub struct Gateway {
 
 /// What the layers share between all workers.
 struct Edge {
+    load: Load,
     rates: RateLimits,
     proxies: TrustedProxies,
     own: RouteTable,
@@ -136,6 +141,7 @@ impl Gateway {
         let documentation = Documentation::new(document, remotes.collect());
         let proxies = TrustedProxies::parse(&settings.limits.trusted_proxies)?;
         let edge = Edge {
+            load: Load::new(settings.limits.in_flight),
             rates: RateLimits::new(&settings.limits, proxies.clone()),
             proxies,
             own: own_routes,
@@ -145,6 +151,10 @@ impl Gateway {
                 tokens,
                 patience: settings.gateway.first_byte_timeout,
                 checkout_patience: settings.gateway.checkout_timeout,
+                bodies: BodyLimits {
+                    largest: settings.limits.upload_bytes,
+                    patience: settings.limits.body_timeout,
+                },
             },
             cache,
             origins: settings.cors.origins.clone(),
@@ -213,14 +223,20 @@ async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     hygiene::clean_request(&mut request);
-    let edge = request.app_data::<web::Data<Edge>>();
-    let secure = edge.is_some_and(|edge| edge.proxies.is_secure(request.head()));
     // HEAD is GET whose answer ends after the headers; actix leaves out the body by itself.
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
+    let edge = request.app_data::<web::Data<Edge>>();
+    let secure = edge.is_some_and(|edge| edge.proxies.is_secure(request.head()));
+    // It is given back when the answer begins; how long that may take to leave is bounded by the connection.
+    let place = edge.map(|edge| edge.load.admit(request.path())).transpose();
     let mut standings = Vec::new();
-    let mut response = match admit(&request, &mut standings).await {
+    let admitted = match &place {
+        Ok(_) => admit(&request, &mut standings).await,
+        Err(problem) => Err(problem.clone()),
+    };
+    let mut response = match admitted {
         Ok(()) => within_deadline(request, next).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };

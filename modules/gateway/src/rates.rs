@@ -199,7 +199,12 @@ mod tests {
             register_per_minute: 0,
             refresh_per_minute: 0,
             body_bytes: 0,
+            upload_bytes: 0,
             connections: 0,
+            in_flight: 0,
+            head_timeout: Duration::ZERO,
+            body_timeout: Duration::ZERO,
+            write_timeout: Duration::ZERO,
             trusted_proxies: Vec::new(),
         };
         RateLimits::new(&limits, TrustedProxies::default())

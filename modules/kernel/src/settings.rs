@@ -256,8 +256,21 @@ pub struct Limits {
     pub refresh_per_minute: u32,
     /// The largest JSON body, in bytes.
     pub body_bytes: usize,
+    /// The largest body of any kind, in bytes.
+    pub upload_bytes: usize,
     /// Connections at a time, over all workers.
     pub connections: usize,
+    /// Requests that the gateway works on at a time; the last fifth is for checkouts.
+    pub in_flight: usize,
+    /// How long the head of a request may take to come.
+    #[serde(deserialize_with = "duration")]
+    pub head_timeout: Duration,
+    /// How long a short body may take to come, and each piece of a long one.
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    /// How long a client may leave unread what it was sent.
+    #[serde(deserialize_with = "duration")]
+    pub write_timeout: Duration,
     /// Proxies (addresses or networks) whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
 }
