@@ -17,6 +17,7 @@ mod orders;
 mod origins;
 mod problems;
 mod races;
+mod roles;
 mod staff;
 mod support;
 mod tokens;

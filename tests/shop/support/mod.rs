@@ -39,6 +39,7 @@ mod shopping;
 mod store;
 
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
+pub(crate) use databases::TestDatabase;
 pub(crate) use fixtures::address;
 pub(crate) use process::{Outcome, StoreProcess, bodega, bodega_with_input};
 pub(crate) use response::Response;
