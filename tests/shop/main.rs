@@ -6,6 +6,7 @@ mod accounts;
 mod addresses;
 mod carts;
 mod commands;
+mod containers;
 mod crashes;
 mod deployments;
 mod documentation;
