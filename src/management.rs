@@ -55,11 +55,18 @@ impl Health {
         self.state.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the process is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.state.draining.load(Ordering::Relaxed)
+    }
+
     /// Asks every module.
     pub async fn readiness(&self) -> Readiness {
         let mut checks = BTreeMap::new();
-        let draining = self.state.draining.load(Ordering::Relaxed);
-        checks.insert("draining".to_owned(), told(!draining, "the process is about to stop"));
+        checks.insert(
+            "draining".to_owned(),
+            told(!self.is_draining(), "the process is about to stop"),
+        );
         let prepared = self.state.prepared.load(Ordering::Relaxed);
         checks.insert(
             "prepared".to_owned(),

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use actix_web::body::BoxBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpServer, web};
 use kernel::Fault;
 use kernel::job::{Job, Round, Wake};
@@ -85,18 +87,19 @@ pub async fn start(site: Site) -> Result<Running, StartError> {
     let jobs = gateway.iter().flat_map(Gateway::jobs).chain([upkeep()]).collect();
     let work = tokio::spawn(work(Arc::clone(&site), reachable, jobs, health.clone(), stopped));
     let public = match (gateway, public) {
-        (Some(gateway), Some(socket)) => Some(serve(move || gateway.app(), socket, &settings, embedded)?),
+        (Some(gateway), Some(socket)) => Some(serve(move || gateway.app(), socket, &settings, embedded, &health)?),
         _ => None,
     };
     let internal = match internal {
         Some(socket) => {
             let (api, tokens) = (site.api().clone(), web::Data::new(site.service_tokens().clone()));
-            let health = web::Data::new(health.clone());
+            let shown = web::Data::new(health.clone());
             Some(serve(
-                move || internal::app(&api, &tokens, &health),
+                move || internal::app(&api, &tokens, &shown),
                 socket,
                 &settings,
                 embedded,
+                &health,
             )?)
         }
         None => None,
@@ -273,7 +276,13 @@ fn bind(address: &str) -> Result<TcpListener, StartError> {
 }
 
 /// Serves an application to whoever may send many requests.
-fn serve<F, S>(app: F, socket: TcpListener, settings: &Settings, embedded: bool) -> Result<Listener, StartError>
+fn serve<F, S>(
+    app: F,
+    socket: TcpListener,
+    settings: &Settings,
+    embedded: bool,
+    health: &Health,
+) -> Result<Listener, StartError>
 where
     F: Fn() -> App<S> + Send + Clone + 'static,
     S: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
@@ -281,7 +290,12 @@ where
 {
     let address = socket.local_addr().map_err(listening("the address"))?;
     let workers = workers(settings.server.workers, embedded);
-    let server = HttpServer::new(app)
+    let health = health.clone();
+    let parting = move || {
+        let health = health.clone();
+        app().wrap(from_fn(move |request, next| part(health.is_draining(), request, next)))
+    };
+    let server = HttpServer::new(parting)
         .workers(workers)
         .worker_max_blocking_threads(BLOCKING_THREADS)
         .max_connections(settings.limits.connections.div_ceil(workers))
@@ -294,6 +308,23 @@ where
         .listen(socket)
         .map_err(listening("the address"))?;
     Ok(Listener::spawn(server.run(), address))
+}
+
+/// Ends the connection with the answer where the process is about to stop: a client that goes on over another connection
+/// is not there any more when this process closes what is left.
+async fn part<B: MessageBody + 'static>(
+    draining: bool,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let mut answer = next.call(request).await?;
+    if draining {
+        answer
+            .response_mut()
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
+    }
+    Ok(answer)
 }
 
 fn serve_management(health: Health, socket: TcpListener) -> Result<Listener, StartError> {

@@ -1,14 +1,15 @@
-//! How often one client may ask.
+//! How often one client may ask. Each gateway counts by itself, so that these tests ask one.
 
 use serde_json::json;
 
-use super::support::{PASSWORD, Store};
+use super::support::{PASSWORD, Shop, Store};
 
 #[tokio::test]
 async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     let store = Store::with([("limits.enabled", "true"), ("limits.general_per_minute", "3")]).await;
+    let gateway = store.behind_one_gateway();
     for left in [2, 1, 0] {
-        let answer = store.anonymous().get("/openapi.json").await;
+        let answer = gateway.anonymous().get("/openapi.json").await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("ratelimit-policy"), "\"general\";q=3;w=60");
         assert!(
@@ -19,7 +20,7 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
             answer.headers
         );
     }
-    let answer = store.anonymous().get("/openapi.json").await;
+    let answer = gateway.anonymous().get("/openapi.json").await;
     let wait: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(answer.header("ratelimit"), format!("\"general\";r=0;t={wait}"));
@@ -29,6 +30,7 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
 #[tokio::test]
 async fn signing_in_has_stricter_limits_of_its_own() {
     let store = Store::with([("limits.enabled", "true")]).await;
+    let gateway = store.behind_one_gateway();
     let attempt = json!({"email": "nobody@example.com", "password": PASSWORD});
     for (path, body, allowed) in [
         ("/auth/login", attempt.clone(), 5),
@@ -36,9 +38,9 @@ async fn signing_in_has_stricter_limits_of_its_own() {
         ("/auth/refresh", json!({"refresh_token": "none"}), 10),
     ] {
         for _ in 0..allowed {
-            assert_ne!(store.anonymous().post(path, body.clone()).await.status, 429, "{path}");
+            assert_ne!(gateway.anonymous().post(path, body.clone()).await.status, 429, "{path}");
         }
-        let refused = store.anonymous().post(path, body).await;
+        let refused = gateway.anonymous().post(path, body).await;
         let policy = path.rsplit('/').next().unwrap();
         assert!(
             refused.header("ratelimit-policy").contains(&format!("\"{policy}\"")),
@@ -47,7 +49,7 @@ async fn signing_in_has_stricter_limits_of_its_own() {
         );
         refused.problem(429, "rate_limited");
     }
-    store.anonymous().get("/openapi.json").await.expect(200);
+    gateway.anonymous().get("/openapi.json").await.expect(200);
 }
 
 #[tokio::test]
@@ -58,10 +60,11 @@ async fn all_workers_count_together() {
         ("server.workers", "4"),
     ])
     .await;
+    let gateway = store.behind_one_gateway();
     let mut taken = 0;
     for _ in 0..20 {
         // A connection of its own each time, so that all workers get some.
-        let answer = store
+        let answer = gateway
             .raw("GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             .await;
         taken += usize::from(answer.starts_with("HTTP/1.1 200"));
@@ -73,15 +76,17 @@ async fn all_workers_count_together() {
 async fn a_stranger_cannot_pass_for_somebody_else_but_a_trusted_proxy_speaks_for_its_clients() {
     let limits = [("limits.enabled", "true"), ("limits.general_per_minute", "1")];
     let store = Store::with(limits).await;
-    let said = |store: &Store, hops: &str| store.anonymous().with("X-Forwarded-For", hops);
-    said(&store, "192.0.2.1").get("/openapi.json").await.expect(200);
-    said(&store, "192.0.2.2")
+    let gateway = store.behind_one_gateway();
+    let said = |gateway: &Shop, hops: &str| gateway.anonymous().with("X-Forwarded-For", hops);
+    said(&gateway, "192.0.2.1").get("/openapi.json").await.expect(200);
+    said(&gateway, "192.0.2.2")
         .get("/openapi.json")
         .await
         .problem(429, "rate_limited");
 
     let [enabled, general] = limits;
-    let behind_proxy = Store::with([enabled, general, ("limits.trusted_proxies", "127.0.0.1")]).await;
+    let trusting = Store::with([enabled, general, ("limits.trusted_proxies", "127.0.0.1")]).await;
+    let behind_proxy = trusting.behind_one_gateway();
     said(&behind_proxy, "192.0.2.1").get("/openapi.json").await.expect(200);
     said(&behind_proxy, "192.0.2.2").get("/openapi.json").await.expect(200);
     said(&behind_proxy, "192.0.2.9, 192.0.2.1")

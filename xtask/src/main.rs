@@ -15,7 +15,7 @@ Usage: cargo xtask <task>
 
   run [-- <arguments>]   build the store and serve it in demo mode; the arguments go to `bodega serve --demo`
   run --split [-- ...]   the same in five processes: each module for itself, and the gateway
-  test [<arguments>]     run all tests; the arguments go to `cargo test`
+  test [<arguments>]     run all tests, those of the shop in every topology; the arguments go to `cargo test`
   ci                     what must hold for every change: format, lints, documentation, each module alone, tests
   flavours               of these, each module alone: lints, what it is built from, what is inside
   postgres               print the directory of the PostgreSQL binaries

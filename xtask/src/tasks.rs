@@ -5,6 +5,15 @@ use crate::cargo::cargo;
 use crate::postgres::{self, Binaries};
 use crate::{flavours, process, split};
 
+/// Tells the tests of the shop how a store is spread over processes.
+const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
+
+/// The topologies besides `one`, in which everything is run.
+const OTHER_TOPOLOGIES: [&str; 2] = ["five", "replicated"];
+
+/// The tests of the shop that choose their processes themselves, by how their names begin.
+const PROCESS_TESTS: [&str; 3] = ["conformance::", "edge::", "processes::"];
+
 /// Serves the store in demo mode, in one process or in five.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     match arguments.strip_prefix(&["--split".to_owned()]) {
@@ -37,9 +46,9 @@ fn run_whole(arguments: &[String]) -> Result<(), String> {
     Err(format!("could not run cargo: {}", command.exec()))
 }
 
-/// Runs all tests.
+/// Runs all tests, those of the shop in every topology.
 pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
-    process::check(&mut test_command(arguments)?)
+    test_commands(arguments)?.iter_mut().try_for_each(process::check)
 }
 
 /// Checks what must hold for every change. The quick checks come first.
@@ -52,7 +61,10 @@ pub(crate) fn ci() -> Result<(), String> {
     document.env("RUSTDOCFLAGS", "--deny warnings");
     process::check_shown(document.args(["--locked", "--workspace", "--no-deps"]))?;
     flavours::check()?;
-    process::check_shown(&mut test_command(&["--locked".to_owned()])?)
+    let tests = test_commands(&["--locked".to_owned()])?;
+    tests
+        .into_iter()
+        .try_for_each(|mut step| process::check_shown(&mut step))
 }
 
 /// Prints where the PostgreSQL binaries are.
@@ -61,37 +73,87 @@ pub(crate) fn postgres() -> Result<(), String> {
     Ok(())
 }
 
-fn test_command(arguments: &[String]) -> Result<Command, String> {
+/// The runs of all tests: everything once, with the shop in one process; then the shop again in each other topology, but
+/// for the tests that choose their processes themselves. Arguments that choose packages or targets mean just these, in
+/// the topology of the environment.
+fn test_commands(arguments: &[String]) -> Result<Vec<Command>, String> {
     let Binaries { directory, fetched } = postgres::ensure()?;
-    let mut command = cargo("test");
-    if !name_a_package(arguments) {
-        command.arg("--workspace");
+    let chosen = choose(arguments);
+    let mut everything = cargo("test");
+    if !chosen {
+        everything.arg("--workspace").env(TOPOLOGY_VARIABLE, "one");
     }
-    command.args(arguments);
+    everything.args(arguments);
+    let mut commands = vec![everything];
+    if !chosen {
+        commands.extend(OTHER_TOPOLOGIES.map(|topology| shop_command(topology, arguments)));
+    }
     if fetched {
-        // Tests have data directories of their own, so they might not find what lies beside the usual one.
-        command.env(postgres::BINARIES_VARIABLE, directory);
+        for command in &mut commands {
+            // Tests have data directories of their own, so they might not find what lies beside the usual one.
+            command.env(postgres::BINARIES_VARIABLE, &directory);
+        }
     }
-    Ok(command)
+    Ok(commands)
 }
 
-/// Whether arguments for cargo choose packages, which `--workspace` would overrule.
-fn name_a_package(arguments: &[String]) -> bool {
+/// The tests of the shop in a topology.
+fn shop_command(topology: &str, arguments: &[String]) -> Command {
+    let dashes = arguments.iter().position(|argument| argument == "--");
+    let (for_cargo, for_tests) = arguments.split_at(dashes.unwrap_or(arguments.len()));
+    let mut command = cargo("test");
+    command
+        .env(TOPOLOGY_VARIABLE, topology)
+        .args(["--package", "bodega", "--test", "shop"])
+        .args(for_cargo)
+        .arg("--")
+        .args(PROCESS_TESTS.iter().flat_map(|tests| ["--skip", tests]))
+        .args(for_tests.iter().skip(1));
+    command
+}
+
+/// Whether arguments for cargo choose packages, which `--workspace` would overrule, or targets.
+fn choose(arguments: &[String]) -> bool {
+    const CHOICES: [&str; 10] = [
+        "-p",
+        "--package",
+        "--test",
+        "--tests",
+        "--lib",
+        "--bin",
+        "--bins",
+        "--bench",
+        "--benches",
+        "--doc",
+    ];
     let for_cargo = arguments.iter().take_while(|argument| *argument != "--");
-    for_cargo
-        .into_iter()
-        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"))
+    let mut names = for_cargo.map(|argument| argument.split('=').next().unwrap_or_default());
+    names.any(|name| CHOICES.contains(&name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
     #[test]
-    fn a_chosen_package_is_tested_alone() {
-        let chosen = |line: &str| name_a_package(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        assert!(chosen("-p database"));
-        assert!(chosen("--release --package=database -- --nocapture"));
-        assert!(!chosen("--release some_test -- -p"));
+    fn a_chosen_package_or_target_is_tested_alone() {
+        assert!(choose(&words("-p database")));
+        assert!(choose(&words("--release --package=database -- --nocapture")));
+        assert!(choose(&words("--test shop")));
+        assert!(!choose(&words("--release some_test -- -p")));
+    }
+
+    #[test]
+    fn the_shop_is_tested_in_another_topology_with_the_same_arguments() {
+        let command = shop_command("five", &words("--locked orders -- --nocapture"));
+        let shown = process::shown(&command);
+        let expected =
+            "--test shop --locked orders -- --skip conformance:: --skip edge:: --skip processes:: --nocapture";
+        assert!(shown.ends_with(expected), "{shown}");
+        assert!(process::shown(&shop_command("five", &[])).ends_with("--skip processes::"));
     }
 }

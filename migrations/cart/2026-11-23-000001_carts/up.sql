@@ -7,7 +7,7 @@ CREATE TABLE carts (
     status             TEXT NOT NULL CHECK (status IN ('open', 'checkout', 'completed', 'merged', 'expired')),
     -- The order that is being paid, or was placed, and the priced cart as that order took it over.
     order_id           UUID,
-    snapshot           JSONB,
+    snapshot           JSON,
     -- The orders that have given the cart back: a freeze of theirs that arrives late must not lock it again.
     released_order_ids UUID[] NOT NULL DEFAULT '{}',
     -- The cart that took over the lines of a merged one.

@@ -3,15 +3,15 @@
 -- Written in the transaction of the change it tells of. Readers go by (transaction_id, sequence) and see nothing newer
 -- than the oldest running transaction: an identity column alone becomes visible out of order.
 CREATE TABLE outbox (
-    sequence       BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     transaction_id BIGINT NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
-    id             UUID NOT NULL UNIQUE,
+    sequence       BIGINT GENERATED ALWAYS AS IDENTITY,
+    id             UUID NOT NULL,
     type           TEXT NOT NULL,
     subject        TEXT NOT NULL,
     time           TIMESTAMPTZ NOT NULL,
-    data           JSONB NOT NULL
+    data           JSONB NOT NULL,
+    PRIMARY KEY (transaction_id, sequence)
 );
-CREATE INDEX outbox_order ON outbox (transaction_id, sequence);
 
 -- How far each consumer of this module has read a feed, and which process is at it.
 CREATE TABLE consumers (
@@ -40,9 +40,11 @@ CREATE TABLE idempotency_keys (
     fingerprint  BYTEA NOT NULL,
     subject      UUID,
     status       SMALLINT,
-    body         JSONB,
+    -- Of type json, not jsonb: handed out as it was written.
+    body         JSON,
     leased_until TIMESTAMPTZ NOT NULL,
     created_at   TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (scope, operation, key)
 );
-CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
+-- Rows come in the order of their time: which pages are old is all that pruning asks.
+CREATE INDEX idempotency_keys_created_at ON idempotency_keys USING brin (created_at) WITH (pages_per_range = 16);

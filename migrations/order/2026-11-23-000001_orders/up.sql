@@ -7,7 +7,6 @@ CREATE TABLE orders (
     version          BIGINT NOT NULL DEFAULT 1,
     user_id          UUID,
     cart_id          UUID NOT NULL,
-    reservation_id   UUID NOT NULL UNIQUE,
     -- What follows is taken over from the cart; it is null while the order is being placed, and stays so where the cart or
     -- the stock refused. Such an order never existed for anybody and is shown to nobody.
     currency         TEXT,
@@ -24,10 +23,7 @@ CREATE TABLE orders (
     shipping_method  TEXT,
     fulfilment_status TEXT NOT NULL DEFAULT 'unfulfilled'
         CHECK (fulfilment_status IN ('unfulfilled', 'partially_fulfilled', 'fulfilled', 'returned')),
-    -- Stock and cart have not been told yet how the order ended.
-    effects_pending  BOOLEAN NOT NULL DEFAULT false,
-    effects_failures INTEGER NOT NULL DEFAULT 0,
-    -- The process that works on the order has it until then, in the database's time.
+    -- The process that places the order has it until then, in the database's time.
     leased_until     TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
     payment_due_at   TIMESTAMPTZ,
     placed_at        TIMESTAMPTZ,
@@ -42,11 +38,21 @@ CREATE TABLE orders (
 -- One cart is bought once. An order that is still being placed does not count: whoever knows a cart's id could block its
 -- buyer otherwise. Between two that are being placed the cart decides, which is locked by one order at a time.
 CREATE UNIQUE INDEX orders_one_live_per_cart ON orders (cart_id) WHERE status NOT IN ('placing', 'cancelled');
-CREATE INDEX orders_of_user ON orders (user_id, id DESC) WHERE total IS NOT NULL;
-CREATE INDEX orders_with_effects ON orders (id) WHERE effects_pending;
+CREATE INDEX orders_of_user ON orders (user_id, id DESC) WHERE total IS NOT NULL AND user_id IS NOT NULL;
 CREATE INDEX orders_by_email ON orders (email, id DESC) WHERE total IS NOT NULL;
 CREATE INDEX orders_unfinished ON orders (id) WHERE status IN ('placing', 'pending_payment');
 CREATE INDEX orders_refused ON orders (cancelled_at) WHERE status = 'cancelled' AND total IS NULL;
+
+-- Orders whose end stock, cart and providers have not heard of yet. Rows come and go with each order, which the orders
+-- themselves must not feel: a table of its own.
+CREATE TABLE effects (
+    order_id     UUID PRIMARY KEY REFERENCES orders (id),
+    -- Raised by whoever asks again: what was begun before does not count as done then.
+    version      BIGINT NOT NULL DEFAULT 1,
+    failures     INTEGER NOT NULL DEFAULT 0,
+    -- The process that brings them about has them until then, in the database's time.
+    leased_until TIMESTAMPTZ NOT NULL DEFAULT '-infinity'
+);
 
 CREATE TABLE lines (
     id            UUID PRIMARY KEY,

@@ -6,7 +6,7 @@ diesel::table! {
         user_id -> Nullable<Uuid>,
         status -> Text,
         order_id -> Nullable<Uuid>,
-        snapshot -> Nullable<Jsonb>,
+        snapshot -> Nullable<Json>,
         released_order_ids -> Array<Uuid>,
         merged_into -> Nullable<Uuid>,
         version -> BigInt,

@@ -9,8 +9,8 @@ mod upkeep;
 use std::sync::Arc;
 
 use cart_api::CartError;
-use chrono::TimeDelta;
-use database::{Db, Failure};
+use chrono::{DateTime, TimeDelta, Utc};
+use database::{Db, Failure, Together};
 use diesel::prelude::*;
 use kernel::http::Answer;
 use kernel::http::idempotency::Call;
@@ -26,7 +26,7 @@ use user_api::UserApi;
 
 use crate::SCHEMA;
 use crate::domain::{Cart, Quotes, Status};
-use crate::queries;
+use crate::queries::{self, Taking};
 use crate::view::CartView;
 
 pub(crate) use change::Request;
@@ -35,6 +35,9 @@ pub(crate) use change::Request;
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Db,
+    /// Carts that are read, and taken over by orders, at the same moment.
+    carts: Together<(CartId, DateTime<Utc>), Option<Cart>>,
+    takings: Together<Taking, bool>,
     product: Arc<dyn ProductApi>,
     user: Arc<dyn UserApi>,
     key: SecretKey,
@@ -47,6 +50,8 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(context: &Context, database: Db, product: Arc<dyn ProductApi>, user: Arc<dyn UserApi>) -> Self {
         Self {
+            carts: Together::new(database.clone(), queries::find_all),
+            takings: Together::new(database.clone(), queries::take_all),
             database,
             product,
             user,
@@ -121,7 +126,7 @@ impl Service {
     /// The cart, if `holder` may see it; another's cart looks like none.
     async fn find_held(&self, id: CartId, holder: &Holder) -> Result<Cart, CartError> {
         let now = self.clock.now();
-        let found = self.query(move |connection| queries::find(connection, id, now)).await?;
+        let found = self.carts.run((id, now)).await?;
         found
             .filter(|cart| cart.is_held_by(holder, &self.key))
             .ok_or_else(not_found)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Bool, Jsonb, Nullable, SmallInt};
+use diesel::sql_types::{Binary, Bool, Json, Nullable, SmallInt};
 use kernel::http::{Answer, Call, idempotency::Stored};
 use kernel::{Fault, Problem};
 use serde::Serialize;
@@ -200,7 +200,7 @@ fn try_lock(connection: &mut PgConnection, schema: &'static str, call: &Call) ->
 /// Removes keys older than `before`.
 pub(crate) fn prune(connection: &mut PgConnection, schema: &'static str, before: DateTime<Utc>) -> QueryResult<usize> {
     const SQL: &str = "DELETE FROM @.idempotency_keys WHERE ctid = ANY (ARRAY( \
-        SELECT ctid FROM @.idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT 10000))";
+        SELECT ctid FROM @.idempotency_keys WHERE created_at < ? LIMIT 10000))";
     Statement::new(schema, SQL, [Bind::Time(before)]).execute(connection)
 }
 
@@ -226,7 +226,7 @@ struct Row {
     subject: Option<Uuid>,
     #[diesel(sql_type = Nullable<SmallInt>)]
     status: Option<i16>,
-    #[diesel(sql_type = Nullable<Jsonb>)]
+    #[diesel(sql_type = Nullable<Json>)]
     body: Option<Value>,
     #[diesel(sql_type = Bool)]
     abandoned: bool,

@@ -11,8 +11,10 @@ pub mod idempotency;
 pub mod migrations;
 pub mod outbox;
 pub mod statement;
+pub mod together;
 
 pub use db::{Db, Options};
 pub use failure::{Failure, OnViolation, OrRefuse, refuse};
 pub use migrations::Schema;
 pub use statement::{Bind, Statement};
+pub use together::Together;

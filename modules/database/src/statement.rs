@@ -30,15 +30,20 @@ pub enum Bind {
     BigInts(Vec<i64>),
     Integer(i32),
     SmallInt(i16),
+    SmallInts(Vec<i16>),
     Bool(bool),
     Uuid(Uuid),
     NullableUuid(Option<Uuid>),
     Uuids(Vec<Uuid>),
+    NullableUuids(Vec<Option<Uuid>>),
     Time(DateTime<Utc>),
     NullableTime(Option<DateTime<Utc>>),
+    Times(Vec<DateTime<Utc>>),
+    NullableTimes(Vec<Option<DateTime<Utc>>>),
     Json(Value),
     NullableJson(Option<Value>),
     Bytes(Vec<u8>),
+    ByteStrings(Vec<Vec<u8>>),
 }
 
 impl Statement {
@@ -81,15 +86,20 @@ impl Bind {
             Bind::BigInts(value) => out.push_bind_param::<Array<BigInt>, _>(value),
             Bind::Integer(value) => out.push_bind_param::<Integer, _>(value),
             Bind::SmallInt(value) => out.push_bind_param::<SmallInt, _>(value),
+            Bind::SmallInts(value) => out.push_bind_param::<Array<SmallInt>, _>(value),
             Bind::Bool(value) => out.push_bind_param::<Bool, _>(value),
             Bind::Uuid(value) => out.push_bind_param::<diesel::sql_types::Uuid, _>(value),
             Bind::NullableUuid(value) => out.push_bind_param::<Nullable<diesel::sql_types::Uuid>, _>(value),
             Bind::Uuids(value) => out.push_bind_param::<Array<diesel::sql_types::Uuid>, _>(value),
+            Bind::NullableUuids(value) => out.push_bind_param::<Array<Nullable<diesel::sql_types::Uuid>>, _>(value),
             Bind::Time(value) => out.push_bind_param::<Timestamptz, _>(value),
             Bind::NullableTime(value) => out.push_bind_param::<Nullable<Timestamptz>, _>(value),
+            Bind::Times(value) => out.push_bind_param::<Array<Timestamptz>, _>(value),
+            Bind::NullableTimes(value) => out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(value),
             Bind::Json(value) => out.push_bind_param::<Jsonb, _>(value),
             Bind::NullableJson(value) => out.push_bind_param::<Nullable<Jsonb>, _>(value),
             Bind::Bytes(value) => out.push_bind_param::<Binary, _>(value),
+            Bind::ByteStrings(value) => out.push_bind_param::<Array<Binary>, _>(value),
         }
     }
 }

@@ -19,6 +19,8 @@ const SHORT: u64 = 64 * 1024;
 const PIECES: usize = 2;
 /// How long all of a short body, and each piece of a long one, may take to come, and the module to take it.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a body that has broken off waits for the answer that the module may be giving already.
+const LAST_WORD: Duration = Duration::from_millis(500);
 /// What a client has to send on average, in bytes per second, after the first [`PATIENCE`].
 const SLOWEST: u64 = 1024;
 
@@ -47,7 +49,7 @@ async fn short(mut payload: Payload, length: u64) -> Result<Body, Problem> {
     let mut whole = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     let all = async {
         while let Some(piece) = payload.next().await {
-            let piece = piece.map_err(|_| Problem::bad_request("incomplete_body", "the body could not be read"))?;
+            let piece = piece.map_err(|_| incomplete())?;
             whole.extend_from_slice(&piece);
         }
         Ok(Body::Whole(Bytes::from(whole)))
@@ -80,6 +82,13 @@ fn long(mut payload: Payload, length: Option<u64>) -> Body {
                 piece
             };
             let last = piece.is_err();
+            if last {
+                // The module may have refused the request by its head; its answer says more than ours would.
+                let answered = timeout(LAST_WORD, pieces.closed()).await;
+                if answered.is_ok() {
+                    return;
+                }
+            }
             // Whoever has stopped listening has an answer, or none.
             let taken = timeout(PATIENCE, pieces.send(piece)).await;
             if last || !matches!(taken, Ok(Ok(()))) {
@@ -121,6 +130,11 @@ impl HttpBody for Upload {
     fn size_hint(&self) -> SizeHint {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
+}
+
+/// A body that is not all there.
+pub(crate) fn incomplete() -> Problem {
+    Problem::bad_request("incomplete_body", "the body could not be read")
 }
 
 fn too_slow() -> Problem {

@@ -155,6 +155,7 @@ impl From<UpstreamError> for Fault {
         match &error {
             UpstreamError::Unreachable(..) | UpstreamError::Busy(_) => Self::unavailable(error.to_string()),
             UpstreamError::BrokenOff(..) | UpstreamError::TimedOut(_) => Self::timeout(error.to_string()),
+            UpstreamError::Unfinished(_) => Self::internal(error.to_string()),
         }
     }
 }

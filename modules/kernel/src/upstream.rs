@@ -22,7 +22,7 @@ use tower::retry::budget::{Budget, TpsBudget};
 use crate::deadline;
 use crate::job::{Job, Round, Wake};
 
-pub use body::{AnswerBody, Body, BodyError};
+pub use body::{AnswerBody, AnswerError, Body, BodyError};
 pub use client::Client;
 use client::Failure;
 use health::Health;
@@ -82,7 +82,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body.
     pub body: Body,
-    /// How long the first byte of the answer may take, from the moment that all of the request is sent.
+    /// How long the first byte of the answer may take, from the moment that all of the request is sent, and how long each
+    /// further piece may.
     pub patience: Duration,
     /// Whether the request may be sent again although the other side may have carried it out.
     pub repeatable: bool,
@@ -103,6 +104,9 @@ pub enum UpstreamError {
     /// The answer took too long: the request may have been carried out.
     #[error("{0} did not answer in time")]
     TimedOut(String),
+    /// The body that was to be passed on broke off where it comes from: the other side is blameless.
+    #[error("the request to {0} was not finished")]
+    Unfinished(String),
 }
 
 /// Marks an endpoint as busy until it is dropped.
@@ -139,6 +143,19 @@ impl Upstream {
         &self.name
     }
 
+    /// Path and query of `url` where it is an address of one of the processes.
+    pub fn path_in<'a>(&self, url: &'a str) -> Option<&'a str> {
+        let bare = url.strip_prefix("http://")?;
+        let mut paths = self
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| bare.strip_prefix(endpoint.authority.as_str()));
+        match paths.find(|path| path.is_empty() || path.starts_with('/'))? {
+            "" => Some("/"),
+            path => Some(path),
+        }
+    }
+
     /// Sends a request and waits for the head of the answer. Tried once more, elsewhere where there is an elsewhere, when
     /// nothing was sent, or when the request is repeatable and there was no answer or one that says `502`, `503` or `504`.
     ///
@@ -155,7 +172,10 @@ impl Upstream {
         let elsewhere = !self.health().candidates(Instant::now(), &tried).is_empty();
         // The same process would most likely answer the same, unless it is just being replaced.
         let worth_it = elsewhere || matches!(first, Err(UpstreamError::BrokenOff(..)));
-        if !worth_it || !self.budget.withdraw() {
+        // The budget keeps retries from adding to a load that is too much already. Where no connection could be made,
+        // nobody had any work with the first try.
+        let free = matches!(first, Err(UpstreamError::Unreachable(..)));
+        if !worth_it || !(free || self.budget.withdraw()) {
             return first;
         }
         drop(first);
@@ -194,12 +214,13 @@ impl Upstream {
         match answer {
             Some(Ok(answer)) => {
                 trial.ends(!answer.status().is_server_error());
-                Ok(answer.map(|body| AnswerBody::new(body, ticket)))
+                Ok(answer.map(|body| AnswerBody::new(body, ticket, request.patience)))
             }
             Some(Err(Failure::Unreachable(reason))) => {
                 trial.ends(false);
                 Err(UpstreamError::Unreachable(self.name.clone(), reason))
             }
+            Some(Err(_)) if request.body.is_broken() => Err(UpstreamError::Unfinished(self.name.clone())),
             Some(Err(Failure::BrokenOff(reason))) => {
                 trial.ends(false);
                 Err(UpstreamError::BrokenOff(self.name.clone(), reason))
@@ -326,7 +347,7 @@ fn may_try_again(outcome: &Result<Response<AnswerBody>, UpstreamError>, request:
         Ok(answer) => request.repeatable && matches!(answer.status().as_u16(), 502..=504),
         Err(UpstreamError::Unreachable(..) | UpstreamError::Busy(_)) => true,
         Err(UpstreamError::BrokenOff(..)) => request.repeatable,
-        Err(UpstreamError::TimedOut(_)) => false,
+        Err(UpstreamError::TimedOut(_) | UpstreamError::Unfinished(_)) => false,
     }
 }
 

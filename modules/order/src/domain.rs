@@ -64,15 +64,25 @@ pub(crate) struct Order {
     pub(crate) version: i64,
     pub(crate) user: Option<UserId>,
     pub(crate) cart: CartId,
-    pub(crate) reservation: ReservationId,
     /// What was taken over from the cart; `None` until then.
     pub(crate) content: Option<Content>,
     pub(crate) fulfilment_status: String,
-    pub(crate) effects_pending: bool,
     pub(crate) payment_due_at: Option<DateTime<Utc>>,
     pub(crate) placed_at: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
+}
+
+impl Order {
+    /// What is set aside for the order: the same number under another name, so that the two can be compared in one pass.
+    pub(crate) fn reservation(&self) -> ReservationId {
+        reservation_of(self.id)
+    }
+}
+
+/// The reservation of an order.
+pub(crate) fn reservation_of(order: OrderId) -> ReservationId {
+    order.uuid().into()
 }
 
 /// What an order took over from its cart.

@@ -27,7 +27,7 @@ use kernel::{Clock, Fault};
 use product_api::ProductApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::mail::Mailer;
+use crate::mail::{Mailer, Mails};
 use crate::queries::SCHEMA;
 use crate::service::Service;
 
@@ -47,7 +47,7 @@ pub struct Module {
     db: Db,
     clock: Clock,
     service: Service,
-    mailer: Arc<Mailer>,
+    mails: Arc<Mails>,
     secret: SecretKey,
     sandbox_enabled: bool,
 }
@@ -55,14 +55,18 @@ pub struct Module {
 impl Module {
     /// The module with its data in `db`, buying from `cart` and `product`.
     pub fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Result<Self, Fault> {
-        let mailer = Arc::new(Mailer::new(&context.settings)?);
+        let mailer = Mailer::new(&context.settings)?;
         let service = Service::new(context, db.clone(), cart, product);
+        let mails = Arc::new(Mails {
+            service: service.clone(),
+            mailer,
+        });
         let sandbox_enabled = context.settings.payments.sandbox.enabled;
         Ok(Self {
             db,
             clock: context.clock.clone(),
             service,
-            mailer,
+            mails,
             secret: context.keys.secret.clone(),
             sandbox_enabled,
         })
@@ -96,15 +100,19 @@ impl kernel::module::Module for Module {
     }
 
     fn jobs(&self) -> Vec<Job> {
-        let effects = self.service.clone();
+        let (effects, placed) = (self.service.clone(), self.service.clone());
         let (money, standing, refused) = (self.service.clone(), self.service.clone(), self.service.clone());
         let feed = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
         let consumer = Consumer::new("order-mail", self.db.clone(), SCHEMA, feed, self.clock.clone());
-        let (service, mailer) = (self.service.clone(), Arc::clone(&self.mailer));
+        let mails = Arc::clone(&self.mails);
         vec![
             Job::new("order-effects", INTERVAL, self.service.effects_wake(), move || {
                 let service = effects.clone();
                 async move { service.bring_about().await }
+            }),
+            Job::new("order-placed", INTERVAL, self.service.follow_up_wake(), move || {
+                let service = placed.clone();
+                async move { service.follow_up_placed().await }
             }),
             Job::new("order-payments", INTERVAL, Wake::default(), move || {
                 let service = money.clone();
@@ -119,8 +127,11 @@ impl kernel::module::Module for Module {
                 async move { service.prune().await }
             }),
             Job::new("order-mail", INTERVAL, self.service.mails_wake(), move || {
-                let (consumer, service, mailer) = (consumer.clone(), service.clone(), Arc::clone(&mailer));
-                async move { consumer.round(|event| mail::handle(&service, &mailer, event)).await }
+                let (consumer, mails) = (consumer.clone(), Arc::clone(&mails));
+                async move {
+                    tokio::time::sleep(mail::GATHERING).await;
+                    consumer.round(&*mails).await
+                }
             }),
             database::housekeeping::job(self.db.clone(), SCHEMA, self.clock.clone()),
         ]

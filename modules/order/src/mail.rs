@@ -1,10 +1,16 @@
 //! The mails about orders: the first consumer of the module's own events. At least once, with a stable message id by
 //! which a mail program recognises a repeat.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use async_trait::async_trait;
+use database::consumer::Digest;
 use kernel::Fault;
 use kernel::event::Event;
+use kernel::id::OrderId;
 use kernel::settings::Settings;
 use lettre::message::{Mailbox, Message};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
@@ -12,8 +18,10 @@ use order_api::OrderPlaced;
 use secrecy::ExposeSecret;
 
 use crate::domain::view::OrderView;
-use crate::error::OrderError;
 use crate::service::Service;
+
+/// How long a round waits for company: the mails of many orders take as many questions as those of one.
+pub(crate) const GATHERING: Duration = Duration::from_millis(50);
 
 /// Sends mails, or files them where no server is configured.
 pub(crate) struct Mailer {
@@ -87,26 +95,50 @@ impl Mailer {
 }
 
 /// Written under another name first, so that whoever looks finds whole mails only; repeated, it is the same file.
-fn file(directory: &std::path::Path, name: &str, content: &[u8]) -> std::io::Result<()> {
-    std::fs::create_dir_all(directory)?;
-    let unfinished = directory.join(format!(".{name}"));
-    std::fs::write(&unfinished, content)?;
+fn file(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let unfinished = directory.join(format!("{name}.unfinished"));
+    match std::fs::write(&unfinished, content) {
+        // The first mail makes the directory.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(directory)?;
+            std::fs::write(&unfinished, content)?;
+        }
+        written => written?,
+    }
     std::fs::rename(unfinished, directory.join(name))
 }
 
-/// Sends what an event calls for.
-pub(crate) async fn handle(service: &Service, mailer: &Mailer, event: Event) -> Result<(), Fault> {
-    let Some(placed) = event.payload::<OrderPlaced>() else {
-        return Ok(());
-    };
-    let placed = placed.map_err(|error| Fault::internal(format!("event {}: {error}", event.id)))?;
-    let order = match service.find_any(placed.order).await {
-        Ok(order) => order,
-        Err(OrderError::Fault(fault)) => return Err(fault),
-        Err(refusal) => return Err(Fault::internal(refusal.to_string())),
-    };
-    let (subject, text) = confirmation(&mailer.shop, &order);
-    mailer.send(&event, &order.email, subject, text).await
+/// Sends what events call for.
+pub(crate) struct Mails {
+    pub(crate) service: Service,
+    pub(crate) mailer: Mailer,
+}
+
+#[async_trait]
+impl Digest for Mails {
+    /// The orders that the events are about.
+    type Needs = HashMap<OrderId, OrderView>;
+
+    async fn gather(&self, events: &[Event]) -> Result<Self::Needs, Fault> {
+        // One that cannot be read is not missed here; digesting it says what is wrong.
+        let placed = events.iter().filter_map(|event| event.payload::<OrderPlaced>()?.ok());
+        let orders = self
+            .service
+            .find_all(placed.map(|placed| placed.order).collect())
+            .await?;
+        Ok(orders.into_iter().map(|order| (order.id, order)).collect())
+    }
+
+    async fn digest(&self, event: &Event, orders: &Self::Needs) -> Result<(), Fault> {
+        let Some(placed) = event.payload::<OrderPlaced>() else {
+            return Ok(());
+        };
+        let placed = placed.map_err(|error| Fault::internal(format!("event {}: {error}", event.id)))?;
+        let missing = || Fault::internal(format!("event {}: there is no order {}", event.id, placed.order));
+        let order = orders.get(&placed.order).ok_or_else(missing)?;
+        let (subject, text) = confirmation(&self.mailer.shop, order);
+        self.mailer.send(event, &order.email, subject, text).await
+    }
 }
 
 /// Subject and text of the confirmation. What buyers typed goes into the text only, and is plain text there.

@@ -1,6 +1,7 @@
 //! Every query of the module.
 
 pub(crate) mod books;
+pub(crate) mod effects;
 pub(crate) mod payments;
 pub(crate) mod placing;
 pub(crate) mod reading;
@@ -17,7 +18,7 @@ use crate::schema::{orders, timeline};
 /// The schema of this module.
 pub(crate) const SCHEMA: &str = "orders";
 
-/// Sets an order's status where it has the expected one; true where it had.
+/// Ends an order, placed or cancelled, where it has the expected status, and asks for what follows; true where it had.
 pub(crate) fn change_status(
     connection: &mut PgConnection,
     order: OrderId,
@@ -31,7 +32,6 @@ pub(crate) fn change_status(
             .set((
                 orders::status.eq(to.name()),
                 orders::version.eq(orders::version + 1),
-                orders::effects_pending.eq(true),
                 orders::placed_at.eq(now),
                 orders::updated_at.eq(now),
             ))
@@ -40,12 +40,14 @@ pub(crate) fn change_status(
             .set((
                 orders::status.eq(to.name()),
                 orders::version.eq(orders::version + 1),
-                orders::effects_pending.eq(true),
                 orders::cancelled_at.eq(now),
                 orders::updated_at.eq(now),
             ))
             .execute(connection)?,
     };
+    if changed == 1 {
+        effects::ask(connection, order)?;
+    }
     Ok(changed == 1)
 }
 
@@ -53,14 +55,6 @@ pub(crate) fn change_status(
 pub(crate) fn touch(connection: &mut PgConnection, order: OrderId, now: DateTime<Utc>) -> QueryResult<()> {
     diesel::update(orders::table.find(order.uuid()))
         .set((orders::version.eq(orders::version + 1), orders::updated_at.eq(now)))
-        .execute(connection)
-        .map(drop)
-}
-
-/// Asks for the effects of an order to be brought about again: a payment has to be undone.
-pub(crate) fn ask_for_effects(connection: &mut PgConnection, order: OrderId) -> QueryResult<()> {
-    diesel::update(orders::table.find(order.uuid()))
-        .set(orders::effects_pending.eq(true))
         .execute(connection)
         .map(drop)
 }

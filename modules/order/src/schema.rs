@@ -8,7 +8,6 @@ diesel::table! {
         version -> Int8,
         user_id -> Nullable<Uuid>,
         cart_id -> Uuid,
-        reservation_id -> Uuid,
         currency -> Nullable<Text>,
         email -> Nullable<Text>,
         subtotal -> Nullable<Int8>,
@@ -22,14 +21,21 @@ diesel::table! {
         billing_address -> Nullable<Jsonb>,
         shipping_method -> Nullable<Text>,
         fulfilment_status -> Text,
-        effects_pending -> Bool,
-        effects_failures -> Int4,
         leased_until -> Timestamptz,
         payment_due_at -> Nullable<Timestamptz>,
         placed_at -> Nullable<Timestamptz>,
         cancelled_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders.effects (order_id) {
+        order_id -> Uuid,
+        version -> Int8,
+        failures -> Int4,
+        leased_until -> Timestamptz,
     }
 }
 
@@ -95,4 +101,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(orders, lines, payments, operations, timeline);
+diesel::allow_tables_to_appear_in_same_query!(orders, effects, lines, payments, operations, timeline);

@@ -12,12 +12,13 @@ mod reply;
 mod settle;
 mod verify;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cart_api::CartApi;
-use database::{Db, Failure};
+use database::{Db, Failure, Together};
 use diesel::prelude::*;
+use kernel::http::context::Trace;
 use kernel::job::Wake;
 use kernel::keys::SecretKey;
 use kernel::module::Context;
@@ -28,6 +29,8 @@ use tracing::Instrument;
 
 use crate::error::OrderError;
 use crate::providers::{Providers, Sandbox};
+use crate::queries::effects::Effects;
+use crate::queries::placing::{self, Begin, TakeOver};
 
 pub(crate) use pay::PaymentChoice;
 pub(crate) use place::PlaceOrder;
@@ -42,6 +45,9 @@ pub(crate) struct Service {
 
 struct Shared {
     db: Db,
+    /// Orders that are begun, and take over their carts, at the same moment.
+    begins: Together<Begin, Option<String>>,
+    take_overs: Together<TakeOver, bool>,
     clock: Clock,
     secret: SecretKey,
     cursors: Cursors,
@@ -51,6 +57,9 @@ struct Shared {
     providers: Providers,
     sandbox: Sandbox,
     effects: Wake,
+    /// The orders that this process has placed just now, and the job that tells stock and cart of them.
+    placed: Mutex<Vec<Effects>>,
+    follow_up: Wake,
     mails: Wake,
 }
 
@@ -61,6 +70,8 @@ impl Service {
         let providers = Providers::new(&context.settings.payments, settings.provider_timeout, sandbox.clone());
         Self {
             shared: Arc::new(Shared {
+                begins: Together::new(db.clone(), placing::begin),
+                take_overs: Together::new(db.clone(), placing::take_over),
                 db,
                 clock: context.clock.clone(),
                 secret: context.keys.secret.clone(),
@@ -71,6 +82,8 @@ impl Service {
                 providers,
                 sandbox,
                 effects: Wake::default(),
+                placed: Mutex::default(),
+                follow_up: Wake::default(),
                 mails: Wake::default(),
             }),
         }
@@ -79,6 +92,11 @@ impl Service {
     /// Wakes the job that tells stock and cart how orders ended.
     pub(crate) fn effects_wake(&self) -> Wake {
         self.shared.effects.clone()
+    }
+
+    /// Wakes the job that does so for the orders that were placed here just now.
+    pub(crate) fn follow_up_wake(&self) -> Wake {
+        self.shared.follow_up.clone()
     }
 
     /// Wakes the job that sends the mails.
@@ -107,13 +125,14 @@ impl Service {
     }
 
     /// Carries work out to its end even if the client goes away meanwhile: a request's future is dropped with its
-    /// connection, a task is not.
+    /// connection, a task is not. The client's deadline does not hold for it either: a saga that was cut short would have
+    /// to be undone, and the buyer who comes back with the same key would find nothing.
     async fn detached<T, F>(&self, work: impl FnOnce(Self) -> F) -> Result<T, OrderError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, OrderError>> + Send + 'static,
     {
-        let task = tokio::spawn(work(self.clone()).in_current_span());
+        let task = tokio::spawn(Trace::carried(work(self.clone())).in_current_span());
         task.await
             .unwrap_or_else(|error| Err(Fault::internal(format!("an order's task: {error}")).into()))
     }

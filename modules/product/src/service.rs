@@ -11,15 +11,17 @@ mod stock;
 
 use std::sync::Arc;
 
-use database::Db;
+use database::{Db, Together};
 use kernel::module::{Context, Finding};
 use kernel::page::Cursors;
 use kernel::{Clock, Currency, Fault};
-use product_api::ProductError;
+use product_api::{ProductError, Quote};
 use tokio::sync::Semaphore;
 
 use crate::domain::SCHEMA;
 use crate::queries;
+use crate::queries::reservations::Wanted;
+use crate::queries::stock::Enquiry;
 use cache::Cache;
 
 pub(crate) use catalogue::ProductList;
@@ -34,6 +36,9 @@ pub(crate) struct Service {
     currency: Currency,
     cursors: Cursors,
     cache: Arc<Cache>,
+    /// Quotes and reservations of checkouts at the same moment.
+    quotes: Together<Enquiry, Vec<Quote>>,
+    reservations: Together<Wanted, bool>,
     /// One uploaded file at a time: an import takes what a core and a disk have to give.
     importing: Arc<Semaphore>,
 }
@@ -41,6 +46,8 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(context: &Context, db: Db) -> Self {
         Self {
+            quotes: Together::new(db.clone(), queries::stock::quote),
+            reservations: Together::new(db.clone(), queries::reservations::reserve_all),
             db,
             clock: context.clock.clone(),
             currency: context.settings.shop.currency,

@@ -90,6 +90,21 @@ impl Caller {
 
     /// Sends a body of any type. A path that begins with `//` is taken from the root of the store instead of `/api/v1`.
     pub(crate) async fn send_text(&self, method: Method, path: &str, body: Option<(&str, String)>) -> Response {
+        self.try_send_text(method, path, body).await.unwrap()
+    }
+
+    /// The same as [`Caller::send`] for a store that may be gone.
+    pub(crate) async fn try_send(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Result<Response> {
+        let body = body.map(|body| ("application/json", body.to_string()));
+        self.try_send_text(method, path, body).await
+    }
+
+    async fn try_send_text(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, String)>,
+    ) -> reqwest::Result<Response> {
         let path = match path.strip_prefix("//") {
             Some(path) => format!("/{path}"),
             None => format!("/api/v1{path}"),
@@ -97,14 +112,14 @@ impl Caller {
         let mut request = self
             .shop
             .client
-            .request(method, format!("http://{}{path}", self.shop.address));
+            .request(method, format!("http://{}{path}", self.shop.address()));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
         if let Some((media_type, text)) = body {
             request = request.header("content-type", media_type).body(text);
         }
-        Response::of(request.send().await.unwrap()).await
+        Response::try_of(request.send().await?).await
     }
 }
 

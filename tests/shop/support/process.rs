@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -35,8 +34,7 @@ impl StoreProcess {
 
     /// A store with other settings.
     pub(crate) async fn with<const N: usize>(changes: [(&str, &str); N]) -> StoreProcess {
-        let folder = std::env::temp_dir().join(unique("bodega-store"));
-        fs::DirBuilder::new().mode(0o711).create(&folder).unwrap();
+        let folder = make_folder();
         let changes = changes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         let (child, shop) = spawn(folder.clone(), changes.clone()).await;
         StoreProcess {
@@ -71,14 +69,7 @@ impl StoreProcess {
 
     /// Waits for the end of the process; hangs no longer than a minute.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(started.elapsed() < PATIENCE, "the store does not stop");
-            thread::sleep(Duration::from_millis(10));
-        }
+        end_of(&mut self.child)
     }
 
     /// Runs a command of the binary on this store's data.
@@ -95,21 +86,12 @@ impl StoreProcess {
 
     /// What `bodega verify` finds, a line each.
     pub(crate) async fn findings(&self) -> Vec<String> {
-        let outcome = self.command(&["--json", "verify"]).await;
-        let found: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
-        let findings = found["findings"].as_array().unwrap();
-        assert_eq!(outcome.code, i32::from(!findings.is_empty()), "{outcome:?}");
-        findings.iter().map(Value::to_string).collect()
+        findings(&self.folder).await
     }
 
     /// An administrator.
     pub(crate) async fn admin(&self) -> Admin {
-        let email = format!("{}@staff.example", unique("admin"));
-        let made = self
-            .command_with_input(&["user", "create-admin", &email], PASSWORD)
-            .await;
-        assert_eq!(made.code, 0, "{made:?}");
-        Admin::signed_in(&self.shop, &email).await
+        Admin::signed_in(&self.shop, &make_admin(&self.folder).await).await
     }
 
     /// Where the store keeps its data.
@@ -130,26 +112,78 @@ impl Drop for StoreProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(postmaster) = postmaster(&self.folder) {
-            send(postmaster, libc::SIGQUIT);
-        }
-        // The server's own processes leave a little later, and may still be writing.
-        let started = Instant::now();
-        while fs::remove_dir_all(&self.folder).is_err() && started.elapsed() < PATIENCE {
-            thread::sleep(Duration::from_millis(20));
-        }
+        remove(&self.folder);
     }
 }
 
-/// Starts the binary and waits until it serves.
+/// A data directory that the server's account may pass through.
+pub(super) fn make_folder() -> PathBuf {
+    let folder = std::env::temp_dir().join(unique("bodega-store"));
+    fs::DirBuilder::new().mode(0o711).create(&folder).unwrap();
+    folder
+}
+
+/// Stops the PostgreSQL of a data directory, and removes both.
+pub(super) fn remove(folder: &Path) {
+    if let Some(postmaster) = postmaster(folder) {
+        send(postmaster, libc::SIGQUIT);
+    }
+    // The server's own processes leave a little later, and may still be writing.
+    let started = Instant::now();
+    while fs::remove_dir_all(folder).is_err() && started.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits for the end of a process; hangs no longer than a minute.
+pub(super) fn end_of(child: &mut Child) -> ExitStatus {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(started.elapsed() < PATIENCE, "the process does not stop");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What `bodega verify` finds in a data directory, a line each.
+pub(super) async fn findings(folder: &Path) -> Vec<String> {
+    let outcome = bodega(&["--data-dir", folder.to_str().unwrap(), "--json", "verify"], &[]).await;
+    let found: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
+    let findings = found["findings"].as_array().unwrap();
+    assert_eq!(outcome.code, i32::from(!findings.is_empty()), "{outcome:?}");
+    findings.iter().map(Value::to_string).collect()
+}
+
+/// Makes an administrator in a data directory; answers their address.
+pub(super) async fn make_admin(folder: &Path) -> String {
+    let email = format!("{}@staff.example", unique("admin"));
+    let arguments = ["--data-dir", folder.to_str().unwrap(), "user", "create-admin", &email];
+    let made = bodega_with_input(&arguments, &[], PASSWORD).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    email
+}
+
+/// Starts the store and waits until it serves.
 async fn spawn(folder: PathBuf, changes: Vec<(String, String)>) -> (Child, Shop) {
+    let mut settings = vec![
+        ("server.public".to_owned(), "127.0.0.1:0".to_owned()),
+        ("server.management".to_owned(), "127.0.0.1:0".to_owned()),
+        ("server.drain_delay".to_owned(), "0s".to_owned()),
+    ];
+    settings.extend(changes);
+    let (child, log) = serve(folder, settings).await;
+    let address = |name: &str| log[name].as_str().unwrap().parse().unwrap();
+    (child, Shop::at(vec![address("public")], vec![address("management")]))
+}
+
+/// Starts the binary with these settings and waits until it serves; answers what it logs then.
+pub(super) async fn serve(folder: PathBuf, settings: Vec<(String, String)>) -> (Child, Value) {
     let started = move || {
         let mut command = clean_command();
         command.args(["--data-dir", folder.to_str().unwrap(), "serve"]);
         let own = [
-            ("server.public", "127.0.0.1:0"),
-            ("server.management", "127.0.0.1:0"),
-            ("server.drain_delay", "0s"),
             ("payments.sandbox.enabled", "true"),
             ("limits.enabled", "false"),
             ("log.format", "json"),
@@ -157,7 +191,7 @@ async fn spawn(folder: PathBuf, changes: Vec<(String, String)>) -> (Child, Shop)
         for (key, value) in own {
             command.env(variable(key), value);
         }
-        for (key, value) in &changes {
+        for (key, value) in &settings {
             command.env(variable(key), value);
         }
         let mut child = command
@@ -166,20 +200,19 @@ async fn spawn(folder: PathBuf, changes: Vec<(String, String)>) -> (Child, Shop)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (public, management) = addresses(&mut child);
-        (child, public, management)
+        let log = serving(&mut child);
+        (child, log)
     };
-    let (child, public, management) = tokio::task::spawn_blocking(started).await.unwrap();
-    (child, Shop::at(public, management))
+    tokio::task::spawn_blocking(started).await.unwrap()
 }
 
-/// The addresses that the store logs when it serves. Its log is read to the end, or it would block.
-fn addresses(child: &mut Child) -> (SocketAddr, SocketAddr) {
+/// What a process logs when it serves. Its log is read to the end, or it would block.
+fn serving(child: &mut Child) -> Value {
     let log = BufReader::new(child.stderr.take().unwrap());
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in log.lines().map_while(Result::ok) {
-            // Nobody listens any more once the store serves.
+            // Nobody listens any more once the process serves.
             let _ = sender.send(line);
         }
     });
@@ -187,11 +220,10 @@ fn addresses(child: &mut Child) -> (SocketAddr, SocketAddr) {
     loop {
         let line = receiver
             .recv_timeout(PATIENCE)
-            .unwrap_or_else(|_| panic!("the store does not serve: {seen:#?}"));
+            .unwrap_or_else(|_| panic!("the process does not serve: {seen:#?}"));
         let entry: Value = serde_json::from_str(&line).unwrap_or_default();
         if entry["message"] == "serving" {
-            let address = |name: &str| entry[name].as_str().unwrap().parse().unwrap();
-            return (address("public"), address("management"));
+            return entry;
         }
         seen.push(line);
     }
@@ -262,7 +294,7 @@ fn postmaster(folder: &Path) -> Option<u32> {
     unsafe_code,
     reason = "the standard library sends no signals but SIGKILL to children"
 )]
-fn send(process: u32, signal: i32) {
+pub(super) fn send(process: u32, signal: i32) {
     // SAFETY: kill has no preconditions; a process that is gone already is an error that says so.
     let _ = unsafe { libc::kill(i32::try_from(process).unwrap(), signal) };
 }

@@ -15,16 +15,21 @@ pub(crate) struct Response {
 
 impl Response {
     pub(crate) async fn of(response: reqwest::Response) -> Response {
+        Response::try_of(response).await.unwrap()
+    }
+
+    /// The same, where the answer may break off.
+    pub(crate) async fn try_of(response: reqwest::Response) -> reqwest::Result<Response> {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let text = response.text().await.unwrap();
+        let text = response.text().await?;
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Response {
+        Ok(Response {
             status,
             headers,
             json,
             text,
-        }
+        })
     }
 
     /// The body of an answer with this status; any other fails the test and is shown.

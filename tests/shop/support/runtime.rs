@@ -25,3 +25,8 @@ pub(crate) fn block_on<T: Send + 'static>(work: impl Future<Output = T> + Send +
     // A thread of its own, because that of the caller may be driving a runtime.
     std::thread::spawn(|| STORES.block_on(work)).join().unwrap()
 }
+
+/// Runs a future among the stores for as long as it takes.
+pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
+    STORES.spawn(work);
+}

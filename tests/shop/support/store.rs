@@ -4,11 +4,13 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use bodega::modules::{COMPILED, Site};
-use bodega::server::{self, Running};
-use bodega::settings::{self, Sources};
+use bodega::modules::Site;
+use bodega::server::Running;
+use bodega::settings::Sources;
 use kernel::Clock;
 use kernel::keys::SecretKey;
 use kernel::token::TokenSigner;
@@ -16,22 +18,26 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::databases::TestDatabase;
+use super::fleet::{self, Fleet, Topology};
 use super::{Admin, Anonymous, Customer, Response, runtime, unique};
 
 /// What can be done with any store: where it is, and who may call it.
 #[derive(Clone)]
 pub(crate) struct Shop {
-    pub(crate) address: SocketAddr,
-    pub(crate) management: SocketAddr,
+    gateways: Arc<RwLock<Vec<SocketAddr>>>,
+    /// The gateway that is asked next.
+    next: Arc<AtomicUsize>,
+    managements: Arc<[SocketAddr]>,
     pub(crate) client: reqwest::Client,
 }
 
-/// A store in this process; stops when it is dropped.
+/// A store in this process, in the topology of the test run; stops when it is dropped.
 pub(crate) struct Store {
     shop: Shop,
+    sources: Sources,
     clock: Clock,
-    // In this order: the server stops, then its files and its database go.
-    running: Option<Running>,
+    // In this order: the servers stop, then their files and their database go.
+    fleet: Option<Fleet>,
     folder: TempDir,
     database: TestDatabase,
 }
@@ -42,19 +48,29 @@ impl Store {
         Store::with([]).await
     }
 
-    /// A store with other settings: keys and values in the notation of the environment.
+    /// A store with other settings: keys and values in the notation of the environment. With `run` among them it is one
+    /// process, whatever the topology.
     pub(crate) async fn with<const N: usize>(changes: [(&str, &str); N]) -> Store {
+        Store::spread(Topology::chosen(), changes).await
+    }
+
+    /// A store in a topology of the test's own choice.
+    pub(crate) async fn spread<const N: usize>(topology: Topology, changes: [(&str, &str); N]) -> Store {
         let database = TestDatabase::create().await;
         let folder = keys_folder();
         let mut sources = Sources::default();
         let own = [
             ("server.public", "127.0.0.1:0"),
+            ("server.internal", "127.0.0.1:0"),
             ("server.management", "127.0.0.1:0"),
             ("server.workers", "1"),
             ("server.drain_delay", "0s"),
             ("server.drain_timeout", "2s"),
             ("database.allow_unsafe_durability", "true"),
-            ("database.connections", "4"),
+            (
+                "database.connections",
+                if topology == Topology::One { "4" } else { "2" },
+            ),
             ("database.wait_timeout", "10s"),
             ("payments.sandbox.enabled", "true"),
             ("limits.enabled", "false"),
@@ -70,20 +86,13 @@ impl Store {
         for (key, value) in changes {
             sources.set(key, value);
         }
-        let settings = settings::load(&sources, COMPILED).unwrap().settings;
         let clock = Clock::adjustable();
-        let running = {
-            let clock = clock.clone();
-            runtime::run(async move {
-                let site = Site::open(settings, clock).await.unwrap();
-                server::start(site).await.unwrap()
-            })
-            .await
-        };
+        let fleet = runtime::run(Fleet::start(topology, sources.clone(), clock.clone())).await;
         Store {
-            shop: Shop::at(running.public().unwrap(), running.management()),
+            shop: Shop::at(fleet.gateways(), fleet.managements()),
+            sources,
             clock,
-            running: Some(running),
+            fleet: Some(fleet),
             folder,
             database,
         }
@@ -93,10 +102,10 @@ impl Store {
     pub(crate) async fn admin(&self) -> Admin {
         let email = format!("{}@staff.example", unique("admin"));
         let address = kernel::text::Email::parse(email.clone()).unwrap();
-        let site = self.running.as_ref().unwrap().site();
-        site.create_admin(address, super::PASSWORD.to_owned().into())
-            .await
-            .unwrap();
+        let made = self
+            .site_of("user")
+            .create_admin(address, super::PASSWORD.to_owned().into());
+        made.await.unwrap();
         Admin::signed_in(&self.shop, &email).await
     }
 
@@ -105,9 +114,28 @@ impl Store {
         &self.clock
     }
 
-    /// The parts of the store, for what has no route: `store.site().verify()`.
-    pub(crate) fn site(&self) -> &Site {
-        self.running.as_ref().unwrap().site()
+    /// Starts one more process of the store, with more settings; `run` is among them. It is stopped by whoever has it.
+    pub(crate) async fn start_beside<const N: usize>(&self, changes: [(&str, &str); N]) -> Running {
+        let mut sources = self.sources.clone();
+        for (key, value) in changes {
+            sources.set(key, value);
+        }
+        runtime::run(fleet::start(sources, self.clock.clone())).await
+    }
+
+    /// Where the other processes of the store reach one that runs `module`.
+    pub(crate) fn internal_of(&self, module: &str) -> SocketAddr {
+        self.fleet.as_ref().unwrap().internal_of(module)
+    }
+
+    /// The address of the store's database.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database.url
+    }
+
+    /// The parts of a process that runs `module`, for what has no route.
+    pub(crate) fn site_of(&self, module: &str) -> &Site {
+        self.fleet.as_ref().unwrap().site_of(module)
     }
 
     /// Where the store keeps its files, e.g. `mail/`.
@@ -117,11 +145,7 @@ impl Store {
 
     /// What `bodega verify` finds, a line each.
     pub(crate) async fn findings(&self) -> Vec<String> {
-        let found = self.site().verify().await.unwrap();
-        found
-            .iter()
-            .map(|(module, finding)| format!("{module}: {finding:?}"))
-            .collect()
+        self.fleet.as_ref().unwrap().findings().await
     }
 
     /// Makes the database as good as gone: nobody gets in any more, and whoever was in is thrown out.
@@ -140,24 +164,51 @@ impl Deref for Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
+        if let Some(fleet) = self.fleet.take() {
             // Connections that nobody uses any more would have to be waited for.
             self.shop.client = reqwest::Client::new();
-            runtime::block_on(running.stop());
+            runtime::block_on(fleet.stop());
         }
     }
 }
 
 impl Shop {
-    pub(crate) fn at(address: SocketAddr, management: SocketAddr) -> Shop {
+    pub(crate) fn at(gateways: Vec<SocketAddr>, managements: Vec<SocketAddr>) -> Shop {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(60))
             .build();
         Shop {
-            address,
-            management,
+            gateways: Arc::new(RwLock::new(gateways)),
+            next: Arc::default(),
+            managements: managements.into(),
             client: client.unwrap(),
+        }
+    }
+
+    /// Where the store is: of several gateways another one each time.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        let gateways = self.gateways.read().unwrap();
+        gateways[next % gateways.len()]
+    }
+
+    /// From now on a gateway is not asked any more: what a load balancer does when it is not ready.
+    pub(super) fn take_out(&self, gateway: SocketAddr) {
+        self.gateways.write().unwrap().retain(|address| *address != gateway);
+    }
+
+    /// From now on a gateway is asked again.
+    pub(super) fn put_in(&self, gateway: SocketAddr) {
+        self.take_out(gateway);
+        self.gateways.write().unwrap().push(gateway);
+    }
+
+    /// The store behind one gateway: for what each gateway counts or remembers by itself.
+    pub(crate) fn behind_one_gateway(&self) -> Shop {
+        Shop {
+            gateways: Arc::new(RwLock::new(vec![self.address()])),
+            ..self.clone()
         }
     }
 
@@ -171,15 +222,28 @@ impl Shop {
         Customer::registered(self).await
     }
 
-    /// Asks the management listener.
+    /// Where the first process of the store tells how it is.
+    pub(crate) fn management_address(&self) -> SocketAddr {
+        self.managements[0]
+    }
+
+    /// Asks the management listener of every process; answers the first that does not say 200, else what the first says.
     pub(crate) async fn management(&self, path: &str) -> Response {
-        let url = format!("http://{}{path}", self.management);
-        Response::of(self.client.get(url).send().await.unwrap()).await
+        let mut first = None;
+        for management in self.managements.iter() {
+            let url = format!("http://{management}{path}");
+            let answer = Response::of(self.client.get(url).send().await.unwrap()).await;
+            if answer.status != 200 {
+                return answer;
+            }
+            first.get_or_insert(answer);
+        }
+        first.unwrap()
     }
 
     /// Sends bytes as they are over a connection of its own and reads until the other side closes it.
     pub(crate) async fn raw(&self, request: impl Into<Vec<u8>>) -> String {
-        let (address, request) = (self.address, request.into());
+        let (address, request) = (self.address(), request.into());
         let exchange = move || {
             let mut stream = TcpStream::connect(address).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

@@ -227,3 +227,62 @@ impl From<CartError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(amount: i64) -> Money {
+        Money::new(amount, "EUR".parse().unwrap())
+    }
+
+    /// One of each kind. The compiler misses a kind that is new in `next`.
+    fn errors() -> Vec<CartError> {
+        let mut errors = vec![CartError::NotFound("cart".to_owned())];
+        while let Some(error) = errors.last().and_then(next) {
+            errors.push(error);
+        }
+        errors
+    }
+
+    fn next(error: &CartError) -> Option<CartError> {
+        Some(match error {
+            CartError::NotFound(_) => CartError::Invalid(FieldErrors::one("/a/0", "too_long", "is \"too\" long")),
+            CartError::Invalid(_) => CartError::InCheckout(OrderId::generate()),
+            CartError::InCheckout(_) => CartError::Completed(OrderId::generate()),
+            CartError::Completed(_) => CartError::Closed("merged".to_owned()),
+            CartError::Closed(_) => CartError::Changed(7),
+            CartError::Changed(_) => CartError::VersionMismatch(i64::MAX),
+            CartError::VersionMismatch(_) => CartError::PriceChanged {
+                old: money(1),
+                new: money(-2),
+            },
+            CartError::PriceChanged { .. } => CartError::NotReady(vec![
+                CartProblem {
+                    code: "insufficient_stock".to_owned(),
+                    item_id: Some(ItemId::generate()),
+                    detail: "there is one".to_owned(),
+                },
+                CartProblem {
+                    code: "empty".to_owned(),
+                    item_id: None,
+                    detail: String::new(),
+                },
+            ]),
+            CartError::NotReady(_) => Fault::unavailable("down").into(),
+            CartError::Fault(Fault::Unavailable { .. }) => Fault::timeout("slow").into(),
+            CartError::Fault(Fault::Timeout { .. }) => Fault::internal("a bug").into(),
+            CartError::Fault(Fault::Internal { .. }) => return None,
+        })
+    }
+
+    #[test]
+    fn every_error_crosses_the_wire_whole() {
+        for error in errors() {
+            let sent: Result<(), CartError> = Err(error);
+            let text = serde_json::to_string(&sent).unwrap();
+            let received: Result<(), CartError> = serde_json::from_str(&text).unwrap();
+            assert_eq!(received, sent, "{text}");
+        }
+    }
+}

@@ -1,15 +1,20 @@
 //! Carts in the hands of an order.
 
+use std::collections::HashSet;
+
 use cart_api::ClaimedCart;
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
+use diesel::result::Error;
 use diesel::sql_types::Uuid as SqlUuid;
+use kernel::address::Address;
 use kernel::id::{CartId, OrderId};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::SCHEMA;
+use crate::domain::Cart;
 use crate::schema::carts;
 
 /// The snapshot under which `order` has taken over the cart, where it has.
@@ -21,6 +26,58 @@ pub(crate) fn snapshot(connection: &mut PgConnection, cart: CartId, order: Order
         .first(connection)
         .optional()?;
     Ok(found.flatten())
+}
+
+/// A cart that an order takes over: as it was seen, as it becomes, and the snapshot that the order gets, as JSON.
+pub(crate) struct Taking {
+    pub(crate) seen_version: i64,
+    pub(crate) cart: Cart,
+    pub(crate) order: OrderId,
+    pub(crate) snapshot: String,
+}
+
+/// Locks carts for their orders by one statement; their lines stay as they are. False where somebody has written the cart
+/// since it was seen, another order was faster, or the order has given the cart back before.
+pub(crate) fn take_all(connection: &mut PgConnection, takings: &[Taking]) -> QueryResult<Vec<bool>> {
+    const SQL: &str = "WITH wanted AS MATERIALIZED ( \
+            SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS wanted (cart_id, seen_version, version, order_id, \
+                snapshot, email, shipping_address, billing_address, expires_at, updated_at) \
+        ), held AS MATERIALIZED ( \
+            SELECT cart.id, wanted.order_id FROM @.carts AS cart \
+            JOIN wanted ON cart.id = wanted.cart_id AND cart.version = wanted.seen_version \
+            WHERE wanted.order_id <> ALL (cart.released_order_ids) \
+            ORDER BY cart.id FOR UPDATE OF cart \
+        ), taken AS ( \
+            UPDATE @.carts AS cart SET version = wanted.version, status = 'checkout', order_id = wanted.order_id, \
+                snapshot = wanted.snapshot::json, email = wanted.email, \
+                shipping_address = wanted.shipping_address::jsonb, billing_address = wanted.billing_address::jsonb, \
+                expires_at = wanted.expires_at, updated_at = wanted.updated_at \
+            FROM held JOIN wanted ON wanted.cart_id = held.id AND wanted.order_id = held.order_id \
+            WHERE cart.id = held.id RETURNING cart.order_id \
+        ) \
+        SELECT order_id FROM taken";
+    let carts = || takings.iter().map(|taking| &taking.cart);
+    let json = |address: fn(&Cart) -> &Option<Address>| {
+        let texts = carts().map(|cart| address(cart).as_ref().map(serde_json::to_string).transpose());
+        let texts = texts.collect::<Result<Vec<Option<String>>, _>>();
+        texts.map_err(|error| Error::SerializationError(error.into()))
+    };
+    let binds = [
+        Bind::Uuids(carts().map(|cart| cart.id.uuid()).collect()),
+        Bind::BigInts(takings.iter().map(|taking| taking.seen_version).collect()),
+        Bind::BigInts(carts().map(|cart| cart.version).collect()),
+        Bind::Uuids(takings.iter().map(|taking| taking.order.uuid()).collect()),
+        Bind::Texts(takings.iter().map(|taking| taking.snapshot.clone()).collect()),
+        Bind::NullableTexts(carts().map(|cart| cart.email.clone()).collect()),
+        Bind::NullableTexts(json(|cart| &cart.shipping_address)?),
+        Bind::NullableTexts(json(|cart| &cart.billing_address)?),
+        Bind::Times(carts().map(|cart| cart.expires_at).collect()),
+        Bind::Times(carts().map(|cart| cart.updated_at).collect()),
+    ];
+    let rows: Vec<OrderRow> = Statement::new(SCHEMA, SQL, binds).load(connection)?;
+    let taken: HashSet<Uuid> = rows.into_iter().map(|row| row.order_id).collect();
+    let is_taken = |taking: &Taking| taken.contains(&taking.order.uuid());
+    Ok(takings.iter().map(is_taken).collect())
 }
 
 /// Closes carts that their orders have locked; answers the orders whose carts are closed, now or before.
@@ -41,7 +98,7 @@ pub(crate) fn complete(
         SELECT order_id FROM held WHERE status IN ('checkout', 'completed')";
     let ids = Bind::Uuids(carts.iter().map(|(cart, _)| cart.uuid()).collect());
     let orders = Bind::Uuids(carts.iter().map(|(_, order)| order.uuid()).collect());
-    let rows: Vec<Completed> = Statement::new(SCHEMA, SQL, [ids, orders, Bind::Time(now)]).load(connection)?;
+    let rows: Vec<OrderRow> = Statement::new(SCHEMA, SQL, [ids, orders, Bind::Time(now)]).load(connection)?;
     Ok(rows.into_iter().map(|row| row.order_id.into()).collect())
 }
 
@@ -102,7 +159,7 @@ pub(crate) fn claimed(
 }
 
 #[derive(QueryableByName)]
-struct Completed {
+struct OrderRow {
     #[diesel(sql_type = SqlUuid)]
     order_id: Uuid,
 }

@@ -16,19 +16,31 @@ use crate::schema::{carts, items};
 
 /// The cart, with its lines; as it stands at `now`.
 pub(crate) fn find(connection: &mut PgConnection, id: CartId, now: DateTime<Utc>) -> QueryResult<Option<Cart>> {
+    Ok(find_all(connection, &[(id, now)])?.pop().flatten())
+}
+
+/// Carts with their lines, each as it stands at its time, by one statement.
+pub(crate) fn find_all(
+    connection: &mut PgConnection,
+    wanted: &[(CartId, DateTime<Utc>)],
+) -> QueryResult<Vec<Option<Cart>>> {
+    let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| id.uuid()).collect();
     let rows: Vec<(CartRow, Option<ItemRow>)> = carts::table
         .left_join(items::table)
-        .filter(carts::id.eq(id.uuid()))
+        .filter(carts::id.eq_any(ids))
         .order(items::id)
         .select((CartRow::as_select(), Option::<ItemRow>::as_select()))
         .load(connection)?;
-    let mut cart = None;
-    let mut lines = Vec::with_capacity(rows.len());
+    let mut found: HashMap<Uuid, (CartRow, Vec<ItemRow>)> = HashMap::with_capacity(wanted.len());
     for (row, line) in rows {
-        cart.get_or_insert(row);
+        let (_, lines) = found.entry(row.id).or_insert_with(|| (row, Vec::new()));
         lines.extend(line);
     }
-    cart.map(|row| row.into_cart(lines, now)).transpose()
+    let cart = |(id, now): &(CartId, DateTime<Utc>)| match found.get(&id.uuid()) {
+        Some((row, lines)) => row.clone().into_cart(lines.clone(), *now).map(Some),
+        None => Ok(None),
+    };
+    wanted.iter().map(cart).collect()
 }
 
 /// Locks the carts `ids` in the order of their ids, so that two requests for the same pair cannot block each other, and
@@ -114,7 +126,7 @@ fn with_items(connection: &mut PgConnection, rows: Vec<CartRow>, now: DateTime<U
         .collect()
 }
 
-#[derive(Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = carts)]
 struct CartRow {
     id: Uuid,
@@ -132,7 +144,7 @@ struct CartRow {
     updated_at: DateTime<Utc>,
 }
 
-#[derive(Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = items)]
 struct ItemRow {
     id: Uuid,

@@ -8,7 +8,9 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::Error;
 use diesel::serialize::ToSql;
-use diesel::sql_types::{Array, BigInt, HasSqlType, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, HasSqlType, Integer, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
 use kernel::address::Address;
 use kernel::id::{CartId, ItemId, OrderId, UserId};
 use serde_json::Value;
@@ -40,8 +42,9 @@ pub(crate) fn save_for_order(
     connection: &mut PgConnection,
     seen: &Cart,
     cart: &Cart,
-    snapshot: Value,
+    snapshot: &str,
 ) -> QueryResult<bool> {
+    let snapshot = serde_json::from_str(snapshot).map_err(|error| Error::SerializationError(error.into()))?;
     write(connection, seen, cart, Some(snapshot))
 }
 
@@ -122,7 +125,7 @@ impl QueryFragment<Pg> for Save<'_> {
         bind::<Text, _>(&mut out, ", status = ", self.cart.status.name())?;
         bind::<Nullable<SqlUuid>, _>(&mut out, ", order_id = ", &self.order)?;
         bind::<Nullable<SqlUuid>, _>(&mut out, ", merged_into = ", &self.merged_into)?;
-        bind::<Nullable<Jsonb>, _>(&mut out, ", snapshot = ", &self.snapshot)?;
+        bind::<Nullable<Json>, _>(&mut out, ", snapshot = ", &self.snapshot)?;
         bind::<Nullable<Text>, _>(&mut out, ", email = ", &self.cart.email)?;
         bind::<Nullable<Jsonb>, _>(&mut out, ", shipping_address = ", &self.shipping_address)?;
         bind::<Nullable<Jsonb>, _>(&mut out, ", billing_address = ", &self.billing_address)?;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use cart_api::{CartApi, CartError, ClaimedCart, Freeze, FrozenCart, PricedLine, Totals};
+use diesel::PgConnection;
 use kernel::Fault;
 use kernel::id::{CartId, OrderId};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use user_api::UserError;
 
 use super::{Service, not_found};
 use crate::domain::{Cart, Details, Item, LinePrice, Prices, Status, blocks_checkout, email_required, price, problems};
-use crate::queries;
+use crate::queries::{self, Taking};
 
 #[async_trait]
 impl CartApi for Service {
@@ -23,11 +24,24 @@ impl CartApi for Service {
             return Err(CartError::Changed(seen.version));
         }
         let (cart, frozen) = self.prepare(&seen, &request).await?;
-        let snapshot = serde_json::to_value(&frozen).map_err(|error| Fault::internal(error.to_string()))?;
-        let locked = self
-            .query(move |connection| queries::save_for_order(connection, &seen, &cart, snapshot))
-            .await?;
-        match locked {
+        let snapshot = serde_json::to_string(&frozen).map_err(|error| Fault::internal(error.to_string()))?;
+        let taking = Taking {
+            seen_version: seen.version,
+            cart,
+            order: request.order,
+            snapshot,
+        };
+        let taken = match taking.cart.items == seen.items {
+            true => self.takings.run(taking).await?,
+            // The catalogue says something new of a line, which is written with the cart.
+            false => {
+                let save = move |connection: &mut PgConnection| {
+                    queries::save_for_order(connection, &seen, &taking.cart, &taking.snapshot)
+                };
+                self.query(save).await?
+            }
+        };
+        match taken {
             true => Ok(frozen),
             false => self.overtaken(&request).await,
         }

@@ -1,13 +1,16 @@
 //! Bodies on their way to and from an upstream.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use actix_web::web::Bytes;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::sync::watch;
+use tokio::time::{Sleep, sleep};
 
 use super::Ticket;
 
@@ -30,8 +33,18 @@ pub enum Body {
 #[derive(Clone)]
 pub struct Stream {
     untouched: Arc<Mutex<Option<Sent>>>,
-    /// Turns true when all of it has been sent, or never will be.
-    over: watch::Sender<bool>,
+    state: watch::Sender<State>,
+}
+
+/// How far a stream is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Something may yet come.
+    Open,
+    /// All of it has been sent, or nobody takes it any more.
+    Over,
+    /// It broke off where it comes from.
+    Broken,
 }
 
 impl Body {
@@ -44,7 +57,7 @@ impl Body {
     pub fn stream(body: impl HttpBody<Data = Bytes, Error = BodyError> + Send + 'static) -> Self {
         Self::Stream(Stream {
             untouched: Arc::new(Mutex::new(Some(body.boxed_unsync()))),
-            over: watch::Sender::new(false),
+            state: watch::Sender::new(State::Open),
         })
     }
 
@@ -52,8 +65,13 @@ impl Body {
     pub(super) async fn sent(&self) {
         if let Self::Stream(stream) = self {
             // The sender is part of the stream, so that it is there as long as we are.
-            let _ = stream.over.subscribe().wait_for(|over| *over).await;
+            let _ = stream.state.subscribe().wait_for(|state| *state != State::Open).await;
         }
+    }
+
+    /// Whether it broke off where it comes from, which is no fault of who was to have it.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Self::Stream(stream) if *stream.state.borrow() == State::Broken)
     }
 
     /// Whether all of it can be sent (again).
@@ -82,6 +100,17 @@ impl Stream {
         // Nothing that holds the lock can panic half-way.
         self.untouched.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How it ended first counts.
+    fn end(&self, as_what: State) {
+        self.state.send_if_modified(|state| {
+            let ends = *state == State::Open;
+            if ends {
+                *state = as_what;
+            }
+            ends
+        });
+    }
 }
 
 struct Attempt {
@@ -92,7 +121,7 @@ struct Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if self.begun.is_some() {
-            self.stream.over.send_replace(true);
+            self.stream.end(State::Over);
         }
     }
 }
@@ -109,8 +138,10 @@ impl HttpBody for Attempt {
         match &mut this.begun {
             Some(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
-                if !matches!(frame, Some(Ok(_))) {
-                    this.stream.over.send_replace(true);
+                match &frame {
+                    Some(Ok(_)) => (),
+                    Some(Err(_)) => this.stream.end(State::Broken),
+                    None => this.stream.end(State::Over),
                 }
                 Poll::Ready(frame)
             }
@@ -137,27 +168,55 @@ impl HttpBody for Attempt {
     }
 }
 
-/// The body of an answer. The endpoint counts as busy until the body has ended or is dropped.
+/// Why the body of an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// The connection did.
+    #[error(transparent)]
+    Connection(#[from] hyper::Error),
+    /// The next piece took too long.
+    #[error("the answer stopped half-way")]
+    Stopped,
+}
+
+/// The body of an answer. The endpoint counts as busy until the body has ended or is dropped; one that stops in the middle
+/// of it is waited for no longer than for its first byte.
 pub struct AnswerBody {
     inner: Incoming,
+    patience: Duration,
+    /// Runs while a piece is waited for.
+    waiting: Option<Pin<Box<Sleep>>>,
     _busy: Ticket,
 }
 
 impl AnswerBody {
-    pub(super) fn new(inner: Incoming, busy: Ticket) -> Self {
-        Self { inner, _busy: busy }
+    pub(super) fn new(inner: Incoming, busy: Ticket, patience: Duration) -> Self {
+        Self {
+            inner,
+            patience,
+            waiting: None,
+            _busy: busy,
+        }
     }
 }
 
 impl HttpBody for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = AnswerError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(context) {
+            this.waiting = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(AnswerError::from)));
+        }
+        let patience = this.patience;
+        let waiting = this.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(waiting.as_mut().poll(context));
+        Poll::Ready(Some(Err(AnswerError::Stopped)))
     }
 
     fn is_end_stream(&self) -> bool {

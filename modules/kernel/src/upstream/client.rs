@@ -11,9 +11,10 @@ use super::body::Sent;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long an unused connection is kept: shorter than the other side keeps it, so that it is seldom closed under a
-/// request that is just being sent.
-const IDLE: Duration = Duration::from_secs(20);
+/// How long an unused connection is kept: far shorter than the other side keeps it, so that it is not closed under a
+/// request that is just being sent; and short enough that a process that is about to stop, and gets no requests any more,
+/// is rid of its connections before it closes what is left.
+const IDLE: Duration = Duration::from_secs(2);
 /// How many unused connections are kept for each address.
 const IDLE_CONNECTIONS: usize = 128;
 

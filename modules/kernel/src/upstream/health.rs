@@ -135,9 +135,17 @@ impl Health {
         self.endpoints[index].on_trial = false;
     }
 
-    /// What the endpoint says of itself.
+    /// What the endpoint says of itself. One that was gone and is back has most likely been started anew, and what it did
+    /// before counts no more; but one that was taken out more than once comes and goes, and sits out its time.
     pub(super) fn says_ready(&mut self, index: usize, ready: bool) {
-        self.endpoints[index].unready = !ready;
+        let endpoint = &mut self.endpoints[index];
+        let is_back = endpoint.unready && ready;
+        endpoint.unready = !ready;
+        if is_back && endpoint.ejections <= 1 {
+            endpoint.failures = 0;
+            endpoint.out_until = None;
+            endpoint.on_trial = false;
+        }
     }
 
     /// At most half of the endpoints are out at a time, and never the last.
@@ -207,6 +215,19 @@ mod tests {
         assert_eq!(health.candidates(now, &[1]), [0]);
         health.says_ready(1, false);
         assert_eq!(health.candidates(now, &[]), [0]);
+    }
+
+    #[test]
+    fn an_endpoint_that_was_started_anew_is_asked_again_at_once_unless_it_comes_and_goes() {
+        let (mut health, now) = (Health::of(2), Instant::now());
+        for candidates in [&[0, 1][..], &[1]] {
+            health.says_ready(0, false);
+            fail(&mut health, 0, FAILURES, now);
+            assert_eq!(health.candidates(now, &[]), [1]);
+            health.says_ready(0, true);
+            assert_eq!(health.candidates(now, &[]), candidates);
+        }
+        assert_eq!(health.candidates(now + 60 * SECOND, &[]), [0, 1]);
     }
 
     #[test]

@@ -3,88 +3,56 @@
 use std::collections::HashSet;
 
 use diesel::prelude::*;
-use kernel::id::{CartId, OrderId, PaymentId, ReservationId};
+use kernel::id::{CartId, OrderId, PaymentId};
 use uuid::Uuid;
 
-use super::reading;
 use super::rows::PaymentRow;
+use super::{effects, reading};
 use crate::domain::payment::Payment;
 use crate::domain::{Status, WholeOrder};
 use crate::schema::{operations, orders, payments};
 
-/// Whole orders after `after` in the order of their ids.
+/// Whole orders after `after` in the order of their ids, and which of them have effects pending.
 pub(crate) fn orders_after(
     connection: &mut PgConnection,
     after: Option<OrderId>,
     limit: i64,
-) -> QueryResult<Vec<WholeOrder>> {
+) -> QueryResult<(Vec<WholeOrder>, HashSet<OrderId>)> {
     let ids: Vec<Uuid> = orders::table
         .filter(orders::id.gt(after.map_or(Uuid::nil(), OrderId::uuid)))
         .order(orders::id)
         .limit(limit)
         .select(orders::id)
         .load(connection)?;
-    reading::by_ids(connection, &ids)
+    // In this order: effects that are done in between are missed by nobody, because what they have done is seen then.
+    let pending = effects::pending(connection, &ids)?;
+    Ok((reading::by_ids(connection, &ids)?, pending))
 }
 
 /// An order, as far as others hold something for it.
 pub(crate) struct Holding {
     pub(crate) order: OrderId,
     pub(crate) cart: CartId,
-    pub(crate) reservation: ReservationId,
     /// `None` for a status that this code does not know.
     pub(crate) status: Option<Status>,
     pub(crate) effects_pending: bool,
 }
 
-/// The orders that hold `reservations`.
-pub(crate) fn by_reservations(
-    connection: &mut PgConnection,
-    reservations: &[ReservationId],
-) -> QueryResult<Vec<Holding>> {
-    let ids: Vec<Uuid> = reservations.iter().map(|id| id.uuid()).collect();
-    let rows: Vec<HoldingRow> = orders::table
-        .filter(orders::reservation_id.eq_any(ids))
-        .select(HOLDING)
-        .load(connection)?;
-    Ok(rows.into_iter().map(holding).collect())
-}
-
 /// The orders with these ids.
 pub(crate) fn by_ids(connection: &mut PgConnection, claimed: &[OrderId]) -> QueryResult<Vec<Holding>> {
     let ids: Vec<Uuid> = claimed.iter().map(|id| id.uuid()).collect();
-    let rows: Vec<HoldingRow> = orders::table
+    let pending = effects::pending(connection, &ids)?;
+    let rows: Vec<(Uuid, Uuid, String)> = orders::table
         .filter(orders::id.eq_any(ids))
-        .select(HOLDING)
+        .select((orders::id, orders::cart_id, orders::status))
         .load(connection)?;
-    Ok(rows.into_iter().map(holding).collect())
-}
-
-type HoldingRow = (Uuid, Uuid, Uuid, String, bool);
-
-const HOLDING: (
-    orders::id,
-    orders::cart_id,
-    orders::reservation_id,
-    orders::status,
-    orders::effects_pending,
-) = (
-    orders::id,
-    orders::cart_id,
-    orders::reservation_id,
-    orders::status,
-    orders::effects_pending,
-);
-
-fn holding((order, cart, reservation, status, effects_pending): HoldingRow) -> Holding {
-    let status = Status::named(&status);
-    Holding {
+    let holding = |(order, cart, status): (Uuid, Uuid, String)| Holding {
         order: order.into(),
         cart: cart.into(),
-        reservation: reservation.into(),
-        status,
-        effects_pending,
-    }
+        status: Status::named(&status),
+        effects_pending: pending.contains(&OrderId::from(order)),
+    };
+    Ok(rows.into_iter().map(holding).collect())
 }
 
 /// The payments with these ids.

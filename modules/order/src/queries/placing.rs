@@ -1,186 +1,252 @@
-//! The hot path: placing an order. Each step is one statement of constant text, and commits by itself.
+//! The hot path: placing an order. Each step is one statement of constant text, and commits by itself, for all orders
+//! that are at the same step at the same moment.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use cart_api::FrozenCart;
+use cart_api::{PricedLine, Totals};
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use kernel::Money;
+use kernel::address::Address;
 use kernel::event::Event;
 use kernel::http::Call;
-use kernel::http::idempotency::Stored;
 use kernel::id::{LineId, OrderId};
-use serde_json::Value;
+use uuid::Uuid;
 
-use super::SCHEMA;
+use super::{SCHEMA, effects};
 use crate::domain::payment::Payment;
-use crate::domain::{Line, Order, Status};
+use crate::domain::{Content, Line, Order};
 
-/// Claims `call` and inserts `order` as `placing`, both or neither; the order's number, or `None` where the key is taken.
-pub(crate) fn begin(
-    connection: &mut PgConnection,
-    call: &Call,
-    order: &Order,
-    lease: Duration,
-) -> QueryResult<Option<String>> {
-    const SQL: &str = "WITH claimed AS ( \
-            INSERT INTO @.idempotency_keys (scope, operation, key, fingerprint, subject, leased_until, created_at) \
-            VALUES (?, ?, ?, ?, ?, clock_timestamp() + ? * interval '1 millisecond', ?) \
-            ON CONFLICT DO NOTHING RETURNING subject, leased_until, created_at) \
-        INSERT INTO @.orders (id, status, user_id, cart_id, reservation_id, leased_until, created_at, updated_at) \
-        SELECT subject, 'placing', ?, ?, ?, leased_until, created_at, created_at FROM claimed \
-        RETURNING number";
-    let binds = [
-        Bind::Text(call.scope.clone()),
-        Bind::Text(call.operation.clone()),
-        Bind::Text(call.key.clone()),
-        Bind::Bytes(call.fingerprint.clone()),
-        Bind::Uuid(order.id.uuid()),
-        Bind::BigInt(milliseconds(lease)),
-        Bind::Time(order.created_at),
-        Bind::NullableUuid(order.user.map(Into::into)),
-        Bind::Uuid(order.cart.uuid()),
-        Bind::Uuid(order.reservation.uuid()),
-    ];
-    let row: Option<Numbered> = Statement::new(SCHEMA, SQL, binds).get_result(connection).optional()?;
-    Ok(row.map(|row| row.number))
-}
-
-/// Takes over what is bought: lines, totals, the payment attempt if there is one to make, and the answer if the order is
-/// `placed` with that. False where the order is no longer `placing`: somebody has given it up.
-pub(crate) fn take_over(connection: &mut PgConnection, taken: &TakeOver<'_>) -> QueryResult<bool> {
-    const SQL: &str = "WITH changed AS ( \
-            UPDATE @.orders SET status = ?, version = version + 1, user_id = ?, currency = ?, email = ?, \
-                subtotal = ?, discount = ?, shipping = ?, tax = ?, total = ?, gift_cards = ?, amount_due = ?, \
-                shipping_address = ?, billing_address = ?, shipping_method = ?, effects_pending = ?, \
-                leased_until = '-infinity', payment_due_at = ?, placed_at = ?, updated_at = ? \
-            WHERE id = ? AND status = 'placing' AND version = ? RETURNING id, currency, updated_at), \
-        line AS ( \
-            INSERT INTO @.lines (id, order_id, position, variant_id, product_id, sku, title, variant_title, \
-                quantity, unit_price, discount, tax, total) \
-            SELECT line.id, changed.id, line.position, line.variant_id, line.product_id, line.sku, line.title, \
-                line.variant_title, line.quantity, line.unit_price, line.discount, line.tax, line.total \
-            FROM changed, unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WITH ORDINALITY AS \
-                line (id, variant_id, product_id, sku, title, variant_title, quantity, unit_price, discount, tax, total, position)), \
-        payment AS ( \
-            INSERT INTO @.payments (id, order_id, provider, status, amount, currency, leased_until, created_at, updated_at) \
-            SELECT payment.id, changed.id, payment.provider, payment.status, payment.amount, changed.currency, \
-                clock_timestamp() + ? * interval '1 millisecond', changed.updated_at, changed.updated_at \
-            FROM changed, unnest(?, ?, ?, ?) AS payment (id, provider, status, amount)), \
-        entry AS ( \
-            INSERT INTO @.timeline (order_id, at, kind, actor) \
-            SELECT changed.id, changed.updated_at, entry.kind, 'customer' FROM changed, unnest(?) AS entry (kind)), \
-        event AS ( \
-            INSERT INTO @.outbox (id, type, subject, time, data) \
-            SELECT event.id, event.type, event.subject, changed.updated_at, event.data::jsonb \
-            FROM changed, unnest(?, ?, ?, ?) AS event (id, type, subject, data)), \
-        answered AS ( \
-            UPDATE @.idempotency_keys SET status = ?, body = ? \
-            FROM changed WHERE scope = ? AND operation = ? AND key = ? AND ? > 0) \
-        SELECT count(*) AS count FROM changed";
-    let count: Count = Statement::new(SCHEMA, SQL, taken.binds()).get_result(connection)?;
-    Ok(count.count == 1)
-}
-
-/// Everything that an order takes over in one statement.
-pub(crate) struct TakeOver<'a> {
-    pub(crate) order: &'a Order,
-    pub(crate) cart: &'a FrozenCart,
-    pub(crate) lines: &'a [Line],
-    pub(crate) payment: Option<&'a Payment>,
-    /// The answer to store, where the order is placed with this step.
-    pub(crate) answer: Option<&'a Stored>,
-    /// What to publish with it.
-    pub(crate) event: Option<&'a Event>,
-    pub(crate) timeline: Vec<&'static str>,
-    pub(crate) call: &'a Call,
+/// An order that is about to be placed, under a call.
+#[derive(Debug)]
+pub(crate) struct Begin {
+    pub(crate) call: Call,
+    pub(crate) order: Order,
     pub(crate) lease: Duration,
 }
 
-impl TakeOver<'_> {
-    fn binds(&self) -> Vec<Bind> {
-        let Self {
-            order,
-            cart,
-            lines,
-            payment,
-            ..
-        } = self;
-        let totals = &cart.totals;
-        let lease = milliseconds(self.lease);
-        let amount = |money: Money| Bind::BigInt(money.amount);
-        let address = |address: &Option<kernel::address::Address>| {
-            Bind::NullableJson(address.as_ref().and_then(|address| serde_json::to_value(address).ok()))
-        };
-        let amounts = |part: fn(&Line) -> Money| Bind::BigInts(lines.iter().map(|line| part(line).amount).collect());
-        let payments: Vec<&Payment> = payment.iter().copied().collect();
-        let events: Vec<&Event> = self.event.iter().copied().collect();
-        let answer = self.answer.cloned().unwrap_or(Stored {
-            status: 0,
-            body: Value::Null,
-        });
-        vec![
-            Bind::Text(order.status.name().to_owned()),
-            Bind::NullableUuid(cart.user.map(Into::into)),
-            Bind::Text(cart.currency.code().to_owned()),
-            Bind::Text(cart.email.clone()),
-            amount(totals.subtotal),
-            amount(totals.discount),
-            amount(totals.shipping),
-            amount(totals.tax),
-            amount(totals.total),
-            amount(totals.gift_cards),
-            amount(totals.amount_due),
-            address(&cart.shipping_address),
-            address(&cart.billing_address),
-            Bind::NullableText(cart.shipping_method.clone()),
-            Bind::Bool(order.status == Status::Placed),
-            Bind::NullableTime(order.payment_due_at),
-            Bind::NullableTime(order.placed_at),
-            Bind::Time(order.updated_at),
-            Bind::Uuid(order.id.uuid()),
-            Bind::BigInt(order.version - 1),
-            Bind::Uuids(lines.iter().map(|line| line.id.uuid()).collect()),
-            Bind::Uuids(lines.iter().map(|line| line.variant_id.uuid()).collect()),
-            Bind::Uuids(lines.iter().map(|line| line.product_id.uuid()).collect()),
-            Bind::NullableTexts(lines.iter().map(|line| line.sku.clone()).collect()),
-            Bind::Texts(lines.iter().map(|line| line.title.clone()).collect()),
-            Bind::Texts(lines.iter().map(|line| line.variant_title.clone()).collect()),
-            Bind::BigInts(lines.iter().map(|line| line.quantity).collect()),
-            amounts(|line| line.unit_price),
-            amounts(|line| line.discount),
-            amounts(|line| line.tax),
-            amounts(|line| line.total),
-            Bind::BigInt(lease),
-            Bind::Uuids(payments.iter().map(|payment| payment.id.uuid()).collect()),
-            Bind::Texts(payments.iter().map(|payment| payment.provider.clone()).collect()),
-            Bind::Texts(
-                payments
-                    .iter()
-                    .map(|payment| payment.status.name().to_owned())
-                    .collect(),
-            ),
-            Bind::BigInts(payments.iter().map(|payment| payment.amount.amount).collect()),
-            Bind::Texts(self.timeline.iter().map(|kind| (*kind).to_owned()).collect()),
-            Bind::Uuids(events.iter().map(|event| event.id.uuid()).collect()),
-            Bind::Texts(events.iter().map(|event| event.r#type.clone()).collect()),
-            Bind::Texts(events.iter().map(|event| event.subject.clone()).collect()),
-            Bind::Texts(events.iter().map(|event| event.data.to_string()).collect()),
-            Bind::SmallInt(i16::try_from(answer.status).unwrap_or(0)),
-            Bind::Json(answer.body),
-            Bind::Text(self.call.scope.clone()),
-            Bind::Text(self.call.operation.clone()),
-            Bind::Text(self.call.key.clone()),
-            Bind::Integer(i32::from(answer.status)),
-        ]
-    }
+/// Claims calls and inserts their orders as `placing`, each both or neither; the orders' numbers, or `None` where the key
+/// is taken.
+pub(crate) fn begin(connection: &mut PgConnection, begins: &[Begin]) -> QueryResult<Vec<Option<String>>> {
+    // Keys are claimed in their order, so that two processes with the same keys do not wait for each other.
+    const SQL: &str = "WITH wanted AS MATERIALIZED ( \
+            SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?) AS wanted \
+                (scope, operation, key, fingerprint, order_id, user_id, cart_id, lease, now) \
+        ), claimed AS ( \
+            INSERT INTO @.idempotency_keys (scope, operation, key, fingerprint, subject, leased_until, created_at) \
+            SELECT scope, operation, key, fingerprint, order_id, clock_timestamp() + lease * interval '1 millisecond', now \
+            FROM wanted ORDER BY scope, operation, key \
+            ON CONFLICT DO NOTHING RETURNING subject, leased_until \
+        ) \
+        INSERT INTO @.orders (id, status, user_id, cart_id, leased_until, created_at, updated_at) \
+        SELECT wanted.order_id, 'placing', wanted.user_id, wanted.cart_id, claimed.leased_until, wanted.now, wanted.now \
+        FROM claimed JOIN wanted ON wanted.order_id = claimed.subject \
+        RETURNING id, number";
+    let calls = || begins.iter().map(|begin| &begin.call);
+    let orders = || begins.iter().map(|begin| &begin.order);
+    let binds = [
+        Bind::Texts(calls().map(|call| call.scope.clone()).collect()),
+        Bind::Texts(calls().map(|call| call.operation.clone()).collect()),
+        Bind::Texts(calls().map(|call| call.key.clone()).collect()),
+        Bind::ByteStrings(calls().map(|call| call.fingerprint.clone()).collect()),
+        Bind::Uuids(orders().map(|order| order.id.uuid()).collect()),
+        Bind::NullableUuids(orders().map(|order| order.user.map(Into::into)).collect()),
+        Bind::Uuids(orders().map(|order| order.cart.uuid()).collect()),
+        Bind::BigInts(begins.iter().map(|begin| milliseconds(begin.lease)).collect()),
+        Bind::Times(orders().map(|order| order.created_at).collect()),
+    ];
+    let rows: Vec<Numbered> = Statement::new(SCHEMA, SQL, binds).load(connection)?;
+    let mut numbers: HashMap<Uuid, String> = rows.into_iter().map(|row| (row.id, row.number)).collect();
+    Ok(orders().map(|order| numbers.remove(&order.id.uuid())).collect())
+}
+
+/// Everything that an order takes over in one statement.
+#[derive(Debug)]
+pub(crate) struct TakeOver {
+    pub(crate) order: Order,
+    pub(crate) content: Content,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) payment: Option<Payment>,
+    /// The answer to store, where the order is placed with this step.
+    pub(crate) answer: Option<Answer>,
+    /// What to publish with it.
+    pub(crate) event: Option<Event>,
+    pub(crate) call: Call,
+    pub(crate) lease: Duration,
+}
+
+/// An answer to be stored: its status, and its body as JSON.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// Takes over what is bought: lines, totals, the payment attempt if there is one to make, and the answer and the effects
+/// if the order is `placed` with that. False where the order is no longer `placing`: somebody has given it up.
+pub(crate) fn take_over(connection: &mut PgConnection, taken: &[TakeOver]) -> QueryResult<Vec<bool>> {
+    const SQL: &str = "WITH changed AS ( \
+            UPDATE @.orders AS orders SET status = wanted.status, version = orders.version + 1, \
+                user_id = wanted.user_id, currency = wanted.currency, email = wanted.email, \
+                subtotal = wanted.subtotal, discount = wanted.discount, shipping = wanted.shipping, tax = wanted.tax, \
+                total = wanted.total, gift_cards = wanted.gift_cards, amount_due = wanted.amount_due, \
+                shipping_address = wanted.shipping_address::jsonb, billing_address = wanted.billing_address::jsonb, \
+                shipping_method = wanted.shipping_method, leased_until = '-infinity', \
+                payment_due_at = wanted.payment_due_at, placed_at = wanted.placed_at, updated_at = wanted.now \
+            FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS wanted (id, version, status, \
+                user_id, currency, email, subtotal, discount, shipping, tax, total, gift_cards, amount_due, \
+                shipping_address, billing_address, shipping_method, payment_due_at, placed_at, now, lease) \
+            WHERE orders.id = wanted.id AND orders.status = 'placing' AND orders.version = wanted.version \
+            RETURNING orders.id, orders.status, orders.currency, wanted.now, \
+                clock_timestamp() + wanted.lease * interval '1 millisecond' AS leased_until \
+        ), line AS ( \
+            INSERT INTO @.lines (id, order_id, position, variant_id, product_id, sku, title, variant_title, \
+                quantity, unit_price, discount, tax, total) \
+            SELECT line.* FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS line (id, order_id, position, variant_id, \
+                product_id, sku, title, variant_title, quantity, unit_price, discount, tax, total) \
+            JOIN changed ON changed.id = line.order_id \
+        ), payment AS ( \
+            INSERT INTO @.payments (id, order_id, provider, status, amount, currency, leased_until, created_at, updated_at) \
+            SELECT payment.id, changed.id, payment.provider, payment.status, payment.amount, changed.currency, \
+                changed.leased_until, changed.now, changed.now \
+            FROM unnest(?, ?, ?, ?, ?) AS payment (id, order_id, provider, status, amount) \
+            JOIN changed ON changed.id = payment.order_id \
+        ), entry AS ( \
+            INSERT INTO @.timeline (order_id, at, kind, actor) \
+            SELECT changed.id, changed.now, entry.kind, 'customer' \
+            FROM changed, (VALUES (1, 'created'), (2, 'placed')) AS entry (position, kind) \
+            WHERE entry.kind = 'created' OR changed.status = 'placed' ORDER BY changed.id, entry.position \
+        ), event AS ( \
+            INSERT INTO @.outbox (id, type, subject, time, data) \
+            SELECT event.id, event.type, event.subject, changed.now, event.data::jsonb \
+            FROM unnest(?, ?, ?, ?, ?) AS event (order_id, id, type, subject, data) \
+            JOIN changed ON changed.id = event.order_id \
+        ), effects AS ( \
+            INSERT INTO @.effects (order_id, leased_until) \
+            SELECT id, leased_until FROM changed WHERE status = 'placed' \
+        ), answered AS ( \
+            UPDATE @.idempotency_keys AS claim SET status = answer.status, body = answer.body::json \
+            FROM unnest(?, ?, ?, ?, ?, ?) AS answer (order_id, scope, operation, key, status, body) \
+            JOIN changed ON changed.id = answer.order_id \
+            WHERE claim.scope = answer.scope AND claim.operation = answer.operation AND claim.key = answer.key \
+        ) \
+        SELECT id FROM changed";
+    let mut binds = order_binds(taken)?;
+    binds.extend(line_binds(taken));
+    binds.extend(payment_binds(taken));
+    binds.extend(event_binds(taken));
+    binds.extend(answer_binds(taken));
+    let rows: Vec<IdRow> = Statement::new(SCHEMA, SQL, binds).load(connection)?;
+    let changed: HashSet<Uuid> = rows.into_iter().map(|row| row.id).collect();
+    Ok(taken.iter().map(|one| changed.contains(&one.order.id.uuid())).collect())
+}
+
+fn order_binds(taken: &[TakeOver]) -> QueryResult<Vec<Bind>> {
+    let orders = || taken.iter().map(|one| &one.order);
+    let contents = || taken.iter().map(|one| &one.content);
+    let amounts =
+        |part: fn(&Totals) -> Money| Bind::BigInts(contents().map(|content| part(&content.totals).amount).collect());
+    let addresses = |part: fn(&Content) -> &Option<Address>| {
+        let texts = contents().map(|content| part(content).as_ref().map(serde_json::to_string).transpose());
+        let texts = texts.collect::<Result<Vec<Option<String>>, _>>();
+        texts
+            .map(Bind::NullableTexts)
+            .map_err(|error| diesel::result::Error::SerializationError(error.into()))
+    };
+    Ok(vec![
+        Bind::Uuids(orders().map(|order| order.id.uuid()).collect()),
+        Bind::BigInts(orders().map(|order| order.version - 1).collect()),
+        Bind::Texts(orders().map(|order| order.status.name().to_owned()).collect()),
+        Bind::NullableUuids(orders().map(|order| order.user.map(Into::into)).collect()),
+        Bind::Texts(contents().map(|content| content.currency.code().to_owned()).collect()),
+        Bind::Texts(contents().map(|content| content.email.clone()).collect()),
+        amounts(|totals| totals.subtotal),
+        amounts(|totals| totals.discount),
+        amounts(|totals| totals.shipping),
+        amounts(|totals| totals.tax),
+        amounts(|totals| totals.total),
+        amounts(|totals| totals.gift_cards),
+        amounts(|totals| totals.amount_due),
+        addresses(|content| &content.shipping_address)?,
+        addresses(|content| &content.billing_address)?,
+        Bind::NullableTexts(contents().map(|content| content.shipping_method.clone()).collect()),
+        Bind::NullableTimes(orders().map(|order| order.payment_due_at).collect()),
+        Bind::NullableTimes(orders().map(|order| order.placed_at).collect()),
+        Bind::Times(orders().map(|order| order.updated_at).collect()),
+        Bind::BigInts(taken.iter().map(|one| milliseconds(one.lease)).collect()),
+    ])
+}
+
+fn line_binds(taken: &[TakeOver]) -> Vec<Bind> {
+    let positions = |one: &TakeOver| (1..).take(one.lines.len()).collect::<Vec<i64>>();
+    let orders = taken
+        .iter()
+        .flat_map(|one| one.lines.iter().map(|_| one.order.id.uuid()));
+    let lines = || taken.iter().flat_map(|one| &one.lines);
+    let amounts = |part: fn(&Line) -> Money| Bind::BigInts(lines().map(|line| part(line).amount).collect());
+    vec![
+        Bind::Uuids(lines().map(|line| line.id.uuid()).collect()),
+        Bind::Uuids(orders.collect()),
+        Bind::BigInts(taken.iter().flat_map(positions).collect()),
+        Bind::Uuids(lines().map(|line| line.variant_id.uuid()).collect()),
+        Bind::Uuids(lines().map(|line| line.product_id.uuid()).collect()),
+        Bind::NullableTexts(lines().map(|line| line.sku.clone()).collect()),
+        Bind::Texts(lines().map(|line| line.title.clone()).collect()),
+        Bind::Texts(lines().map(|line| line.variant_title.clone()).collect()),
+        Bind::BigInts(lines().map(|line| line.quantity).collect()),
+        amounts(|line| line.unit_price),
+        amounts(|line| line.discount),
+        amounts(|line| line.tax),
+        amounts(|line| line.total),
+    ]
+}
+
+fn payment_binds(taken: &[TakeOver]) -> [Bind; 5] {
+    let payments = || taken.iter().filter_map(|one| one.payment.as_ref());
+    [
+        Bind::Uuids(payments().map(|payment| payment.id.uuid()).collect()),
+        Bind::Uuids(payments().map(|payment| payment.order.uuid()).collect()),
+        Bind::Texts(payments().map(|payment| payment.provider.clone()).collect()),
+        Bind::Texts(payments().map(|payment| payment.status.name().to_owned()).collect()),
+        Bind::BigInts(payments().map(|payment| payment.amount.amount).collect()),
+    ]
+}
+
+fn event_binds(taken: &[TakeOver]) -> [Bind; 5] {
+    let orders = taken.iter().filter(|one| one.event.is_some());
+    let events = || taken.iter().filter_map(|one| one.event.as_ref());
+    [
+        Bind::Uuids(orders.map(|one| one.order.id.uuid()).collect()),
+        Bind::Uuids(events().map(|event| event.id.uuid()).collect()),
+        Bind::Texts(events().map(|event| event.r#type.clone()).collect()),
+        Bind::Texts(events().map(|event| event.subject.clone()).collect()),
+        Bind::Texts(events().map(|event| event.data.to_string()).collect()),
+    ]
+}
+
+fn answer_binds(taken: &[TakeOver]) -> [Bind; 6] {
+    let answered = || taken.iter().filter_map(|one| Some((one, one.answer.as_ref()?)));
+    let calls = || answered().map(|(one, _)| &one.call);
+    [
+        Bind::Uuids(answered().map(|(one, _)| one.order.id.uuid()).collect()),
+        Bind::Texts(calls().map(|call| call.scope.clone()).collect()),
+        Bind::Texts(calls().map(|call| call.operation.clone()).collect()),
+        Bind::Texts(calls().map(|call| call.key.clone()).collect()),
+        Bind::SmallInts(
+            answered()
+                .map(|(_, answer)| i16::try_from(answer.status).unwrap_or(500))
+                .collect(),
+        ),
+        Bind::Texts(answered().map(|(_, answer)| answer.body.clone()).collect()),
+    ]
 }
 
 /// The lines of an order out of its cart.
-pub(crate) fn lines_of(cart: &FrozenCart) -> Vec<Line> {
-    let line = |line: &cart_api::PricedLine| Line {
+pub(crate) fn lines_of(priced: &[PricedLine]) -> Vec<Line> {
+    let line = |line: &PricedLine| Line {
         id: LineId::generate(),
         variant_id: line.variant,
         product_id: line.product,
@@ -193,7 +259,7 @@ pub(crate) fn lines_of(cart: &FrozenCart) -> Vec<Line> {
         tax: line.tax,
         total: line.total,
     };
-    cart.lines.iter().map(line).collect()
+    priced.iter().map(line).collect()
 }
 
 /// Points the claim of a call at another order: the first one has died.
@@ -206,9 +272,9 @@ pub(crate) fn redirect_claim(
     const SQL: &str = "WITH claimed AS ( \
             UPDATE @.idempotency_keys SET subject = ?, leased_until = clock_timestamp() + ? * interval '1 millisecond' \
             WHERE scope = ? AND operation = ? AND key = ? AND status IS NULL RETURNING subject, leased_until) \
-        INSERT INTO @.orders (id, status, user_id, cart_id, reservation_id, leased_until, created_at, updated_at) \
-        SELECT subject, 'placing', ?, ?, ?, leased_until, ?, ? FROM claimed \
-        RETURNING number";
+        INSERT INTO @.orders (id, status, user_id, cart_id, leased_until, created_at, updated_at) \
+        SELECT subject, 'placing', ?, ?, leased_until, ?, ? FROM claimed \
+        RETURNING id, number";
     let binds = [
         Bind::Uuid(order.id.uuid()),
         Bind::BigInt(milliseconds(lease)),
@@ -217,7 +283,6 @@ pub(crate) fn redirect_claim(
         Bind::Text(call.key.clone()),
         Bind::NullableUuid(order.user.map(Into::into)),
         Bind::Uuid(order.cart.uuid()),
-        Bind::Uuid(order.reservation.uuid()),
         Bind::Time(order.created_at),
         Bind::Time(order.updated_at),
     ];
@@ -253,17 +318,20 @@ pub(crate) fn refuse(
     undo: bool,
     now: DateTime<Utc>,
 ) -> QueryResult<bool> {
-    const SQL: &str = "UPDATE @.orders SET status = 'cancelled', version = version + 1, effects_pending = ?, \
+    const SQL: &str = "UPDATE @.orders SET status = 'cancelled', version = version + 1, \
             leased_until = '-infinity', cancelled_at = ?, updated_at = ? \
         WHERE id = ? AND status = 'placing' AND version = ?";
     let binds = [
-        Bind::Bool(undo),
         Bind::Time(now),
         Bind::Time(now),
         Bind::Uuid(order.id.uuid()),
         Bind::BigInt(order.version),
     ];
-    Ok(Statement::new(SCHEMA, SQL, binds).execute(connection)? == 1)
+    let refused = Statement::new(SCHEMA, SQL, binds).execute(connection)? == 1;
+    if refused && undo {
+        effects::ask(connection, order.id)?;
+    }
+    Ok(refused)
 }
 
 pub(super) fn milliseconds(duration: Duration) -> i64 {
@@ -272,6 +340,8 @@ pub(super) fn milliseconds(duration: Duration) -> i64 {
 
 #[derive(QueryableByName)]
 struct Numbered {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: Uuid,
     #[diesel(sql_type = Text)]
     number: String,
 }
@@ -283,7 +353,7 @@ struct Versioned {
 }
 
 #[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
+struct IdRow {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: Uuid,
 }

@@ -1,6 +1,8 @@
 //! What follows from the end of an order, after the answer: stock and cart are told, surplus payments are undone. Every
-//! step is repeatable; an order keeps its mark until all of them are done.
+//! step is repeatable; the effects of an order are pending until all of them are done.
 
+use std::collections::HashSet;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -10,35 +12,53 @@ use kernel::job::Round;
 use uuid::Uuid;
 
 use super::Service;
-use crate::domain::Actor;
 use crate::domain::payment::surplus;
+use crate::domain::{Actor, reservation_of};
 use crate::error::OrderError;
+use crate::queries::effects::{self, Effects};
 use crate::queries::reading;
-use crate::queries::work::{self, Effects};
 
-/// How many orders one round takes.
+/// How many orders one round takes of those that nobody has.
 const BATCH: i64 = 100;
 /// How long a round waits for company: orders that are placed at the same time are told to stock and cart together.
 const GATHERING: Duration = Duration::from_millis(10);
 
 impl Service {
-    /// One round of the job.
+    /// One round of the job for whatever nobody has.
     pub(crate) async fn bring_about(&self) -> Result<Round, Fault> {
-        tokio::time::sleep(GATHERING).await;
         let lease = self.lease();
         let taken = self
-            .query(move |connection| work::take_effects(connection, None, BATCH, lease))
+            .query(move |connection| effects::take(connection, BATCH, lease))
             .await?;
-        let full = taken.len() == usize::try_from(BATCH).unwrap_or(0);
+        let full = i64::try_from(taken.len()).is_ok_and(|count| count >= BATCH);
         self.finish(taken).await?;
         Ok(if full { Round::More } else { Round::Idle })
+    }
+
+    /// An order of this process was placed; what follows is this process's, too. Should it die, the lease that was
+    /// written with the order runs out, and the job above finds it.
+    pub(super) fn follow_up(&self, placed: Effects) {
+        self.shared
+            .placed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(placed);
+        self.shared.follow_up.wake();
+    }
+
+    /// One round of the job for the orders that were placed by this process.
+    pub(crate) async fn follow_up_placed(&self) -> Result<Round, Fault> {
+        tokio::time::sleep(GATHERING).await;
+        let placed = std::mem::take(&mut *self.shared.placed.lock().unwrap_or_else(PoisonError::into_inner));
+        self.finish(placed).await?;
+        Ok(Round::Idle)
     }
 
     /// The effects of one order, before its buyer is answered. What fails is left to the job.
     pub(super) async fn bring_about_now(&self, order: OrderId) {
         let lease = self.lease();
         let taken = self
-            .query(move |connection| work::take_effects(connection, Some(order), 1, lease))
+            .query(move |connection| effects::take_of(connection, order, lease))
             .await;
         let done = match taken {
             Ok(taken) => self.finish(taken).await,
@@ -65,7 +85,7 @@ impl Service {
         if placed.is_empty() {
             return Vec::new();
         }
-        let reservations = placed.iter().map(|effects| effects.reservation).collect();
+        let reservations = placed.iter().map(|effects| reservation_of(effects.order)).collect();
         let carts = placed.iter().map(|effects| (effects.cart, effects.order)).collect();
         let (sold, closed) = join(
             self.shared.product.commit_all(reservations),
@@ -77,7 +97,9 @@ impl Service {
             (Err(error), _) => return vec![Err(OrderError::from(error)); placed.len()],
             (_, Err(error)) => return vec![Err(OrderError::from(error)); placed.len()],
         };
-        let outcome = |effects: &Effects| match sold.contains(&effects.reservation) && closed.contains(&effects.order) {
+        let (sold, closed): (HashSet<_>, HashSet<_>) = (sold.into_iter().collect(), closed.into_iter().collect());
+        let is_told = |order| sold.contains(&reservation_of(order)) && closed.contains(&order);
+        let outcome = |effects: &Effects| match is_told(effects.order) {
             true => Ok(()),
             false => Err(OrderError::NotFound("reservation or cart")),
         };
@@ -101,8 +123,8 @@ impl Service {
             }
         }
         self.query(move |connection| {
-            work::end_effects(connection, &done)?;
-            work::postpone_effects(connection, &failed)
+            effects::end(connection, &done)?;
+            effects::postpone(connection, &failed)
         })
         .await
     }
@@ -110,8 +132,8 @@ impl Service {
     /// Stock and cart first: they never wait for a provider.
     async fn bring_about_one(&self, effects: Effects) -> Result<(), OrderError> {
         match effects.cancelled {
-            true => self.shared.product.release(effects.reservation).await?,
-            false => self.shared.product.commit(effects.reservation).await?,
+            true => self.shared.product.release(reservation_of(effects.order)).await?,
+            false => self.shared.product.commit(reservation_of(effects.order)).await?,
         }
         match effects.cancelled {
             true => self.shared.cart.unfreeze(effects.cart, effects.order).await?,

@@ -22,7 +22,8 @@ use crate::domain::payment::{Payment, PaymentStatus};
 use crate::domain::{Actor, Content, Line, Order, Status, TimelineEntry, WholeOrder};
 use crate::error::OrderError;
 use crate::providers::{Charge, Outcome, OutcomeState};
-use crate::queries::placing::{self, TakeOver};
+use crate::queries::effects::{self, Effects};
+use crate::queries::placing::{self, Begin, TakeOver};
 use crate::queries::{SCHEMA, reading};
 
 /// What a buyer asks for.
@@ -49,11 +50,12 @@ impl Service {
 
     async fn place_once(&self, request: PlaceOrder, call: Call) -> Result<Reply, OrderError> {
         let mut order = self.new_order(&request);
-        let (claimed, first, lease) = (call.clone(), order.clone(), self.lease());
-        let number = self
-            .query(move |connection| placing::begin(connection, &claimed, &first, lease))
-            .await?;
-        match number {
+        let begin = Begin {
+            call: call.clone(),
+            order: order.clone(),
+            lease: self.lease(),
+        };
+        match self.shared.begins.run(begin).await? {
             Some(number) => order.number = number,
             None => match self.take_up(&call, order).await? {
                 Ok(abandoned) => order = abandoned,
@@ -134,7 +136,7 @@ impl Service {
             quantity: line.quantity,
         };
         let demands = cart.lines.iter().map(demand).collect();
-        if let Err(error) = self.shared.product.reserve(order.reservation, demands).await {
+        if let Err(error) = self.shared.product.reserve(order.reservation(), demands).await {
             return self.give_up(order, call, error.into(), true).await;
         }
         self.take_over(order, request, call, cart).await
@@ -154,8 +156,13 @@ impl Service {
             Err(CartError::InCheckout(other)) => other,
             outcome => return outcome,
         };
-        let holder = self.query(move |connection| reading::order(connection, other)).await?;
-        match holder.map(|holder| (holder.status, holder.effects_pending)) {
+        let (holder, pending) = self
+            .query(move |connection| {
+                let pending = effects::pending(connection, &[other.uuid()])?.contains(&other);
+                Ok((reading::order(connection, other)?, pending))
+            })
+            .await?;
+        match holder.map(|holder| (holder.status, pending)) {
             Some((Status::Cancelled, true)) => {
                 self.bring_about_now(other).await;
                 self.shared.cart.freeze(freeze).await
@@ -185,28 +192,22 @@ impl Service {
             window,
         );
         let payment = taken.payment.clone();
-        let (id, decided) = (taken.order.id, taken.order.status == Status::Placed);
+        let (id, cart, decided) = (taken.order.id, taken.order.cart, taken.order.status == Status::Placed);
         let reply = Reply::after_payment(taken.whole(), payment.as_ref().map(|payment| payment.id))?;
-        let answer = decided.then(|| reply.to_stored());
         let event = decided
             .then(|| Event::of(&taken.placed(), taken.order.updated_at))
             .transpose()?;
-        let (claimed, lease) = (call.clone(), self.lease());
-        let write = move |connection: &mut PgConnection| {
-            let step = TakeOver {
-                order: &taken.order,
-                cart: &taken.cart,
-                lines: &taken.lines,
-                payment: taken.payment.as_ref(),
-                answer: answer.as_ref(),
-                event: event.as_ref(),
-                timeline: taken.timeline(),
-                call: &claimed,
-                lease,
-            };
-            placing::take_over(connection, &step)
+        let step = TakeOver {
+            answer: reply.to_answer().filter(|_| decided),
+            event,
+            order: taken.order,
+            content: taken.content,
+            lines: taken.lines,
+            payment: taken.payment,
+            call: call.clone(),
+            lease: self.lease(),
         };
-        if !self.query(write).await? {
+        if !self.shared.take_overs.run(step).await? {
             // The lease has run out and somebody else has the order, or gave it up and undoes what this saga has done.
             return Err(Fault::unavailable("the order was taken over while it was being placed").into());
         }
@@ -221,7 +222,7 @@ impl Service {
                 self.charge(id, charge, provider, Some(call)).await
             }
             _ => {
-                self.shared.effects.wake();
+                self.follow_up(Effects::of_placed(id, cart));
                 self.shared.mails.wake();
                 Ok(reply)
             }
@@ -266,11 +267,8 @@ impl Service {
             version: 1,
             user: request.holder.user,
             cart: request.cart,
-            // The same number under another name, so that the two can be compared in one pass.
-            reservation: id.uuid().into(),
             content: None,
             fulfilment_status: "unfulfilled".to_owned(),
-            effects_pending: false,
             payment_due_at: None,
             placed_at: None,
             created_at: now,
@@ -295,7 +293,7 @@ impl Service {
 /// An order with what it takes over from its cart.
 struct Taken {
     order: Order,
-    cart: FrozenCart,
+    content: Content,
     lines: Vec<Line>,
     payment: Option<Payment>,
 }
@@ -330,29 +328,28 @@ impl Taken {
         });
         let placed = authorized || payment.is_none();
         let user = cart.user.or(request.holder.user);
+        let lines = placing::lines_of(&cart.lines);
         let content = Content {
             currency: cart.currency,
-            email: cart.email.clone(),
+            email: cart.email,
             totals: cart.totals,
-            shipping_address: cart.shipping_address.clone(),
-            billing_address: cart.billing_address.clone(),
-            shipping_method: cart.shipping_method.clone(),
+            shipping_address: cart.shipping_address,
+            billing_address: cart.billing_address,
+            shipping_method: cart.shipping_method,
         };
         let order = Order {
             status: if placed { Status::Placed } else { Status::PendingPayment },
             version: order.version + 1,
             user,
-            content: Some(content),
-            effects_pending: placed,
+            content: Some(content.clone()),
             payment_due_at: Some(now + window),
             placed_at: placed.then_some(now),
             updated_at: now,
             ..order
         };
-        let lines = placing::lines_of(&cart);
         Self {
             order,
-            cart: FrozenCart { user, ..cart },
+            content,
             lines,
             payment,
         }
@@ -386,7 +383,7 @@ impl Taken {
             number: self.order.number.clone(),
             user: self.order.user,
             cart: self.order.cart,
-            total: self.cart.totals.total,
+            total: self.content.totals.total,
         }
     }
 }

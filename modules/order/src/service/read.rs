@@ -1,9 +1,10 @@
 //! Reading orders: their buyers' own, and all of them for staff.
 
 use database::refuse;
-use kernel::Page;
 use kernel::id::OrderId;
 use kernel::identity::Holder;
+use kernel::{Fault, Page};
+use uuid::Uuid;
 
 use super::Service;
 use crate::domain::view::OrderView;
@@ -41,6 +42,13 @@ impl Service {
         whole
             .and_then(|whole| whole.view())
             .ok_or(OrderError::NotFound("order"))
+    }
+
+    /// Those of `orders` that have got beyond their placing, for the module itself.
+    pub(crate) async fn find_all(&self, orders: Vec<OrderId>) -> Result<Vec<OrderView>, Fault> {
+        let ids: Vec<Uuid> = orders.into_iter().map(OrderId::uuid).collect();
+        let whole = self.query(move |connection| reading::by_ids(connection, &ids)).await?;
+        Ok(whole.into_iter().filter_map(|whole| whole.view()).collect())
     }
 
     /// A page of orders, newest first.

@@ -13,20 +13,29 @@ use uuid::Uuid;
 
 use super::Service;
 use crate::domain::payment::PaymentStatus;
-use crate::domain::view::OrderView;
 use crate::domain::{Status, WholeOrder};
 use crate::error::OrderError;
 use crate::queries::SCHEMA;
+use crate::queries::placing::Answer;
 
 /// What a buyer or staff is told.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     /// The order, under this status.
-    Order(u16, Box<OrderView>),
+    Order(u16, Shown),
     /// What an earlier request with the same key was told.
     Stored(Stored),
     /// A refusal that is remembered like a result.
     Refused(Problem),
+}
+
+/// An order as it is answered and remembered, in the words that both use.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) id: OrderId,
+    pub(crate) version: i64,
+    /// The order as a JSON object.
+    pub(crate) json: String,
 }
 
 impl Reply {
@@ -54,15 +63,18 @@ impl Reply {
     /// The order under `status`.
     pub(super) fn order(status: u16, whole: WholeOrder) -> Result<Self, OrderError> {
         let view = whole.view().ok_or(OrderError::NotFound("order"))?;
-        Ok(Self::Order(status, Box::new(view)))
+        let json =
+            serde_json::to_string(&view).map_err(|error| Fault::internal(format!("order {}: {error}", view.id)))?;
+        let (id, version) = (view.id, view.version);
+        Ok(Self::Order(status, Shown { id, version, json }))
     }
 
     /// What is stored for a repeat; never a secret.
     pub(super) fn to_stored(&self) -> Stored {
         match self {
-            Self::Order(status, view) => Stored {
+            Self::Order(status, order) => Stored {
                 status: *status,
-                body: serde_json::to_value(view).unwrap_or(Value::Null),
+                body: serde_json::from_str(&order.json).unwrap_or(Value::Null),
             },
             Self::Stored(stored) => stored.clone(),
             Self::Refused(problem) => Stored {
@@ -72,11 +84,22 @@ impl Reply {
         }
     }
 
+    /// The order as it is stored in the statement that places it.
+    pub(super) fn to_answer(&self) -> Option<Answer> {
+        match self {
+            Self::Order(status, order) => Some(Answer {
+                status: *status,
+                body: order.json.clone(),
+            }),
+            Self::Stored(_) | Self::Refused(_) => None,
+        }
+    }
+
     /// The order that the reply is about, for the secret that a guest gets with it.
     pub(crate) fn order_id(&self) -> Option<OrderId> {
         let stored;
         let body = match self {
-            Self::Order(_, view) => return Some(view.id),
+            Self::Order(_, order) => return Some(order.id),
             Self::Stored(found) => &found.body,
             Self::Refused(problem) => {
                 stored = Value::Object(problem.to_json());

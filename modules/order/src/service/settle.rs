@@ -160,7 +160,7 @@ fn settle(
         (status, _) if status.is_success() => {
             tracing::warn!(order = %order.id, payment = %id, "money arrived for an order that does not need it; it will be returned");
             queries::touch(connection, order.id, now)?;
-            queries::ask_for_effects(connection, order.id)?;
+            queries::effects::ask(connection, order.id)?;
         }
         (PaymentStatus::Failed, _) => {
             queries::touch(connection, order.id, now)?;

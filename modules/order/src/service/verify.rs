@@ -11,7 +11,7 @@ use product_api::ReservationState;
 
 use super::Service;
 use crate::domain::payment::Payment;
-use crate::domain::{Actor, Order, Status, WholeOrder, totals_error};
+use crate::domain::{Actor, Order, Status, WholeOrder, reservation_of, totals_error};
 use crate::queries::books::{self, Holding};
 
 const PAGE: i64 = 500;
@@ -66,6 +66,7 @@ impl Service {
             let page = self
                 .query(move |connection| books::orders_after(connection, after, PAGE))
                 .await?;
+            let (page, pending) = page;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.order.id);
             for whole in page {
@@ -86,7 +87,7 @@ impl Service {
                         "the provider has never heard of it",
                     ));
                 }
-                let found = check_order(&whole, held, now);
+                let found = check_order(&whole, pending.contains(&whole.order.id), held, now);
                 findings.extend(
                     found
                         .into_iter()
@@ -110,11 +111,12 @@ impl Service {
             after = Some(last.id);
             let ids: Vec<ReservationId> = page.iter().map(|reservation| reservation.id).collect();
             held.reservations.extend(ids.iter().copied());
-            let orders = self
-                .query(move |connection| books::by_reservations(connection, &ids))
-                .await?;
+            let ids: Vec<OrderId> = ids.into_iter().map(|id| id.uuid().into()).collect();
+            let orders = self.query(move |connection| books::by_ids(connection, &ids)).await?;
             for reservation in page {
-                let order = orders.iter().find(|order| order.reservation == reservation.id);
+                let order = orders
+                    .iter()
+                    .find(|order| reservation_of(order.order) == reservation.id);
                 let fits = |status| match status {
                     Status::Placing | Status::PendingPayment => reservation.state == ReservationState::Reserved,
                     Status::Placed | Status::Completed => reservation.state == ReservationState::Committed,
@@ -212,11 +214,16 @@ fn status_of(order: Option<&Holding>) -> &'static str {
 }
 
 /// What is wrong with one order: rule and detail.
-fn check_order(whole: &WholeOrder, held: &Held, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
+fn check_order(
+    whole: &WholeOrder,
+    effects_pending: bool,
+    held: &Held,
+    now: DateTime<Utc>,
+) -> Vec<(&'static str, String)> {
     let order = &whole.order;
     let mut wrong = Vec::new();
     let overdue = now - order.updated_at > PATIENCE;
-    if overdue && (order.effects_pending || order.status == Status::Placing) {
+    if overdue && (effects_pending || order.status == Status::Placing) {
         wrong.push((
             "orders_are_finished",
             format!("{}, worked on since {}", order.status.name(), order.updated_at),
@@ -236,7 +243,7 @@ fn check_order(whole: &WholeOrder, held: &Held, now: DateTime<Utc>) -> Vec<(&'st
             format!("{} is {}", payment.id, payment.status.name()),
         )
     }));
-    if !order.effects_pending {
+    if !effects_pending {
         wrong.extend(check_money(whole, content.totals.amount_due.amount));
         wrong.extend(check_claims(order, held));
     }
@@ -276,10 +283,10 @@ fn check_claims(order: &Order, held: &Held) -> Vec<(&'static str, String)> {
     ) {
         return wrong;
     }
-    if !held.reservations.contains(&order.reservation) {
+    if !held.reservations.contains(&order.reservation()) {
         wrong.push((
             "live_order_has_reservation",
-            format!("no stock is set aside or sold under {}", order.reservation),
+            format!("no stock is set aside or sold under {}", order.reservation()),
         ));
     }
     // Carts of bygone orders may be removed some day; those of orders that are being paid may not.

@@ -10,17 +10,22 @@ use crate::domain::filter::{Audience, Filter};
 /// Adds the conditions of `filter` on `product`, with their WHERE. A facet is counted `without` its own condition, so
 /// that the alternatives to what is already chosen are seen too.
 pub(super) fn push<Row>(select: &mut Select<Row>, filter: &Filter, without: Option<&Facet>) {
-    if *filter != Filter::default() {
+    let plain = Filter {
+        search: filter.search.clone(),
+        ..Filter::default()
+    };
+    if *filter != plain {
         select.uncached();
     }
     push_audience(select, &filter.audience);
     if let Some(search) = &filter.search {
-        // Searches are taken literally: this reader of queries never fails, and knows no wildcards.
-        select.text(" AND (product.search @@ websearch_to_tsquery('pg_catalog.english', ");
+        // Searches are taken literally: this reader of queries never fails, and knows no wildcards. As subqueries both
+        // are computed once, and not for each row that is looked at.
+        select.text(" AND (product.search @@ (SELECT websearch_to_tsquery('pg_catalog.english', ");
         select
             .bind(Bind::Text(search.clone()))
-            .text(") OR product.codes @> ARRAY[lower(");
-        select.bind(Bind::Text(search.clone())).text(")])");
+            .text(")) OR product.codes @> (SELECT ARRAY[lower(");
+        select.bind(Bind::Text(search.clone())).text(")]))");
     }
     if without != Some(&Facet::Category) {
         push_categories(select, filter);

@@ -89,15 +89,15 @@ fn by_column(query: &ListQuery, after: Option<Position>) -> Select<(ProductSql, 
 fn by_relevance(query: &ListQuery, search: &str, after: Option<Position>) -> Select<(ProductSql, Float)> {
     let text = || Bind::Text(search.to_owned());
     let mut select = Select::new(COLUMNS);
-    select.uncached().text(
+    select.text(
         ", page.rank FROM (SELECT ranked.id, ranked.rank FROM (SELECT product.id, \
-         (ts_rank_cd(product.search, websearch_to_tsquery('pg_catalog.english', ",
+         (ts_rank(product.search, (SELECT websearch_to_tsquery('pg_catalog.english', ",
     );
     select
         .bind(text())
-        .text(")) + CASE WHEN product.codes @> ARRAY[lower(")
+        .text("))) + CASE WHEN product.codes @> (SELECT ARRAY[lower(")
         .bind(text());
-    select.text(")] THEN 100 ELSE 0 END)::real AS rank FROM products.products AS product");
+    select.text(")]) THEN 100 ELSE 0 END)::real AS rank FROM products.products AS product");
     filter::push(&mut select, &query.filter, None);
     select.text(") AS ranked");
     if let Some(Position::Rank(rank, id)) = after {

@@ -1,7 +1,7 @@
 //! Reservations: stock that orders have set aside, taken or given back. Each step is one statement, and so one
 //! transaction by itself. All of them lock the stock's rows first, in key order, and the reservation after them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
@@ -23,13 +23,73 @@ pub(crate) enum Reserved {
     Refused(Vec<Shortage>),
 }
 
-/// Sets stock aside: all of `demands` or nothing.
-pub(crate) fn reserve(
-    connection: &mut PgConnection,
-    id: Uuid,
-    demands: &BTreeMap<Uuid, i64>,
-    now: DateTime<Utc>,
-) -> QueryResult<Reserved> {
+/// What an order wants to have set aside.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) id: Uuid,
+    /// How many of each variant.
+    pub(crate) demands: BTreeMap<Uuid, i64>,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// Sets stock aside for many orders by one statement. True for those that got all they want; false where there is not
+/// enough of a variant for all of them together, or a reservation of this id exists: those ask again by themselves.
+pub(crate) fn reserve_all(connection: &mut PgConnection, wanted: &[Wanted]) -> QueryResult<Vec<bool>> {
+    // `held` waits for whoever has a row, and sees what they left. `claimed` reads `held` to its end, `taken` and
+    // `listed` read `claimed`: that is what puts the steps in order.
+    const SQL: &str = "WITH demand AS MATERIALIZED ( \
+            SELECT * FROM unnest(?, ?, ?) AS demand (reservation_id, variant_id, quantity) \
+        ), held AS MATERIALIZED ( \
+            SELECT stock.variant_id, CASE WHEN variant.deleted_at IS NULL \
+                AND product.deleted_at IS NULL AND product.status = 'active' \
+                THEN stock.on_hand - stock.reserved ELSE 0 END AS available \
+            FROM @.stock AS stock JOIN @.variants AS variant ON variant.id = stock.variant_id \
+            JOIN @.products AS product ON product.id = variant.product_id \
+            WHERE stock.variant_id = ANY (?) ORDER BY stock.variant_id FOR UPDATE OF stock \
+        ), enough AS ( \
+            SELECT held.variant_id FROM held JOIN demand USING (variant_id) \
+            GROUP BY held.variant_id, held.available HAVING sum(demand.quantity) <= held.available \
+        ), claimed AS ( \
+            INSERT INTO @.reservations (id, state, created_at, updated_at) \
+            SELECT wanted.id, 'reserved', wanted.now, wanted.now FROM unnest(?, ?) AS wanted (id, now) \
+            WHERE wanted.id IN (SELECT demand.reservation_id FROM demand LEFT JOIN enough USING (variant_id) \
+                GROUP BY demand.reservation_id HAVING bool_and(enough.variant_id IS NOT NULL)) \
+            ORDER BY wanted.id ON CONFLICT DO NOTHING RETURNING id \
+        ), taken AS ( \
+            UPDATE @.stock AS stock SET reserved = stock.reserved + total.quantity \
+            FROM (SELECT demand.variant_id, sum(demand.quantity)::bigint AS quantity \
+                FROM demand JOIN claimed ON claimed.id = demand.reservation_id GROUP BY demand.variant_id) AS total \
+            WHERE stock.variant_id = total.variant_id RETURNING stock.variant_id \
+        ), listed AS ( \
+            INSERT INTO @.reservation_lines (reservation_id, variant_id, quantity) \
+            SELECT demand.reservation_id, demand.variant_id, demand.quantity \
+            FROM demand JOIN claimed ON claimed.id = demand.reservation_id RETURNING variant_id \
+        ) \
+        SELECT id FROM claimed";
+    let (mut ids, mut variants, mut quantities) = (Vec::new(), Vec::new(), Vec::new());
+    for one in wanted {
+        for (variant, quantity) in &one.demands {
+            ids.push(one.id);
+            variants.push(*variant);
+            quantities.push(*quantity);
+        }
+    }
+    let each: BTreeSet<Uuid> = variants.iter().copied().collect();
+    let binds = [
+        Bind::Uuids(ids),
+        Bind::Uuids(variants),
+        Bind::BigInts(quantities),
+        Bind::Uuids(each.into_iter().collect()),
+        Bind::Uuids(wanted.iter().map(|one| one.id).collect()),
+        Bind::Times(wanted.iter().map(|one| one.now).collect()),
+    ];
+    let rows: Vec<IdRow> = Statement::new(SCHEMA, SQL, binds).load(connection)?;
+    let claimed: HashSet<Uuid> = rows.into_iter().map(|row| row.id).collect();
+    Ok(wanted.iter().map(|one| claimed.contains(&one.id)).collect())
+}
+
+/// Sets stock aside for one order: all that it wants or nothing, and says what there is too little of.
+pub(crate) fn reserve(connection: &mut PgConnection, wanted: &Wanted) -> QueryResult<Reserved> {
     // `held` waits for whoever has a row, and sees what they left. `claimed` reads `held` to its end, `taken` and
     // `listed` read `claimed`: that is what puts the steps in order.
     const SQL: &str = "WITH demand AS ( \
@@ -57,13 +117,17 @@ pub(crate) fn reserve(
             EXISTS (SELECT FROM claimed) AS claimed \
         FROM demand LEFT JOIN held USING (variant_id) \
         UNION ALL SELECT NULL, 0, 0, EXISTS (SELECT FROM claimed)";
-    let (variants, quantities) = demands.iter().map(|(variant, quantity)| (*variant, *quantity)).unzip();
+    let (variants, quantities) = wanted
+        .demands
+        .iter()
+        .map(|(variant, quantity)| (*variant, *quantity))
+        .unzip();
     let binds = [
         Bind::Uuids(variants),
         Bind::BigInts(quantities),
-        Bind::Uuid(id),
-        Bind::Time(now),
-        Bind::Time(now),
+        Bind::Uuid(wanted.id),
+        Bind::Time(wanted.now),
+        Bind::Time(wanted.now),
     ];
     let rows: Vec<DemandRow> = Statement::new(SCHEMA, SQL, binds).load(connection)?;
     if rows.iter().any(|row| row.claimed) {

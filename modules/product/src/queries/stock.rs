@@ -1,5 +1,7 @@
 //! The books of stock: how many there are, and the ledger that says why.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
@@ -145,8 +147,12 @@ struct QuoteRow {
     on_sale: bool,
 }
 
-/// What variants cost and how many there are, by one statement.
-pub(crate) fn quote(connection: &mut PgConnection, variants: Vec<Uuid>, wanted: Currency) -> QueryResult<Vec<Quote>> {
+/// What is to be quoted, and in which currency.
+pub(crate) type Enquiry = (Vec<Uuid>, Currency);
+
+/// What variants cost and how many there are, for each enquiry, by one statement.
+pub(crate) fn quote(connection: &mut PgConnection, enquiries: &[Enquiry]) -> QueryResult<Vec<Vec<Quote>>> {
+    let all: BTreeSet<Uuid> = enquiries.iter().flat_map(|(variants, _)| variants).copied().collect();
     let mut select = Select::<QuoteSql>::new(
         "SELECT variant.id, variant.product_id, variant.sku, product.title, variant.title, \
          product.images -> 0 ->> 'url', product.currency, variant.price_minor, stock.on_hand - stock.reserved, \
@@ -154,21 +160,26 @@ pub(crate) fn quote(connection: &mut PgConnection, variants: Vec<Uuid>, wanted: 
          FROM products.variants AS variant JOIN products.products AS product ON product.id = variant.product_id \
          JOIN products.stock AS stock ON stock.variant_id = variant.id WHERE variant.id = ANY(",
     );
-    select.bind(Bind::Uuids(variants)).text(")");
+    select.bind(Bind::Uuids(all.into_iter().collect())).text(")");
     let rows: Vec<QuoteRow> = select.load(connection)?;
-    rows.into_iter().map(|row| row.into_quote(wanted)).collect()
+    let rows: HashMap<Uuid, QuoteRow> = rows.into_iter().map(|row| (row.variant, row)).collect();
+    let answer = |(variants, currency): &Enquiry| {
+        let found = variants.iter().filter_map(|variant| rows.get(variant));
+        found.map(|row| row.quote(*currency)).collect()
+    };
+    enquiries.iter().map(answer).collect()
 }
 
 impl QuoteRow {
-    fn into_quote(self, wanted: Currency) -> QueryResult<Quote> {
+    fn quote(&self, wanted: Currency) -> QueryResult<Quote> {
         let currency = currency(&self.currency)?;
         Ok(Quote {
             variant: self.variant.into(),
             product: self.product.into(),
-            sku: self.sku,
-            title: self.title,
-            variant_title: self.variant_title,
-            image_url: self.image_url,
+            sku: self.sku.clone(),
+            title: self.title.clone(),
+            variant_title: self.variant_title.clone(),
+            image_url: self.image_url.clone(),
             unit_price: (currency == wanted).then(|| Money::new(self.price_minor, currency)),
             available: self.available,
             on_sale: self.on_sale,

@@ -1,7 +1,5 @@
 //! What siblings may ask: quotes, and stock set aside, sold and given back.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use database::{Failure, refuse};
 use diesel::PgConnection;
@@ -12,8 +10,7 @@ use uuid::Uuid;
 
 use super::Service;
 use crate::domain::stock::sum;
-use crate::queries::reservations::{self, Reserved};
-use crate::queries::stock;
+use crate::queries::reservations::{self, Reserved, Wanted};
 
 /// How often a step is tried again that met another of the same reservation half-way.
 const TRIES: usize = 5;
@@ -22,17 +19,21 @@ const TRIES: usize = 5;
 impl ProductApi for Service {
     async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError> {
         let ids = variants.into_iter().map(VariantId::uuid).collect();
-        self.db
-            .run(move |connection| Ok(stock::quote(connection, ids, currency)?))
-            .await
+        Ok(self.quotes.run((ids, currency)).await?)
     }
 
     async fn reserve(&self, reservation: ReservationId, demands: Vec<Demand>) -> Result<(), ProductError> {
         let demands = sum(&demands).map_err(ProductError::Invalid)?;
-        let now = self.clock.now();
-        // One statement is a transaction by itself; BEGIN and COMMIT would be two more trips.
-        let work = move |connection: &mut PgConnection| reserve(connection, reservation, &demands, now);
-        self.db.run(work).await
+        let wanted = Wanted {
+            id: reservation.uuid(),
+            demands,
+            now: self.clock.now(),
+        };
+        if self.reservations.run(wanted.clone()).await? {
+            return Ok(());
+        }
+        // There is too little for all that asked at the same moment, or this is a repeat: looked at by itself.
+        self.db.run(move |connection| reserve(connection, &wanted)).await
     }
 
     async fn commit_all(&self, reservations: Vec<ReservationId>) -> Result<Vec<ReservationId>, ProductError> {
@@ -63,19 +64,14 @@ impl ProductApi for Service {
     }
 }
 
-fn reserve(
-    connection: &mut PgConnection,
-    reservation: ReservationId,
-    demands: &BTreeMap<Uuid, i64>,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Result<(), Failure<ProductError>> {
+fn reserve(connection: &mut PgConnection, wanted: &Wanted) -> Result<(), Failure<ProductError>> {
     for _ in 0..TRIES {
-        let shortages = match reservations::reserve(connection, reservation.uuid(), demands, now)? {
+        let shortages = match reservations::reserve(connection, wanted)? {
             Reserved::Made => return Ok(()),
             Reserved::Refused(shortages) => shortages,
         };
         // Whether this is a repeat counts more than what is left by now: the first time may have taken the last ones.
-        match reservations::state(connection, reservation.uuid())?.as_deref() {
+        match reservations::state(connection, wanted.id)?.as_deref() {
             Some("reserved" | "committed") => return Ok(()),
             Some(_) => return refuse(ProductError::NotFound("reservation".to_owned())),
             None if !shortages.is_empty() => return refuse(ProductError::InsufficientStock(shortages)),

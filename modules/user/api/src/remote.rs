@@ -58,4 +58,11 @@ pub fn serve<M: UserApi + KeySource + 'static>(config: &mut ServiceConfig, modul
         module,
         |this, ()| async move { this.keys().await },
     );
+    answer(
+        config,
+        MODULE,
+        "still-holds",
+        module,
+        |this, who: SignedIn| async move { this.still_holds(&who).await },
+    );
 }

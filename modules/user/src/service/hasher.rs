@@ -2,12 +2,13 @@
 //! at a time would starve everything else.
 
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use kernel::Fault;
+use kernel::keys::random_bytes;
 use tokio::sync::Semaphore;
 
 use crate::domain::password::Password;
@@ -19,7 +20,15 @@ pub(crate) struct Hasher {
     permits: Arc<Semaphore>,
     /// One per hash at work or waiting.
     places: Arc<Semaphore>,
+    memories: Memories,
 }
+
+/// What hashes work in, kept from one to the next: an allocator that gets 19 MiB back again and again, from one thread
+/// and another, keeps several times as much. There are never more than permits.
+#[derive(Clone, Default)]
+struct Memories(Arc<Mutex<Vec<Memory>>>);
+
+type Memory = Vec<Block>;
 
 /// What the comparison of a password with a stored hash says.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,22 +51,26 @@ impl Hasher {
         Self {
             permits: Arc::new(Semaphore::new(permits)),
             places: Arc::new(Semaphore::new(places)),
+            memories: Memories::default(),
         }
     }
 
     /// The hash of a new password, as a PHC string.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, Fault> {
-        self.perform(move || hash(&password)).await?
+        let memories = self.memories.clone();
+        self.perform(move || memories.lend(|memory| hash(&password, memory)))
+            .await?
     }
 
     /// Compares a password with a stored hash. Without a hash the same work is done for nothing, so that an unknown
     /// account takes as long as a wrong password.
     pub(crate) async fn compare(&self, password: Password, stored: Option<String>) -> Result<Comparison, Fault> {
-        self.perform(move || match stored {
-            Some(stored) => compare(&password, &stored),
-            None => hash(&password).map(|_| Comparison::Different),
-        })
-        .await?
+        let memories = self.memories.clone();
+        let work = move |memory: &mut Memory| match stored {
+            Some(stored) => compare(&password, &stored, memory),
+            None => hash(&password, memory).map(|_| Comparison::Different),
+        };
+        self.perform(move || memories.lend(work)).await?
     }
 
     /// Runs `work` when it is its turn. The permit goes with the work, not with the caller: a client that hangs up does
@@ -76,25 +89,74 @@ impl Hasher {
     }
 }
 
-fn argon2() -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
+impl Memories {
+    fn lend<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memory = self.free().pop().unwrap_or_default();
+        let result = work(&mut memory);
+        self.free().push(memory);
+        result
+    }
+
+    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Memory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn hash(password: &Password) -> Result<String, Fault> {
-    let hash = argon2().hash_password(password.as_bytes());
-    hash.map(|hash| hash.to_string())
+fn hash(password: &Password, memory: &mut Memory) -> Result<String, Fault> {
+    new_hash(password, memory)
+        .map(|hash| hash.to_string())
         .map_err(|error| Fault::internal(format!("password hashing: {error}")))
 }
 
-fn compare(password: &Password, stored: &str) -> Result<Comparison, Fault> {
+fn new_hash(password: &Password, memory: &mut Memory) -> argon2::password_hash::Result<PasswordHash> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT);
+    let salt = Salt::new(&random_bytes(16))?;
+    let output = output(&argon2, password, &salt, memory)?;
+    Ok(PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(argon2.params())?,
+        salt: Some(salt),
+        hash: Some(output),
+    })
+}
+
+fn compare(password: &Password, stored: &str, memory: &mut Memory) -> Result<Comparison, Fault> {
     let unreadable = |error: &dyn std::fmt::Display| Fault::internal(format!("stored password hash: {error}"));
     let parsed = PasswordHash::new(stored).map_err(|error| unreadable(&error))?;
-    match argon2().verify_password(password.as_bytes(), &parsed) {
-        Ok(()) if is_current(&parsed) => Ok(Comparison::Same),
-        Ok(()) => hash(password).map(Comparison::Outdated),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Comparison::Different),
+    match is_of(&parsed, password, memory) {
+        Ok(true) if is_current(&parsed) => Ok(Comparison::Same),
+        Ok(true) => hash(password, memory).map(Comparison::Outdated),
+        Ok(false) => Ok(Comparison::Different),
         Err(error) => Err(unreadable(&error)),
     }
+}
+
+/// Whether `hash` is that of `password`; outputs are compared in constant time.
+fn is_of(hash: &PasswordHash, password: &Password, memory: &mut Memory) -> argon2::password_hash::Result<bool> {
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Err(argon2::password_hash::Error::EncodingInvalid);
+    };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from)?;
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(hash)?);
+    Ok(output(&argon2, password, salt, memory)? == *expected)
+}
+
+fn output(
+    argon2: &Argon2<'_>,
+    password: &Password,
+    salt: &[u8],
+    memory: &mut Memory,
+) -> argon2::password_hash::Result<Output> {
+    memory.resize(argon2.params().block_count(), Block::new());
+    let length = argon2.params().output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output
+        .get_mut(..length)
+        .ok_or(argon2::password_hash::Error::OutputSize)?;
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut *output, memory)?;
+    Ok(Output::new(output)?)
 }
 
 /// Whether a hash was made the way new ones are.
@@ -113,6 +175,8 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
+
+    use argon2::PasswordHasher;
 
     use super::*;
 
@@ -152,6 +216,22 @@ mod tests {
             hasher.compare(password("correct horse"), Some(fresh)).await.unwrap(),
             Comparison::Same
         );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn many_hashes_work_in_the_memory_of_one_per_permit() {
+        let hasher = Hasher::new(2, 100);
+        let hashes = (0..10).map(|number| {
+            let hasher = hasher.clone();
+            tokio::spawn(async move { hasher.hash(password(&format!("correct horse {number}"))).await })
+        });
+        for hash in hashes.collect::<Vec<_>>() {
+            hash.await.unwrap().unwrap();
+        }
+        let memories = hasher.memories.free();
+        assert!((1..=2).contains(&memories.len()), "{}", memories.len());
+        let size = Params::DEFAULT.block_count();
+        assert!(memories.iter().all(|memory| memory.len() == size));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::support::{StoreProcess, bodega, bodega_with_input};
+use crate::support::{StoreProcess, bodega, bodega_with_input};
 
 #[tokio::test]
 async fn help_and_version_go_to_stdout_and_end_well() {

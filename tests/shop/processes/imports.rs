@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{Outcome, StoreProcess};
+use crate::support::{Outcome, StoreProcess};
 
 /// Two products and, between them, a row that is none.
 fn file(store: &StoreProcess) -> String {

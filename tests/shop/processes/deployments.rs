@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::support::{StoreProcess, bodega, unique};
+use crate::support::{StoreProcess, bodega, unique};
 
 /// Addresses for a process that asks nobody yet.
 const NOWHERE: [(&str, &str); 4] = [
@@ -49,7 +49,7 @@ async fn a_process_tells_its_routes_without_knowing_where_its_siblings_are() {
 #[tokio::test]
 async fn a_store_is_asked_for_its_health_at_the_address_in_its_settings() {
     let store = StoreProcess::start().await;
-    let address = store.management.to_string();
+    let address = store.management_address().to_string();
     let there = [("server.management", address.as_str())];
     for arguments in [&["health"][..], &["health", "--live"]] {
         let outcome = bodega(arguments, &there).await;

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::support::{Anonymous, ReadyCart, StoreProcess, eventually, manual, sandbox, variant};
+use crate::support::{Anonymous, ReadyCart, StoreProcess, eventually, manual, sandbox, variant};
 
 /// What a crash hits.
 #[derive(Clone, Copy, PartialEq)]
@@ -31,7 +31,7 @@ async fn shop_until_it_fails(
             1 => sandbox("tok_ok"),
             _ => sandbox("tok_declined"),
         };
-        let url = format!("http://{}/api/v1/orders", anonymous.shop.address);
+        let url = format!("http://{}/api/v1/orders", anonymous.shop.address());
         let request = anonymous
             .shop
             .client

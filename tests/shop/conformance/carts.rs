@@ -1,0 +1,114 @@
+//! What [`CartApi`] promises.
+
+use cart_api::{CartError, ClaimedCart, Freeze, Overrides};
+use kernel::Money;
+use kernel::id::{CartId, OrderId};
+use kernel::identity::Holder;
+
+use super::{Siblings, store};
+use crate::support::{ReadyCart, Store, variant};
+
+/// The request of an order for a cart as its buyer was shown it.
+fn freeze(cart: &ReadyCart) -> Freeze {
+    Freeze {
+        cart: cart.id.parse().unwrap(),
+        order: OrderId::generate(),
+        holder: Holder {
+            user: None,
+            secret: Some(cart.secret.clone()),
+        },
+        version: cart.cart["version"].as_i64().unwrap(),
+        expected_total: Money::new(3000, "USD".parse().unwrap()),
+        overrides: Overrides::default(),
+    }
+}
+
+async fn conforms(store: &Store, siblings: &Siblings) {
+    let carts = &siblings.cart;
+    let product = store.admin().await.product(1500, 10).await;
+    let cart = store.anonymous().ready_cart(&[(variant(&product), 2)]).await;
+    let request = freeze(&cart);
+    let (id, order) = (request.cart, request.order);
+
+    refuses_what_the_buyer_was_not_shown(siblings, &request).await;
+    let frozen = carts.freeze(request.clone()).await.unwrap();
+    assert_eq!((frozen.cart, frozen.totals.total), (id, request.expected_total));
+    assert_eq!(frozen.lines[0].quantity, 2);
+    assert_eq!(
+        carts.freeze(request.clone()).await,
+        Ok(frozen.clone()),
+        "the same snapshot again"
+    );
+    let other = Freeze {
+        order: OrderId::generate(),
+        ..request.clone()
+    };
+    assert_eq!(carts.freeze(other.clone()).await, Err(CartError::InCheckout(order)));
+    let claim = |completed| ClaimedCart {
+        cart: id,
+        order,
+        completed,
+    };
+    assert_eq!(carts.claimed(None, 10).await, Ok(vec![claim(false)]));
+
+    for _ in 0..2 {
+        assert_eq!(
+            carts.unfreeze(id, other.order).await,
+            Ok(()),
+            "another order has no say"
+        );
+        assert_eq!(carts.complete_all(vec![(id, order)]).await, Ok(vec![order]));
+    }
+    assert_eq!(carts.claimed(None, 10).await, Ok(vec![claim(true)]));
+    assert_eq!(carts.claimed(Some(id), 10).await, Ok(Vec::new()));
+    assert_eq!(carts.freeze(other.clone()).await, Err(CartError::Completed(order)));
+    let missing = Err(CartError::NotFound("cart".to_owned()));
+    assert_eq!(carts.complete(id, other.order).await, missing);
+    assert_eq!(carts.complete(CartId::generate(), order).await, missing);
+
+    for _ in 0..2 {
+        assert_eq!(
+            carts.unfreeze(id, order).await,
+            Ok(()),
+            "given back after it was completed"
+        );
+    }
+    let late = carts.freeze(request).await;
+    assert!(
+        matches!(late, Err(CartError::Changed(_))),
+        "the dead order does not come back: {late:?}"
+    );
+    assert_eq!(cart.now().await["status"], "open");
+    assert_eq!(carts.claimed(None, 10).await, Ok(Vec::new()));
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+async fn refuses_what_the_buyer_was_not_shown(siblings: &Siblings, request: &Freeze) {
+    let ask = async |change: &dyn Fn(&mut Freeze)| {
+        let mut request = request.clone();
+        change(&mut request);
+        siblings.cart.freeze(request).await
+    };
+    let stranger = ask(&|request| request.holder = Holder::default()).await;
+    assert_eq!(stranger, Err(CartError::NotFound("cart".to_owned())));
+    let late = ask(&|request| request.version += 1).await;
+    assert_eq!(late, Err(CartError::Changed(request.version)));
+    let cheap = Money::new(1, request.expected_total.currency);
+    let price_changed = CartError::PriceChanged {
+        old: cheap,
+        new: request.expected_total,
+    };
+    assert_eq!(ask(&|request| request.expected_total = cheap).await, Err(price_changed));
+}
+
+#[tokio::test]
+async fn the_cart_module_here_keeps_its_promises() {
+    let store = store().await;
+    conforms(&store, &Siblings::here(&store)).await;
+}
+
+#[tokio::test]
+async fn the_cart_module_elsewhere_keeps_its_promises_though_calls_come_late_or_twice() {
+    let store = store().await;
+    conforms(&store, &Siblings::elsewhere(&store).await).await;
+}

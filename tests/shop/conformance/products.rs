@@ -1,0 +1,78 @@
+//! What [`ProductApi`] promises.
+
+use kernel::id::{ReservationId, VariantId};
+use kernel::{Currency, Money};
+use product_api::{Demand, ProductError, Reservation, ReservationState, Shortage};
+
+use super::{Siblings, store};
+use crate::support::{Store, variant};
+
+async fn conforms(store: &Store, siblings: &Siblings) {
+    let products = &siblings.product;
+    let product = store.admin().await.product(1500, 10).await;
+    let mug: VariantId = variant(&product).parse().unwrap();
+    let usd: Currency = "USD".parse().unwrap();
+
+    let quotes = products.quote(vec![mug, VariantId::generate()], usd).await.unwrap();
+    assert_eq!(quotes.len(), 1, "unknown variants are left out");
+    assert_eq!(
+        (quotes[0].variant, quotes[0].available, quotes[0].on_sale),
+        (mug, 10, true)
+    );
+    assert_eq!(quotes[0].unit_price, Some(Money::new(1500, usd)));
+    let elsewhere = products.quote(vec![mug], "EUR".parse().unwrap()).await.unwrap();
+    assert_eq!(elsewhere[0].unit_price, None);
+
+    let available = async || products.quote(vec![mug], usd).await.unwrap()[0].available;
+    let demands = |quantity| vec![Demand { variant: mug, quantity }];
+    let order = ReservationId::generate();
+    for _ in 0..3 {
+        assert_eq!(products.reserve(order, demands(4)).await, Ok(()));
+    }
+    assert_eq!(available().await, 6, "the same reservation is made once");
+    let shortage = Shortage {
+        variant_id: mug,
+        requested: 7,
+        available: 6,
+    };
+    let refused = products.reserve(ReservationId::generate(), demands(7)).await;
+    assert_eq!(refused, Err(ProductError::InsufficientStock(vec![shortage])));
+    let senseless = products.reserve(ReservationId::generate(), demands(0)).await;
+    assert!(matches!(senseless, Err(ProductError::Invalid(_))), "{senseless:?}");
+    assert_eq!(available().await, 6, "a refusal takes nothing");
+
+    let reserved = |state| Reservation { id: order, state };
+    let claims = products.reservations(None, 10).await.unwrap();
+    assert_eq!(claims, [reserved(ReservationState::Reserved)]);
+    let unknown = ReservationId::generate();
+    for _ in 0..2 {
+        assert_eq!(products.commit_all(vec![order, unknown]).await, Ok(vec![order]));
+        assert_eq!(products.reserve(order, demands(4)).await, Ok(()), "a late repeat");
+    }
+    let claims = products.reservations(None, 10).await.unwrap();
+    assert_eq!(claims, [reserved(ReservationState::Committed)]);
+    assert_eq!(products.reservations(Some(order), 10).await.unwrap(), []);
+    let missing = Err(ProductError::NotFound("reservation".to_owned()));
+    assert_eq!(products.commit(unknown).await, missing);
+
+    for _ in 0..2 {
+        assert_eq!(products.release(order).await, Ok(()));
+        assert_eq!(products.release(unknown).await, Ok(()));
+    }
+    assert_eq!(available().await, 10);
+    assert_eq!(products.reserve(order, demands(1)).await, missing);
+    assert_eq!(products.reserve(unknown, demands(1)).await, missing);
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_product_module_here_keeps_its_promises() {
+    let store = store().await;
+    conforms(&store, &Siblings::here(&store)).await;
+}
+
+#[tokio::test]
+async fn the_product_module_elsewhere_keeps_its_promises_though_calls_come_late_or_twice() {
+    let store = store().await;
+    conforms(&store, &Siblings::elsewhere(&store).await).await;
+}
