@@ -18,6 +18,7 @@ mod problems;
 mod processes;
 mod races;
 mod replays;
+mod roles;
 mod staff;
 mod support;
 mod tokens;

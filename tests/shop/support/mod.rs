@@ -56,6 +56,7 @@ mod shopping;
 mod store;
 
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
+pub(crate) use databases::TestDatabase;
 pub(crate) use echo::{Echo, Reply, answer};
 pub(crate) use edge::{Answer, Edge, Wire, get};
 pub(crate) use fixtures::address;
