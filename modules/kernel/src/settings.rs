@@ -57,7 +57,7 @@ pub struct Server {
     pub drain_timeout: Duration,
 }
 
-/// How requests are passed on to other processes.
+/// How requests are passed on to the modules, and what is kept of their answers.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
@@ -71,6 +71,8 @@ pub struct Gateway {
     pub upstream_requests: usize,
     /// How many more may wait for one of those to end, for up to a second; others are answered 503.
     pub upstream_queue: usize,
+    /// How much memory answers may take that are kept for everybody, in bytes; 0 keeps none.
+    pub cache_bytes: u64,
 }
 
 /// Files of this process.
