@@ -11,3 +11,4 @@ mod internal;
 mod overload;
 mod paths;
 mod rates;
+mod telling;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use kernel::http::api::BASE;
+use kernel::http::context::{RouteName, UpstreamName};
 use kernel::upstream::Upstream;
 
 /// A module in other processes.
@@ -40,6 +41,19 @@ impl Destinations {
         found.map_or(Destination::Here, |module| {
             Destination::Elsewhere(Arc::clone(&module.upstream))
         })
+    }
+
+    /// What a request to `path` is called in logs and metrics where it belongs elsewhere, until its module says more: the
+    /// upstream, and all routes of the module together.
+    pub(crate) fn names(&self, path: &str) -> Option<(UpstreamName, RouteName)> {
+        let prefix = prefix(path)?;
+        let module = self.remote.iter().find(|module| module.prefixes.contains(&prefix))?;
+        let staff = path.strip_prefix(BASE).is_some_and(|rest| rest.starts_with("/admin/"));
+        let audience = if staff { "/admin" } else { "" };
+        Some((
+            UpstreamName(module.upstream.name().to_owned()),
+            RouteName(format!("{BASE}{audience}/{prefix}/*")),
+        ))
     }
 
     /// The modules elsewhere.

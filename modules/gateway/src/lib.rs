@@ -287,6 +287,10 @@ async fn dispatch(
     if let Some(answer) = edge.own.answer(request.method(), instead.unwrap_or(request.path())) {
         return Ok(answer?);
     }
+    if let Some((upstream, route)) = edge.destinations.names(request.path()) {
+        request.extensions_mut().insert(upstream);
+        request.extensions_mut().insert(route);
+    }
     let payload = payload.into_inner();
     let (answer, route) = match (&edge.cache, instead) {
         (Some(cache), None) => ask_through(cache, &request, payload).await?,

@@ -112,6 +112,7 @@ pub enum UpstreamError {
 /// Marks an endpoint as busy until it is dropped.
 pub struct Ticket {
     in_flight: Arc<AtomicUsize>,
+    gauge: metrics::Gauge,
     _place: OwnedSemaphorePermit,
 }
 
@@ -188,6 +189,20 @@ impl Upstream {
     }
 
     async fn attempt(
+        &self,
+        client: &Client,
+        request: &Outgoing,
+        tried: &mut Vec<usize>,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
+        let started = Instant::now();
+        let outcome = self.ask_one(client, request, tried).await;
+        let labels = [("upstream", self.name.clone()), ("outcome", label(&outcome).to_owned())];
+        metrics::histogram!("gateway_upstream_request_duration_seconds", &labels)
+            .record(started.elapsed().as_secs_f64());
+        outcome
+    }
+
+    async fn ask_one(
         &self,
         client: &Client,
         request: &Outgoing,
@@ -271,8 +286,11 @@ impl Upstream {
             }
         };
         endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
+        let gauge = metrics::gauge!("gateway_upstream_requests_in_flight", "upstream" => self.name.clone());
+        gauge.increment(1);
         Ok(Ticket {
             in_flight: Arc::clone(&endpoint.in_flight),
+            gauge,
             _place: place,
         })
     }
@@ -336,6 +354,24 @@ impl Upstream {
     fn health(&self) -> MutexGuard<'_, Health> {
         // Nothing that holds the lock can panic half-way.
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What came of an attempt, for metrics: a closed list.
+fn label(outcome: &Result<Response<AnswerBody>, UpstreamError>) -> &'static str {
+    match outcome {
+        Ok(answer) => match answer.status().as_u16() / 100 {
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            5 => "5xx",
+            _ => "other",
+        },
+        Err(UpstreamError::Unreachable(..)) => "unreachable",
+        Err(UpstreamError::Busy(_)) => "busy",
+        Err(UpstreamError::BrokenOff(..)) => "broken_off",
+        Err(UpstreamError::TimedOut(_)) => "timed_out",
+        Err(UpstreamError::Unfinished(_)) => "unfinished",
     }
 }
 
@@ -405,6 +441,7 @@ impl Drop for Waiting<'_> {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.gauge.decrement(1);
     }
 }
 

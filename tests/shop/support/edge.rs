@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::path::PathBuf;
+use std::process::Child;
 use std::time::Duration;
 
 use bodega::server::Running;
@@ -17,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::store::{Shop, key_settings, keys_folder};
-use super::{Echo, fleet, runtime};
+use super::{Echo, fleet, process, runtime};
 
 /// Nothing that a test waits for takes this long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,6 +109,64 @@ impl Edge {
     /// What is answered to a GET.
     pub(crate) async fn get(&self, target: &str) -> Answer {
         self.exchange(get(target)).await
+    }
+}
+
+/// A gateway in a process of its own, whose log can be read.
+pub(crate) struct EdgeProcess {
+    shop: Shop,
+    child: Child,
+    folder: PathBuf,
+    _keys: TempDir,
+}
+
+impl EdgeProcess {
+    /// A gateway with `upstream` for all modules.
+    pub(crate) async fn before(upstream: &Echo) -> EdgeProcess {
+        let (folder, keys) = (process::make_folder(), keys_folder());
+        let mut settings = key_settings(keys.path());
+        for module in ["user", "product", "cart", "order"] {
+            settings.push((format!("upstream.{module}"), upstream.url()));
+        }
+        for (key, value) in [
+            ("run", "gateway"),
+            ("server.public", "127.0.0.1:0"),
+            ("server.management", "127.0.0.1:0"),
+        ] {
+            settings.push((key.to_owned(), value.to_owned()));
+        }
+        let (child, log) = process::serve(folder.clone(), settings).await;
+        let address = |name: &str| vec![log[name].as_str().unwrap().parse().unwrap()];
+        EdgeProcess {
+            shop: Shop::at(address("public"), address("management")),
+            child,
+            folder,
+            _keys: keys,
+        }
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.join(process::LOG)).unwrap();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+}
+
+impl Deref for EdgeProcess {
+    type Target = Shop;
+
+    fn deref(&self) -> &Shop {
+        &self.shop
+    }
+}
+
+impl Drop for EdgeProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        process::remove(&self.folder);
     }
 }
 

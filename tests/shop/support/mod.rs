@@ -59,7 +59,7 @@ mod store;
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
 pub(crate) use databases::TestDatabase;
 pub(crate) use echo::{Echo, Reply, answer};
-pub(crate) use edge::{Answer, Edge, Wire, get};
+pub(crate) use edge::{Answer, Edge, EdgeProcess, Wire, get};
 pub(crate) use fixtures::address;
 pub(crate) use fleet::{Topology, start};
 pub(crate) use interposer::{Interposer, Treatment};

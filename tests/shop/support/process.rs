@@ -15,6 +15,8 @@ use serde_json::Value;
 use super::store::Shop;
 use super::{Admin, PASSWORD, unique};
 
+/// What the processes with a data directory have logged, in that directory.
+pub(super) const LOG: &str = "log.ndjson";
 /// Nothing that a process does by itself takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -201,18 +203,21 @@ pub(super) async fn serve(folder: PathBuf, settings: Vec<(String, String)>) -> (
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = serving(&mut child);
+        let log = serving(&mut child, &folder.join(LOG));
         (child, log)
     };
     tokio::task::spawn_blocking(started).await.unwrap()
 }
 
-/// What a process logs when it serves. Its log is read to the end, or it would block.
-fn serving(child: &mut Child) -> Value {
+/// What a process logs when it serves. Its log is read to the end, or it would block, and is kept in a file.
+fn serving(child: &mut Child, kept: &Path) -> Value {
     let log = BufReader::new(child.stderr.take().unwrap());
+    let mut kept = fs::OpenOptions::new().create(true).append(true).open(kept).unwrap();
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in log.lines().map_while(Result::ok) {
+            // The folder may be gone before the process is.
+            let _ = writeln!(kept, "{line}");
             // Nobody listens any more once the process serves.
             let _ = sender.send(line);
         }

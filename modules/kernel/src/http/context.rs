@@ -35,6 +35,10 @@ pub struct RequestId(pub String);
 #[derive(Clone, Debug)]
 pub struct RouteName(pub String);
 
+/// The module elsewhere that a request belongs to: put it into the request's extensions. It is named in the log.
+#[derive(Clone, Debug)]
+pub struct UpstreamName(pub String);
+
 /// The header in which a module elsewhere tells the gateway its [`RouteName`].
 pub const ROUTE_HEADER: &str = "bodega-route";
 
@@ -141,6 +145,8 @@ fn record(request: Option<&HttpRequest>, status: StatusCode, method: &str, start
         .or_else(|| request.and_then(HttpRequest::match_pattern))
         .unwrap_or_else(|| "_unmatched".to_owned());
     let status = status.as_u16();
+    let upstream = request.and_then(|request| request.extensions().get::<UpstreamName>().cloned());
+    let upstream = upstream.as_ref().map(|name| name.0.as_str());
     let user = request.and_then(|request| match request.extensions().get::<Caller>() {
         Some(Caller::SignedIn(who)) => Some(who.user),
         _ => None,
@@ -152,7 +158,7 @@ fn record(request: Option<&HttpRequest>, status: StatusCode, method: &str, start
     ];
     metrics::histogram!("http_server_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
     let duration_ms = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX) as f64 / 1000.0;
-    tracing::info!(target: "access", method = known_method(method), route, status, duration_ms, user_id = user.map(tracing::field::display), "request");
+    tracing::info!(target: "access", method = known_method(method), route, status, duration_ms, upstream, user_id = user.map(tracing::field::display), "request");
 }
 
 /// Methods are a closed list, so that a client cannot make up metric labels.
