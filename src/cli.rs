@@ -70,6 +70,12 @@ enum Command {
     User(User),
     /// Re-derive the books of all modules and print what is wrong
     Verify,
+    /// Ask the store that runs here with these settings whether it can serve; for health checks
+    Health {
+        /// Only whether it lives, whatever its database does
+        #[arg(long)]
+        live: bool,
+    },
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -149,6 +155,7 @@ fn carry_out(CommandLine { common, command }: CommandLine) -> Result<ExitCode, S
                 commands::user::create_admin(loaded.settings, &email, generate, json).await
             }
             Command::Verify => commands::verify::run(loaded.settings, json).await,
+            Command::Health { live } => commands::health::run(&loaded.settings, live, json),
             Command::Config(ConfigCommand::Check) => commands::config::check(&loaded, json),
             Command::Config(ConfigCommand::Print) => commands::config::print(&loaded, json),
             Command::Openapi => commands::openapi::run(loaded.settings),

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod export;
+pub mod health;
 pub mod import;
 pub mod migrate;
 pub mod openapi;

@@ -29,7 +29,7 @@ use kernel::token::{KeySource, TokenVerifier};
 use kernel::{Clock, Fault};
 use product_api::ProductApi;
 use product_api::remote::RemoteProduct;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use user_api::UserApi;
 use user_api::remote::RemoteUser;
 
@@ -73,6 +73,9 @@ const SHOP: [(&str, &[&str]); 4] = [
     ("cart", cart_api::PREFIXES),
     ("order", order_api::PREFIXES),
 ];
+
+/// An address where no sibling is: for a store that only tells what it would serve.
+const NOWHERE: &str = "http://nowhere.invalid";
 
 /// A module as its siblings hold it, here or elsewhere; `None` where nobody has said where it is.
 type Sibling<T> = Option<Arc<T>>;
@@ -148,7 +151,7 @@ impl Site {
         Self::compose(Context { keys, settings, clock }, databases)
     }
 
-    /// The modules without their databases: enough to tell their routes.
+    /// The modules without their databases: enough to tell their routes, and whether each finds its siblings.
     ///
     /// # Errors
     ///
@@ -313,6 +316,19 @@ impl Site {
         Ok(None)
     }
 
+    /// The OpenAPI document of what this process serves, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Site::gateway`].
+    pub fn document(&self) -> Result<String, StartError> {
+        #[cfg(feature = "gateway")]
+        if let Some(gateway) = self.gateway()? {
+            return as_json(gateway.document());
+        }
+        as_json(self.api.document())
+    }
+
     /// The public routes of the modules here.
     pub fn api(&self) -> &Api {
         &self.api
@@ -344,12 +360,15 @@ impl Site {
 }
 
 /// The modules of a site while they are being made.
+#[cfg_attr(
+    not(any(feature = "user", feature = "product", feature = "cart", feature = "order")),
+    expect(
+        dead_code,
+        reason = "a gateway makes no module, and so needs nothing to make one from"
+    )
+)]
 struct Parts<'a> {
     context: &'a Context,
-    #[cfg_attr(
-        not(any(feature = "user", feature = "product", feature = "cart", feature = "order")),
-        expect(dead_code, reason = "the gateway has no database")
-    )]
     databases: &'a Databases,
     elsewhere: &'a Elsewhere,
     hosted: Vec<Arc<dyn Module>>,
@@ -460,6 +479,7 @@ impl Site {
     pub async fn create_admin(&self, email: Email, password: SecretString) -> Result<UserId, StartError> {
         #[cfg(feature = "user")]
         if let Some(users) = &self.users {
+            use secrecy::ExposeSecret;
             let made = users.create_admin(email.as_str(), password.expose_secret()).await;
             return made.map_err(|error| StartError::Refused(error.to_string()));
         }
@@ -591,8 +611,56 @@ pub fn needed_keys(settings: &Settings) -> keys::Needed {
     }
 }
 
+fn as_json(document: &impl serde::Serialize) -> Result<String, StartError> {
+    serde_json::to_string_pretty(document).map_err(|error| StartError::Refused(error.to_string()))
+}
+
+/// The same settings, in which every module that does not run here is somewhere, though nobody answers there: for telling
+/// what this process serves without knowing where its siblings are.
+pub fn with_siblings_nowhere(mut settings: Settings) -> Settings {
+    for (module, _) in SHOP {
+        let addresses = settings.upstream.entry(module.to_owned()).or_default();
+        if addresses.is_empty() {
+            addresses.push(NOWHERE.to_owned());
+        }
+    }
+    settings
+}
+
+/// Refuses what only one module can do where it does not run.
+///
+/// # Errors
+///
+/// One line that says whether the binary or the settings lack it.
+pub fn require(settings: &Settings, module: &str) -> Result<(), StartError> {
+    match runs(settings, module) {
+        true => Ok(()),
+        false => Err(absent(module)),
+    }
+}
+
+/// Refuses what only modules with a database can do where none runs.
+///
+/// # Errors
+///
+/// One line that says so.
+pub fn require_books(settings: &Settings) -> Result<(), StartError> {
+    match SHOP.iter().any(|(module, _)| runs(settings, module)) {
+        true => Ok(()),
+        false => Err(StartError::Refused(
+            "no module with a database runs in this process: do this where one does".to_owned(),
+        )),
+    }
+}
+
 fn absent(module: &str) -> StartError {
-    StartError::Refused(format!("the module `{module}` does not run in this process"))
+    StartError::Refused(match COMPILED.contains(&module) {
+        true => format!("the module `{module}` does not run in this process: do this where it does"),
+        false => format!(
+            "the module `{module}` is not in this binary, which has {}: do this where it is",
+            COMPILED.join(", ")
+        ),
+    })
 }
 
 /// Finds settings that the modules of this binary cannot work with, before anything is started.

@@ -2,20 +2,23 @@
 
 use std::process::ExitCode;
 
+use kernel::Clock;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::keys;
-use crate::modules::{self, StartError};
+use crate::modules::{self, Site, StartError};
 use crate::settings::Loaded;
 
-/// Says that the settings can be used; whatever is wrong with them has been said by then, or is said here about keys.
+/// Says that the settings can be used; whatever is wrong with them has been said by then, or is said here about siblings
+/// and keys.
 ///
 /// # Errors
 ///
-/// Where keys are missing or cannot be used.
+/// Where nobody has said where a sibling is, or keys are missing or cannot be used.
 pub fn check(loaded: &Loaded, json: bool) -> Result<ExitCode, StartError> {
     let settings = &loaded.settings;
+    Site::offline(settings.clone(), Clock::system())?.gateway()?;
     let made = settings
         .run
         .iter()

@@ -7,14 +7,15 @@ use std::process::ExitCode;
 
 use kernel::settings::Settings;
 
-use crate::modules::StartError;
+use crate::modules::{self, StartError};
 
 /// Writes the catalogue to a file, or to stdout.
 ///
 /// # Errors
 ///
-/// Where the database fails or nothing more can be written.
+/// Where the catalogue is not here, the database fails or nothing more can be written.
 pub async fn run(settings: Settings, file: Option<PathBuf>) -> Result<ExitCode, StartError> {
+    modules::require(&settings, "product")?;
     let target: Box<dyn Write + Send> = match &file {
         Some(path) => {
             let file = File::create(path);

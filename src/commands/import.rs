@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kernel::settings::Settings;
 
-use crate::modules::{ImportFormat, Imported, StartError};
+use crate::modules::{self, ImportFormat, Imported, StartError};
 
 /// What to import, and how.
 #[derive(Debug)]
@@ -27,8 +27,9 @@ pub struct Import {
 ///
 /// # Errors
 ///
-/// Where the file cannot be read at all, or the database fails.
+/// Where the catalogue is not here, the file cannot be read at all, or the database fails.
 pub async fn run(settings: Settings, import: Import) -> Result<ExitCode, StartError> {
+    modules::require(&settings, "product")?;
     let (source, size) = open(&import.file)?;
     let site = super::open(settings).await?;
     let bar = progress_bar(size);

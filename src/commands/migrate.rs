@@ -6,7 +6,7 @@ use kernel::Clock;
 use kernel::settings::Settings;
 use serde_json::json;
 
-use crate::modules::{Site, StartError};
+use crate::modules::{self, Site, StartError};
 
 /// Runs what is pending and prints what ran; nothing to do is fine too.
 ///
@@ -14,6 +14,7 @@ use crate::modules::{Site, StartError};
 ///
 /// Where the database cannot be reached or a migration fails.
 pub async fn run(settings: Settings, json: bool) -> Result<ExitCode, StartError> {
+    modules::require_books(&settings)?;
     let site = Site::open(settings, Clock::system()).await?;
     let outcome = site.migrate().await;
     site.close().await;

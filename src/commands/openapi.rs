@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use kernel::Clock;
 use kernel::settings::Settings;
 
-use crate::modules::{Site, StartError};
+use crate::modules::{self, Site, StartError};
 
 /// Prints the OpenAPI document of the modules that the settings run.
 ///
@@ -13,12 +13,8 @@ use crate::modules::{Site, StartError};
 ///
 /// Settings that cannot be meant.
 pub fn run(settings: Settings) -> Result<ExitCode, StartError> {
-    let site = Site::offline(settings, Clock::system())?;
-    let text = match site.gateway()? {
-        Some(gateway) => gateway.document().to_pretty_json(),
-        None => site.api().document().to_pretty_json(),
-    };
-    let text = text.map_err(|error| StartError::Refused(error.to_string()))?;
+    let site = Site::offline(modules::with_siblings_nowhere(settings), Clock::system())?;
+    let text = site.document()?;
     super::print(false, &(), || text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -32,16 +32,17 @@ pub async fn run(settings: Settings, demo: bool) -> Result<ExitCode, StartError>
         management = %running.management(),
         "serving"
     );
-    if demo {
-        println!("{}", welcome(&running));
+    // Where the gateway runs elsewhere, it says what there is to try.
+    if let Some(public) = running.public().filter(|_| demo) {
+        println!("{}", welcome(&running, public));
     }
     running.run(signals).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Where things are, and what to try first.
-fn welcome(running: &Running) -> String {
-    let base = running.public().map(address_for_people).unwrap_or_default();
+fn welcome(running: &Running, public: SocketAddr) -> String {
+    let base = address_for_people(public);
     let management = address_for_people(running.management());
     let data = running.site().data_dir();
     let data = data.display();

@@ -10,7 +10,7 @@ use kernel::text::Email;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::modules::StartError;
+use crate::modules::{self, StartError};
 
 /// The longest text that is read for a password, in bytes; the module has its own, shorter limit.
 const LONGEST_INPUT: u64 = 4096;
@@ -21,6 +21,7 @@ const LONGEST_INPUT: u64 = 4096;
 ///
 /// Where the address or the password will not do, or the database fails.
 pub async fn create_admin(settings: Settings, email: &str, generate: bool, json: bool) -> Result<ExitCode, StartError> {
+    modules::require(&settings, "user")?;
     let address = Email::parse(email).map_err(|error| StartError::Refused(format!("{email}: {error}")))?;
     let password = match generate {
         true => URL_SAFE_NO_PAD.encode(random_bytes(18)).into(),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use kernel::settings::Settings;
 use serde_json::{Value, json};
 
-use crate::modules::StartError;
+use crate::modules::{self, StartError};
 
 /// Prints what is wrong in the data of any module; the exit code is 1 where there is something.
 ///
@@ -13,6 +13,7 @@ use crate::modules::StartError;
 ///
 /// Where the database cannot be read.
 pub async fn run(settings: Settings, json: bool) -> Result<ExitCode, StartError> {
+    modules::require_books(&settings)?;
     let site = super::open(settings).await?;
     let outcome = site.verify().await;
     site.close().await;

@@ -22,8 +22,9 @@ const MODULES: [&str; 4] = ["user", "product", "cart", "order"];
 const NOWHERE: &str = "host=/nonexistent dbname=none";
 
 pub(super) struct Databases {
-    cluster: Option<Cluster>,
+    // In this order: where a start fails, the pools go before their server does.
     pools: BTreeMap<String, Db>,
+    cluster: Option<Cluster>,
     address_of: BTreeMap<&'static str, String>,
     allow_unsafe_durability: bool,
 }

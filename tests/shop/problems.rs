@@ -53,6 +53,22 @@ async fn broken_json_is_400_and_says_where() {
 }
 
 #[tokio::test]
+async fn what_is_no_http_is_400_and_ends_the_connection() {
+    let store = Store::start().await;
+    for bytes in [
+        "nonsense\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\n: no name\r\n\r\n",
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    ] {
+        // The answer is actix-http's own and has no body: see the gateway's README.
+        let answer = store.raw(bytes).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{bytes:?}: {answer:?}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{bytes:?}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_not_utf_8_is_400() {
     let store = Store::start().await;
     let head =
@@ -154,6 +170,46 @@ async fn unknown_fields_wrong_types_and_duplicates_are_422_and_named() {
     assert_eq!(answer.wrong_fields(), ["/email"]);
     let body = json!({"email": "a@example.com", "password": PASSWORD});
     store.anonymous().post("/auth/register", body).await.expect(201);
+}
+
+#[tokio::test]
+async fn all_fields_that_are_wrong_are_named_at_once() {
+    let store = Store::start().await;
+    let (anonymous, admin) = (store.anonymous(), store.admin().await);
+    let body = json!({"email": "nobody", "password": 1, "name": "A\nda", "role": "admin", "is_admin": true});
+    let mut wrong = anonymous.post("/auth/register", body).await.wrong_fields();
+    wrong.sort();
+    assert_eq!(wrong, ["/email", "/is_admin", "/name", "/password", "/role"]);
+    assert_eq!(
+        anonymous.post("/auth/register", json!({})).await.wrong_fields(),
+        ["/email", "/password"]
+    );
+    let product = json!({"handle": "No Handle", "tags": ["", "fine", 5], "variants": [
+        {"sku": "A", "price": {"amount": "1", "currency": "XXA"}},
+        {"price": {"amount": 1, "currency": "USD"}},
+        {"price": {"amount": 1, "currency": "USD"}, "stock": 1.5, "colour": "red"},
+    ]});
+    let answer = admin.post("/admin/products", product).await;
+    let mut wrong = answer.wrong_fields();
+    wrong.sort();
+    let expected = [
+        "/handle",
+        "/tags/0",
+        "/tags/2",
+        "/title",
+        "/variants/0/price/amount",
+        "/variants/0/price/currency",
+        "/variants/2/colour",
+        "/variants/2/stock",
+    ];
+    assert_eq!(wrong, expected);
+    // What need not be there is not asked for.
+    let cart = anonymous.post("/carts", json!({"currency": "nothing"})).await;
+    assert_eq!(cart.wrong_fields(), ["/currency"]);
+    let mut everything = serde_json::Map::new();
+    everything.extend((0..1000).map(|number| (format!("unknown{number}"), json!(1))));
+    let answer = anonymous.post("/carts", everything.into()).await;
+    assert_eq!(answer.wrong_fields().len(), 20);
 }
 
 #[tokio::test]

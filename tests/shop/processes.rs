@@ -4,6 +4,7 @@
 
 mod commands;
 mod crashes;
+mod deployments;
 mod fleets;
 mod imports;
 mod load;

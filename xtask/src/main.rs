@@ -1,7 +1,11 @@
 //! The tasks of a developer, run as `cargo xtask <task>`. Only the standard library, so that it builds in seconds.
 
+mod cargo;
+mod flavours;
 mod postgres;
 mod process;
+mod signals;
+mod split;
 mod tasks;
 
 use std::process::ExitCode;
@@ -10,8 +14,10 @@ const USAGE: &str = "\
 Usage: cargo xtask <task>
 
   run [-- <arguments>]   build the store and serve it in demo mode; the arguments go to `bodega serve --demo`
+  run --split [-- ...]   the same in five processes: each module for itself, and the gateway
   test [<arguments>]     run all tests, those of the shop in every topology; the arguments go to `cargo test`
-  ci                     what must hold for every change: format, lints, documentation, tests
+  ci                     what must hold for every change: format, lints, documentation, each module alone, tests
+  flavours               of these, each module alone: lints, what it is built from, what is inside
   postgres               print the directory of the PostgreSQL binaries
 
 Every task sees to PostgreSQL binaries first: those that BODEGA_POSTGRES_BIN names, those on this machine, those of
@@ -27,6 +33,7 @@ fn main() -> ExitCode {
         ("run", rest) => tasks::run(rest),
         ("test", rest) => tasks::test(rest),
         ("ci", []) => tasks::ci(),
+        ("flavours", []) => flavours::check(),
         ("postgres", []) => tasks::postgres(),
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");

@@ -9,6 +9,8 @@ use std::process::Command;
 
 use crate::process;
 
+pub(crate) use self::fetch::default_data_dir;
+
 /// The environment variable that names the directory of the binaries, for this program and for the store.
 pub(crate) const BINARIES_VARIABLE: &str = "BODEGA_POSTGRES_BIN";
 

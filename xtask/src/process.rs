@@ -15,6 +15,12 @@ pub(crate) fn check(command: &mut Command) -> Result<(), String> {
     }
 }
 
+/// The same, having said on stderr what is run.
+pub(crate) fn check_shown(command: &mut Command) -> Result<(), String> {
+    eprintln!("xtask: {}", shown(command));
+    check(command)
+}
+
 /// Runs a command to its end and answers what it prints; what it says on stderr is shown.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let shown = shown(command);

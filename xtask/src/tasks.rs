@@ -1,12 +1,9 @@
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 
+use crate::cargo::cargo;
 use crate::postgres::{self, Binaries};
-use crate::process;
-
-/// The folder of this crate when it was built, one below the root of the workspace.
-const XTASK: &str = env!("CARGO_MANIFEST_DIR");
+use crate::{flavours, process, split};
 
 /// Tells the tests of the shop how a store is spread over processes.
 const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
@@ -15,12 +12,23 @@ const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
 const OTHER_TOPOLOGIES: [&str; 2] = ["five", "replicated"];
 
 /// The tests of the shop that choose their processes themselves, by how their names begin.
-const PROCESS_TESTS: [&str; 2] = ["conformance::", "processes::"];
+const PROCESS_TESTS: [&str; 3] = ["conformance::", "edge::", "processes::"];
 
-/// Serves the store in demo mode. Comes back only when that could not be begun.
+/// Serves the store in demo mode, in one process or in five.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    match arguments.strip_prefix(&["--split".to_owned()]) {
+        Some(rest) => split::run(without_separator(rest)),
+        None => run_whole(without_separator(arguments)),
+    }
+}
+
+fn without_separator(arguments: &[String]) -> &[String] {
+    arguments.strip_prefix(&["--".to_owned()]).unwrap_or(arguments)
+}
+
+/// Comes back only when the store could not be started.
+fn run_whole(arguments: &[String]) -> Result<(), String> {
     postgres::ensure()?;
-    let arguments = arguments.strip_prefix(&["--".to_owned()]).unwrap_or(arguments);
     let mut command = cargo("run");
     command
         .args([
@@ -45,30 +53,18 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
 
 /// Checks what must hold for every change. The quick checks come first.
 pub(crate) fn ci() -> Result<(), String> {
-    let checks = [
-        {
-            let mut command = cargo("fmt");
-            command.args(["--all", "--check"]);
-            command
-        },
-        {
-            let mut command = cargo("clippy");
-            command.args(["--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
-            command
-        },
-        {
-            let mut command = cargo("doc");
-            command
-                .args(["--locked", "--workspace", "--no-deps"])
-                .env("RUSTDOCFLAGS", "--deny warnings");
-            command
-        },
-    ];
+    let mut format = cargo("fmt");
+    process::check_shown(format.args(["--all", "--check"]))?;
+    let mut lint = cargo("clippy");
+    process::check_shown(lint.args(["--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    let mut document = cargo("doc");
+    document.env("RUSTDOCFLAGS", "--deny warnings");
+    process::check_shown(document.args(["--locked", "--workspace", "--no-deps"]))?;
+    flavours::check()?;
     let tests = test_commands(&["--locked".to_owned()])?;
-    checks.into_iter().chain(tests).try_for_each(|mut step| {
-        eprintln!("xtask: {}", process::shown(&step));
-        process::check(&mut step)
-    })
+    tests
+        .into_iter()
+        .try_for_each(|mut step| process::check_shown(&mut step))
 }
 
 /// Prints where the PostgreSQL binaries are.
@@ -133,17 +129,6 @@ fn choose(arguments: &[String]) -> bool {
     let for_cargo = arguments.iter().take_while(|argument| *argument != "--");
     let mut names = for_cargo.map(|argument| argument.split('=').next().unwrap_or_default());
     names.any(|name| CHOICES.contains(&name))
-}
-
-/// The cargo that runs this program. The working directory stays, as paths in arguments are relative to it.
-fn cargo(subcommand: &str) -> Command {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(program);
-    command
-        .arg(subcommand)
-        .arg("--manifest-path")
-        .arg(Path::new(XTASK).with_file_name("Cargo.toml"));
-    command
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ mod refusal;
 mod request;
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, HttpResponseBuilder, delete, get, patch, post, web};
+use actix_web::{HttpResponse, delete, get, patch, post, web};
 use kernel::Problem;
 use kernel::http::idempotency::Call;
 use kernel::http::query::NoParameters;
-use kernel::http::{Answer, IdempotencyKey, IfMatch, Json, Path, Query, version_tag};
+use kernel::http::{IdempotencyKey, IfMatch, Json, Path, Query, version_tag};
 use kernel::id::CartId;
 use kernel::identity::{Caller, CartSecret, Holder, SignedIn};
 use kernel::page::Page;
@@ -67,11 +67,7 @@ async fn create_cart(
         .map(|(index, item)| item.into_line(format!("/items/{index}")))
         .collect();
     let answer = service.create(user, currency, lines, call).await?;
-    let response = answer.respond(StatusCode::CREATED, |response, created| {
-        decorate(response, &created.cart);
-        response.insert_header((header::LOCATION, format!("/api/v1/carts/{}", created.cart.id)));
-    });
-    Ok(private(response))
+    Ok(answer.respond(StatusCode::CREATED, Some("/api/v1/carts/{id}")))
 }
 
 /// The signed-in user's carts, newest first, with the prices they last showed.
@@ -205,7 +201,7 @@ async fn update_cart(
     let request = request(*id, &caller, secret, condition);
     let change = Change::SetDetails(Box::new(body.into_inner().into()));
     let answer = service.change(request, change, 200).await?;
-    Ok(respond(answer, StatusCode::OK))
+    Ok(answer.respond(StatusCode::OK, None))
 }
 
 /// Puts a guest's cart into this one, all or nothing: quantities of the same variant are summed, the guest's cart becomes
@@ -247,7 +243,7 @@ async fn merge_cart(
     request.call = call(key, "merge_cart", *id, &caller, body.bytes());
     let from = body.into_inner().from;
     let answer = service.merge(request, from.id, from.secret.into_string()).await?;
-    Ok(respond(answer, StatusCode::OK))
+    Ok(answer.respond(StatusCode::OK, None))
 }
 
 fn holder(caller: &Caller, secret: CartSecret) -> Holder {
@@ -276,16 +272,8 @@ fn call(key: IdempotencyKey, operation: &str, cart: CartId, caller: &Caller, bod
 
 fn show(cart: &CartView) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    decorate(&mut response, cart);
-    private(response.json(cart))
-}
-
-fn respond(answer: Answer<CartView>, status: StatusCode) -> HttpResponse {
-    private(answer.respond(status, decorate))
-}
-
-fn decorate(response: &mut HttpResponseBuilder, cart: &CartView) {
     response.insert_header(version_tag(cart.version));
+    private(response.json(cart))
 }
 
 /// A cart is nobody else's business, and no cache's.

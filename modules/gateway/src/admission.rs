@@ -1,9 +1,10 @@
 //! Every resource has one address, and every part of the store reads it alike: what could be read in two ways is refused
-//! instead of mended.
+//! instead of mended. So is what would turn the connection into something else than HTTP.
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::http::{StatusCode, Version};
+use actix_web::http::uri::{Authority, Scheme};
+use actix_web::http::{Method, StatusCode, Version};
 use kernel::Problem;
 
 /// The longest address, in bytes: path and query.
@@ -11,8 +12,9 @@ const MAX_TARGET: usize = 8 * 1024;
 /// The largest block of headers, in bytes.
 const MAX_HEADERS: usize = 32 * 1024;
 
-/// Refuses a request whose address or headers are too long or ambiguous.
+/// Refuses a request whose address or headers are too long or ambiguous, or that asks for another protocol.
 pub(crate) fn check(request: &ServiceRequest) -> Result<(), Problem> {
+    check_protocol(request)?;
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     if target.len() > MAX_TARGET {
         return Err(Problem::new(
@@ -87,13 +89,48 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// RFC 9112, section 3.2: exactly one `Host` with HTTP/1.1.
-fn check_host(request: &ServiceRequest) -> Result<(), Problem> {
-    let hosts = request.headers().get_all(header::HOST).count();
-    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        return Err(Problem::bad_request("invalid_host", "send exactly one Host header"));
+/// Refuses tunnels and web sockets, whose requests have no end in HTTP. Other offers to change the protocol, like that of
+/// HTTP/2, are passed over as RFC 9110 (section 7.8) has it.
+fn check_protocol(request: &ServiceRequest) -> Result<(), Problem> {
+    let mut offers = request.headers().get_all(header::UPGRADE);
+    let web_socket = offers.any(|offer| offer.as_bytes().to_ascii_lowercase().starts_with(b"websocket"));
+    if web_socket || request.method() == Method::CONNECT {
+        let detail = "neither tunnels nor web sockets are to be had here";
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", detail));
     }
     Ok(())
+}
+
+/// RFC 9112, section 3.2: exactly one `Host` with HTTP/1.1, which says the same as the address where that has a host.
+fn check_host(request: &ServiceRequest) -> Result<(), Problem> {
+    let refused = |detail| Err(Problem::bad_request("invalid_host", detail));
+    let mut hosts = request.headers().get_all(header::HOST);
+    let (host, more) = (hosts.next(), hosts.next());
+    if more.is_some() || (host.is_none() && request.version() == Version::HTTP_11) {
+        return refused("send exactly one Host header");
+    }
+    let uri = request.uri();
+    if uri
+        .scheme()
+        .is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS)
+    {
+        return refused("the address is not one of HTTP");
+    }
+    let Some(host) = host else { return Ok(()) };
+    let host = Authority::try_from(host.as_bytes()).ok().filter(is_plain);
+    match (host, uri.authority()) {
+        (None, _) => refused("the Host header is not a host"),
+        (Some(host), Some(addressed)) if host != *addressed => refused("the address is that of another host"),
+        _ => Ok(()),
+    }
+}
+
+/// Whether something is a host and perhaps a port, and nothing else.
+fn is_plain(authority: &Authority) -> bool {
+    let text = authority.as_str();
+    let rest = text.strip_prefix(authority.host());
+    let port = |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    !authority.host().contains([',', '"', '\\']) && rest.is_some_and(port)
 }
 
 #[cfg(test)]

@@ -35,8 +35,9 @@ const HOP_BY_HOP: [&str; 10] = [
 ];
 
 /// What we say ourselves, whatever others have said.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "accept-encoding",
+    ROUTE_HEADER,
     "content-length",
     "forwarded",
     "request-timeout-ms",
@@ -46,6 +47,12 @@ const OURS: [&str; 9] = [
     "x-forwarded-host",
     "x-forwarded-proto",
 ];
+
+/// What modules say to us, and what tells where they are.
+const INSIDE: [&str; 4] = [ROUTE_HEADER, service_token::HEADER, "content-length", "via"];
+
+/// Headers of an answer that lead somewhere.
+const LINKS: [&str; 2] = ["location", "content-location"];
 
 /// How requests reach the modules elsewhere.
 #[derive(Clone)]
@@ -75,7 +82,7 @@ impl Forwarder {
             repeatable: is_repeatable(&head.method),
         };
         match upstream.send(&self.client, &request).await {
-            Ok(answer) => self.answer(answer),
+            Ok(answer) => pass_on(upstream, answer),
             Err(error) => Err(explain(&error)),
         }
     }
@@ -111,35 +118,38 @@ impl Forwarder {
         }
         Ok(headers)
     }
+}
 
-    fn answer(&self, answer: Response<AnswerBody>) -> Result<(HttpResponse, Option<RouteName>), Problem> {
-        let (head, body) = answer.into_parts();
-        let status = EdgeStatus::from_u16(head.status.as_u16()).unwrap_or(EdgeStatus::BAD_GATEWAY);
-        if status.is_informational() {
-            return Err(bad_gateway("the module switches protocols"));
-        }
-        let named = |name: &str| {
-            head.headers
-                .get_all(header::CONNECTION)
-                .iter()
-                .any(|value| names(value, name))
-        };
-        let mut response = HttpResponse::build(status);
-        for (name, value) in &head.headers {
-            let kept = !HOP_BY_HOP.contains(&name.as_str())
-                && !named(name.as_str())
-                && *name != header::CONTENT_LENGTH
-                && name.as_str() != ROUTE_HEADER;
-            if kept {
-                response.append_header((name.as_str(), value.as_bytes()));
-            }
-        }
-        let route = head.headers.get(ROUTE_HEADER).and_then(|value| value.to_str().ok());
-        Ok((
-            with_body(&mut response, body),
-            route.map(|route| RouteName(route.to_owned())),
-        ))
+/// The answer of a module as the client gets it.
+fn pass_on(upstream: &Upstream, answer: Response<AnswerBody>) -> Result<(HttpResponse, Option<RouteName>), Problem> {
+    let (head, body) = answer.into_parts();
+    let status = EdgeStatus::from_u16(head.status.as_u16()).unwrap_or(EdgeStatus::BAD_GATEWAY);
+    if !matches!(status.as_u16(), 200..=599) {
+        return Err(bad_gateway("a part of the shop answered with what is no answer")
+            .with_cause(format!("{} answered {status}", upstream.name())));
     }
+    let named = |name: &str| {
+        let mut connections = head.headers.get_all(header::CONNECTION).iter();
+        connections.any(|value| names(value, name))
+    };
+    let mut response = HttpResponse::build(status);
+    for (name, value) in &head.headers {
+        let name = name.as_str();
+        if HOP_BY_HOP.contains(&name) || INSIDE.contains(&name) || named(name) {
+            continue;
+        }
+        // An absolute address of the module's own leads nobody outside anywhere.
+        let own = value.to_str().ok().filter(|_| LINKS.contains(&name));
+        match own.and_then(|link| upstream.path_in(link)) {
+            Some(path) => response.append_header((name, path)),
+            None => response.append_header((name, value.as_bytes())),
+        };
+    }
+    let route = head.headers.get(ROUTE_HEADER).and_then(|value| value.to_str().ok());
+    Ok((
+        with_body(&mut response, body),
+        route.map(|route| RouteName(route.to_owned())),
+    ))
 }
 
 /// What passes through: of known length, or in pieces. An upstream that breaks off breaks our answer off as well, so that

@@ -5,20 +5,32 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Beginnings of names by which proxies tell services who is calling, or what was asked for in truth. Nobody outside may
 /// tell us that; inside, identity travels as an access token only.
-const CLAIMS: [&str; 12] = [
+const CLAIMS: [&str; 15] = [
     "x-user",
-    "x-auth-",
-    "x-forwarded-user",
-    "x-forwarded-email",
-    "x-forwarded-groups",
-    "x-forwarded-preferred-username",
-    "x-remote-user",
+    "x-auth",
+    "x-forwarded-",
+    "x-remote-",
     "remote-user",
     "x-internal-",
-    "x-original-url",
-    "x-rewrite-url",
+    "x-original-",
+    "x-rewrite-",
     "x-http-method",
+    "x-method-override",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
 ];
+
+/// What a proxy in front may say about the client; `peer.rs` decides whether that is believed.
+const FORWARDED: [&str; 2] = ["x-forwarded-for", "x-forwarded-proto"];
+
+/// What says how a request is to be read: it has to be looked at, whether or not `Connection` names it.
+const FRAMING: [&str; 4] = ["host", "content-length", "transfer-encoding", "upgrade"];
+
+/// How long a browser shall use TLS alone once it has, in seconds: a year.
+const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Takes away claims of identity, and whatever the `Connection` header names (RFC 9110, section 7.6.1).
 pub(crate) fn clean_request(request: &mut ServiceRequest) {
@@ -28,7 +40,7 @@ pub(crate) fn clean_request(request: &mut ServiceRequest) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
-        .filter(|name| !matches!(name.as_str(), "" | "close" | "keep-alive"))
+        .filter(|name| !FRAMING.contains(&name.as_str()))
         .collect();
     let refused: Vec<HeaderName> = headers
         .keys()
@@ -40,17 +52,17 @@ pub(crate) fn clean_request(request: &mut ServiceRequest) {
     }
 }
 
-/// Underscores count as hyphens, as they do for many a server behind.
+/// Nothing of ours has an underscore, but many a server takes it for a hyphen.
 fn is_claim(name: &str) -> bool {
-    if !name.starts_with(['x', 'r']) {
-        return false;
-    }
-    let name = name.replace('_', "-");
-    CLAIMS.iter().any(|claim| name.starts_with(claim))
+    let claimed = || CLAIMS.iter().any(|claim| name.starts_with(claim));
+    name.contains('_') || (claimed() && !FORWARDED.contains(&name))
 }
 
-/// Sets what every answer has, and takes away what tells about the machinery.
-pub(crate) fn finish_response(headers: &mut HeaderMap) {
+/// Sets what every answer has, and takes away what tells about the machinery. `secure` says that it leaves over TLS.
+pub(crate) fn finish_response(headers: &mut HeaderMap, secure: bool) {
+    if secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
+    }
     headers.remove(header::SERVER);
     headers.remove("x-powered-by");
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -80,34 +92,42 @@ mod tests {
             .insert_header(("x_user_role", "admin"))
             .insert_header(("X-Forwarded-User", "ada"))
             .insert_header(("Remote-User", "ada"))
+            .insert_header(("x_forwarded_for", "192.0.2.1"))
+            .insert_header(("X-Forwarded-Host", "evil.example"))
+            .insert_header(("X-Forwarded-For", "192.0.2.1"))
             .insert_header(("X-Request-Id", "kept"))
             .insert_header(("Range", "bytes=0-1"))
             .to_srv_request();
         clean_request(&mut request);
         let mut left: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["range", "x-request-id"]);
+        assert_eq!(left, ["range", "x-forwarded-for", "x-request-id"]);
     }
 
     #[test]
     fn what_the_connection_header_names_ends_at_the_edge() {
         let mut request = TestRequest::get()
-            .insert_header(("Connection", "keep-alive, Cart-Secret"))
+            .insert_header(("Connection", "keep-alive, Cart-Secret, Content-Length"))
+            .insert_header(("Content-Length", "5"))
             .insert_header(("Cart-Secret", "s"))
             .insert_header(("Order-Secret", "s"))
             .to_srv_request();
         clean_request(&mut request);
         assert!(!request.headers().contains_key("cart-secret"));
         assert!(request.headers().contains_key("order-secret"));
+        assert!(
+            request.headers().contains_key("content-length"),
+            "it says where the request ends"
+        );
     }
 
     #[test]
     fn an_answer_is_personal_unless_its_handler_says_otherwise() {
         let mut headers = HeaderMap::new();
-        finish_response(&mut headers);
+        finish_response(&mut headers, false);
         assert_eq!(headers.get(header::CACHE_CONTROL).unwrap(), "private, no-store");
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
-        finish_response(&mut headers);
+        finish_response(&mut headers, true);
         assert_eq!(headers.get(header::CACHE_CONTROL).unwrap(), "public, max-age=60");
     }
 }

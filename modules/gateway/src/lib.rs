@@ -187,6 +187,8 @@ async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     hygiene::clean_request(&mut request);
+    let edge = request.app_data::<web::Data<Edge>>();
+    let secure = edge.is_some_and(|edge| edge.proxies.is_secure(request.head()));
     // HEAD is GET whose answer ends after the headers; actix leaves out the body by itself.
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
@@ -197,7 +199,7 @@ async fn guard<B: MessageBody + 'static>(
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
     rates::describe(&standings, response.headers_mut());
-    hygiene::finish_response(response.headers_mut());
+    hygiene::finish_response(response.headers_mut(), secure);
     Ok(response)
 }
 

@@ -74,13 +74,20 @@ impl TrustedProxies {
     /// Where a request comes from, for the modules.
     pub(crate) fn origin_of(&self, request: &RequestHead) -> Origin {
         let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
-        let believed = self.contains(peer_of(request));
-        let secure = believed && text("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
         Origin {
             address: self.address_of(request),
-            scheme: if secure { "https" } else { "http" },
+            scheme: if self.is_secure(request) { "https" } else { "http" },
             host: text("host").unwrap_or_default().to_owned(),
         }
+    }
+
+    /// Whether the client has come over TLS, which ends at a trusted proxy.
+    pub(crate) fn is_secure(&self, request: &RequestHead) -> bool {
+        let scheme = request
+            .headers
+            .get("x-forwarded-proto")
+            .and_then(|value| value.to_str().ok());
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) && self.contains(peer_of(request))
     }
 
     fn address_of(&self, request: &RequestHead) -> IpAddr {

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -73,8 +74,8 @@ impl Job {
         self
     }
 
-    /// Runs the job until `stop` turns true. A failed round is logged once and tried again after the interval; a round
-    /// that has begun is finished, while waiting for news ends at once.
+    /// Runs the job until `stop` turns true, and once more where somebody has woken it until then. A failed round is logged
+    /// once and tried again after the interval; a round that has begun is finished, while waiting for news ends at once.
     pub fn spawn(self, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
         tokio::spawn(async move {
             while !*stop.borrow() {
@@ -92,6 +93,12 @@ impl Job {
                     () = self.news(), if succeeded => (),
                     _ = stop.wait_for(|stop| *stop) => (),
                 }
+            }
+            // Whoever woke the job last may have handed it something that others find only after a while.
+            if self.wake.0.notified().now_or_never().is_some()
+                && let Err(error) = (self.work)().await
+            {
+                tracing::warn!(job = self.name, %error, "the last round of the job failed and is left to others");
             }
         })
     }
@@ -156,5 +163,20 @@ mod tests {
         stop.send_replace(true);
         running.await.unwrap();
         assert_eq!(rounds.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_job_was_woken_for_is_done_before_it_ends() {
+        let (wake, rounds) = (Wake::default(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&rounds);
+        let job = Job::new("test", Duration::from_secs(3600), wake.clone(), move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(Ok(Round::Idle))
+        });
+        let (stop, stopped) = watch::channel(true);
+        wake.wake();
+        job.spawn(stopped).await.unwrap();
+        assert_eq!(rounds.load(Ordering::SeqCst), 1);
+        drop(stop);
     }
 }

@@ -61,7 +61,7 @@ pub struct Server {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
-    /// How long the first byte of an answer may take.
+    /// How long the first byte of an answer may take, and each further piece.
     #[serde(deserialize_with = "duration")]
     pub first_byte_timeout: Duration,
     /// The same for placing, paying, capturing and refunding orders, which wait for payment providers.

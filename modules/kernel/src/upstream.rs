@@ -22,7 +22,7 @@ use tower::retry::budget::{Budget, TpsBudget};
 use crate::deadline;
 use crate::job::{Job, Round, Wake};
 
-pub use body::{AnswerBody, Body, BodyError};
+pub use body::{AnswerBody, AnswerError, Body, BodyError};
 pub use client::Client;
 use client::Failure;
 use health::Health;
@@ -82,7 +82,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body.
     pub body: Body,
-    /// How long the first byte of the answer may take, from the moment that all of the request is sent.
+    /// How long the first byte of the answer may take, from the moment that all of the request is sent, and how long each
+    /// further piece may.
     pub patience: Duration,
     /// Whether the request may be sent again although the other side may have carried it out.
     pub repeatable: bool,
@@ -140,6 +141,19 @@ impl Upstream {
     /// The module's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Path and query of `url` where it is an address of one of the processes.
+    pub fn path_in<'a>(&self, url: &'a str) -> Option<&'a str> {
+        let bare = url.strip_prefix("http://")?;
+        let mut paths = self
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| bare.strip_prefix(endpoint.authority.as_str()));
+        match paths.find(|path| path.is_empty() || path.starts_with('/'))? {
+            "" => Some("/"),
+            path => Some(path),
+        }
     }
 
     /// Sends a request and waits for the head of the answer. Tried once more, elsewhere where there is an elsewhere, when
@@ -200,7 +214,7 @@ impl Upstream {
         match answer {
             Some(Ok(answer)) => {
                 trial.ends(!answer.status().is_server_error());
-                Ok(answer.map(|body| AnswerBody::new(body, ticket)))
+                Ok(answer.map(|body| AnswerBody::new(body, ticket, request.patience)))
             }
             Some(Err(Failure::Unreachable(reason))) => {
                 trial.ends(false);

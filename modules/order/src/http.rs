@@ -9,7 +9,6 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use cart_api::Overrides;
 use kernel::address::Address;
-use kernel::http::idempotency::Stored;
 use kernel::http::{
     FromQuery, IdempotencyKey, IfMatch, Json, Path, Query, QueryParameters, query::NoParameters, version_tag,
 };
@@ -364,7 +363,7 @@ fn answer(reply: Result<Reply, OrderError>, secret_key: Option<&SecretKey>) -> R
             if let (Some(secret), true, Value::Object(body)) = (secret, carries_secret, &mut stored.body) {
                 body.insert("secret".to_owned(), secret.into());
             }
-            Ok(respond_again(stored))
+            Ok(stored.respond(Some("/api/v1/orders/{id}")))
         }
         Reply::Refused(problem) if problem.status() == StatusCode::PAYMENT_REQUIRED => match secret {
             Some(secret) => Err(problem.with("secret", secret)),
@@ -372,23 +371,6 @@ fn answer(reply: Result<Reply, OrderError>, secret_key: Option<&SecretKey>) -> R
         },
         Reply::Refused(problem) => Err(problem),
     }
-}
-
-/// A remembered answer, with the headers that it had.
-fn respond_again(stored: Stored) -> HttpResponse {
-    let order = stored.body["id"].as_str().and_then(|id| id.parse::<OrderId>().ok());
-    let (version, created) = (stored.body["version"].as_i64(), matches!(stored.status, 201 | 202));
-    let mut response = stored.respond();
-    if let (Some(order), Some(version)) = (order, version) {
-        let (tag, location) = (version_tag(version), format!("/api/v1/orders/{order}"));
-        if let Ok(value) = header::HeaderValue::from_str(&tag.1) {
-            response.headers_mut().insert(tag.0, value);
-        }
-        if let (true, Ok(value)) = (created, header::HeaderValue::from_str(&location)) {
-            response.headers_mut().insert(header::LOCATION, value);
-        }
-    }
-    response
 }
 
 /// An order and, for a guest, what proves it: one member more in the same JSON object.
@@ -410,4 +392,20 @@ struct OrderWithSecret {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     secret: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guests_answer_is_the_same_object_with_its_secret() {
+        let order = || r#"{"id":"ord_1","lines":[{}]}"#.to_owned();
+        assert_eq!(with_secret(order(), None), order());
+        let answer: Value = serde_json::from_str(&with_secret(order(), Some("s3\"cret".to_owned()))).unwrap();
+        assert_eq!(
+            answer,
+            serde_json::json!({"id": "ord_1", "lines": [{}], "secret": "s3\"cret"})
+        );
+    }
 }

@@ -96,7 +96,7 @@ impl Mailer {
 
 /// Written under another name first, so that whoever looks finds whole mails only; repeated, it is the same file.
 fn file(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let unfinished = directory.join(format!(".{name}"));
+    let unfinished = directory.join(format!("{name}.unfinished"));
     match std::fs::write(&unfinished, content) {
         // The first mail makes the directory.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -9,7 +9,7 @@ async fn help_and_version_go_to_stdout_and_end_well() {
     let help = bodega(&["--help"], &[]).await;
     assert_eq!(help.code, 0);
     for command in [
-        "serve", "migrate", "import", "export", "user", "verify", "config", "openapi",
+        "serve", "migrate", "import", "export", "user", "verify", "config", "openapi", "health",
     ] {
         assert!(help.stdout.contains(command), "{}", help.stdout);
         assert_eq!(bodega(&[command, "--help"], &[]).await.code, 0, "{command}");

@@ -33,6 +33,9 @@
 //!   `response.problem(409, "cart_changed")` is the body of exactly that problem, checked to be a sound one.
 //! - `anonymous.ready_cart(&[(variant(&product), 2)])` is a guest's cart with all that an order needs, and
 //!   `cart.buy(sandbox("tok_ok"))` buys it.
+//! - [`Edge`] is a gateway without modules in front of an [`Echo`]: an upstream that tells what has reached it and answers
+//!   as the test says. `edge.exchange("GET / HTTP/1.1\r\n..")` sends bytes and reads one answer, `edge.connect()` is a
+//!   connection whose every byte the test decides.
 //! - `store.raw(b"GET / HTTP/1.1\r\n..")` sends bytes as they are, for what no client would send.
 //! - Tests are named by the sentence that they prove. One file per area, and `main.rs` names the areas.
 //!
@@ -40,6 +43,8 @@
 
 mod caller;
 mod databases;
+mod echo;
+mod edge;
 mod fixtures;
 mod fleet;
 mod interposer;
@@ -51,6 +56,8 @@ mod shopping;
 mod store;
 
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
+pub(crate) use echo::{Echo, Reply, answer};
+pub(crate) use edge::{Answer, Edge, Wire, get};
 pub(crate) use fixtures::address;
 pub(crate) use fleet::Topology;
 pub(crate) use interposer::{Interposer, Treatment};

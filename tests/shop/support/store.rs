@@ -232,6 +232,11 @@ impl Shop {
         Customer::registered(self).await
     }
 
+    /// Where the first process of the store tells how it is.
+    pub(crate) fn management_address(&self) -> SocketAddr {
+        self.managements[0]
+    }
+
     /// Asks the management listener of every process; answers the first that does not say 200, else what the first says.
     pub(crate) async fn management(&self, path: &str) -> Response {
         let mut first = None;

@@ -98,7 +98,7 @@ fn fetch_from(source: &Source, work: &Path, data_dir: &Path) -> Result<PathBuf, 
 }
 
 /// Where the store keeps its data unless it is told otherwise. The store has the same rule.
-fn default_data_dir() -> Option<PathBuf> {
+pub(crate) fn default_data_dir() -> Option<PathBuf> {
     if process::is_root() {
         return Some(PathBuf::from("/var/lib/bodega"));
     }

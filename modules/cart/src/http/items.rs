@@ -11,7 +11,7 @@ use kernel::problem::ProblemSchema;
 
 use super::refusal::NotOpen;
 use super::request::{ItemPatch, ItemRequest};
-use super::{call, request, respond};
+use super::{call, request};
 use crate::domain::Change;
 use crate::service::Service;
 use crate::view::CartView;
@@ -54,7 +54,7 @@ pub(super) async fn add_item(
     request.call = call(key, "add_cart_item", *id, &caller, body.bytes());
     let line = body.into_inner().into_line(String::new());
     let answer = service.change(request, Change::Add(vec![line]), 201).await?;
-    Ok(respond(answer, StatusCode::CREATED))
+    Ok(answer.respond(StatusCode::CREATED, None))
 }
 
 /// Sets how many of a line; 0 removes it.
@@ -92,7 +92,7 @@ pub(super) async fn update_item(
     let answer = service
         .change(request(id, &caller, secret, condition), change, 200)
         .await?;
-    Ok(respond(answer, StatusCode::OK))
+    Ok(answer.respond(StatusCode::OK, None))
 }
 
 /// Takes a line out of a cart.
@@ -126,5 +126,5 @@ pub(super) async fn remove_item(
     let answer = service
         .change(request(id, &caller, secret, condition), change, 200)
         .await?;
-    Ok(respond(answer, StatusCode::OK))
+    Ok(answer.respond(StatusCode::OK, None))
 }

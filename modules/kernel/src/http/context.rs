@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -21,6 +21,8 @@ use crate::keys::random_bytes;
 use crate::{Fault, Problem, problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// When to come back where somebody is busy and does not say for how long.
+const BUSY: Duration = Duration::from_secs(1);
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The id of the current request: the client's own where it is well-formed, else a new one.
@@ -196,10 +198,18 @@ fn generic(status: StatusCode) -> Problem {
         StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "the resource does not know this method"),
         StatusCode::PAYLOAD_TOO_LARGE => ("payload_too_large", "the body is too large"),
         StatusCode::URI_TOO_LONG => ("uri_too_long", "the address is too long"),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => ("headers_too_large", "the headers are too large"),
+        StatusCode::BAD_GATEWAY => ("bad_gateway", "a part of the shop failed; the outcome is unknown"),
+        StatusCode::SERVICE_UNAVAILABLE => ("unavailable", "this part of the shop is busy, please try again"),
+        StatusCode::GATEWAY_TIMEOUT => ("timeout", "no answer in time; the outcome is unknown"),
         status if status.is_server_error() => ("internal_error", "something went wrong on our side"),
         _ => ("bad_request", "the request cannot be understood"),
     };
-    Problem::new(status, code, detail)
+    let problem = Problem::new(status, code, detail);
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => problem.with_retry_after(BUSY),
+        _ => problem,
+    }
 }
 
 fn request_id(request: &ServiceRequest) -> String {

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::Problem;
+use super::version_tag;
+use crate::{Fault, Problem};
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -82,15 +83,15 @@ impl IdempotencyKey {
 }
 
 impl<T: Serialize> Answer<T> {
-    /// The HTTP answer; a fresh result is sent with `status` and whatever `decorate` adds to it.
-    pub fn respond(self, status: StatusCode, decorate: impl FnOnce(&mut HttpResponseBuilder, &T)) -> HttpResponse {
+    /// The HTTP answer: a fresh result with `status`, a remembered one with its own. Both have the same headers, because
+    /// those are told from the body: see [`Stored::respond`].
+    pub fn respond(self, status: StatusCode, location: Option<&str>) -> HttpResponse {
         match self {
-            Self::Fresh(value) => {
-                let mut response = HttpResponse::build(status);
-                decorate(&mut response, &value);
-                response.json(value)
-            }
-            Self::Replayed(stored) => stored.respond(),
+            Self::Fresh(value) => match serde_json::to_value(&value) {
+                Ok(body) => success(status, &body, location).json(value),
+                Err(error) => HttpResponse::from_error(Problem::from(Fault::internal(error.to_string()))),
+            },
+            Self::Replayed(stored) => stored.respond(location),
             Self::InProgress => HttpResponse::from_error(in_progress()),
             Self::KeyReused => HttpResponse::from_error(key_reused()),
         }
@@ -98,20 +99,43 @@ impl<T: Serialize> Answer<T> {
 }
 
 impl Stored {
-    /// The stored answer, marked as a replay.
-    pub fn respond(self) -> HttpResponse {
+    /// The stored answer, marked as a replay, with the headers of the first one: the body's `version` is the `ETag`, and
+    /// what was made is at `location`, a path in which `{member}` stands for that member of the body.
+    pub fn respond(self, location: Option<&str>) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
         match self.body {
             Value::Object(members) if !status.is_success() => {
                 let problem = Problem::from_json(status, members);
                 HttpResponse::from_error(problem.with_header(REPLAYED, "true"))
             }
-            body => HttpResponse::build(status)
+            body => success(status, &body, location)
                 .insert_header((REPLAYED, "true"))
-                .content_type("application/json")
-                .body(body.to_string()),
+                .json(body),
         }
     }
+}
+
+/// A successful answer, but for its body.
+fn success(status: StatusCode, body: &Value, location: Option<&str>) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CACHE_CONTROL, "private, no-store"));
+    if let Some(version) = body["version"].as_i64() {
+        response.insert_header(version_tag(version));
+    }
+    let is_new = matches!(status, StatusCode::CREATED | StatusCode::ACCEPTED);
+    if let Some(path) = location.filter(|_| is_new).and_then(|location| fill(location, body)) {
+        response.insert_header((header::LOCATION, path));
+    }
+    response
+}
+
+/// The path with the body's members in it; `None` where the body lacks one.
+fn fill(path: &str, body: &Value) -> Option<String> {
+    let segments = path.split('/').map(|segment| {
+        let member = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        member.map_or(Some(segment), |member| body[member].as_str())
+    });
+    Some(segments.collect::<Option<Vec<_>>>()?.join("/"))
 }
 
 /// 409: the first request with this key is still running.
@@ -176,6 +200,31 @@ fn fingerprint(request: &[&[u8]]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_replay_has_the_headers_of_the_first_answer() {
+        let body = json!({"id": "cart_1", "version": 7});
+        let location = Some("/api/v1/carts/{id}");
+        let first = Answer::Fresh(body.clone()).respond(StatusCode::CREATED, location);
+        let stored = Stored { status: 201, body };
+        let replay = Answer::<Value>::Replayed(stored).respond(StatusCode::CREATED, location);
+        for answer in [&first, &replay] {
+            let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+            assert_eq!(header(header::ETAG), Some("\"7\""));
+            assert_eq!(header(header::LOCATION), Some("/api/v1/carts/cart_1"));
+            assert_eq!(header(header::CACHE_CONTROL), Some("private, no-store"));
+        }
+        assert!(replay.headers().contains_key(REPLAYED) && !first.headers().contains_key(REPLAYED));
+    }
+
+    #[test]
+    fn nothing_is_where_the_body_does_not_say() {
+        let body = json!({"id": "cart_1"});
+        assert_eq!(fill("/carts/{cart_id}", &body), None);
+        let changed = Answer::Fresh(body).respond(StatusCode::OK, Some("/carts/{id}"));
+        assert!(!changed.headers().contains_key(header::LOCATION) && !changed.headers().contains_key(header::ETAG));
+    }
 
     #[test]
     fn a_fingerprint_is_of_the_meaning_not_of_the_white_space() {

@@ -1,5 +1,7 @@
 //! JSON bodies: the right media type, bounded, strict, and with a JSON pointer to whatever is wrong.
 
+mod mistakes;
+
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -11,6 +13,7 @@ use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
+use utoipa::PartialSchema;
 
 use super::body::{check_stated_length, too_large};
 use crate::{FieldError, Problem};
@@ -25,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, Debug)]
 pub struct JsonLimit(pub usize);
 
-/// A JSON body of type `T`. `T` denies unknown fields; wrong fields answer 422 with a pointer, broken JSON 400.
+/// A JSON body of type `T`. `T` denies unknown fields; wrong fields answer 422 with a pointer to each, broken JSON 400.
 pub struct Json<T> {
     /// The body.
     pub value: T,
@@ -52,7 +55,7 @@ impl<T> Deref for Json<T> {
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+impl<T: DeserializeOwned + PartialSchema + 'static> FromRequest for Json<T> {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
@@ -77,19 +80,45 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
                 bytes => media_type.map(|()| bytes)?,
             };
             check_object(&bytes)?;
-            let value = parse(&bytes)?;
+            let value = deserialize(&bytes).map_err(|refusal| match refusal {
+                Refusal::Malformed(problem) => problem,
+                Refusal::Invalid(first) => Problem::invalid(mistakes::collect::<T>(&bytes, first)),
+            })?;
             Ok(Self { value, bytes })
         })
     }
 }
 
-/// Reads JSON the way [`Json`] does; for bodies that are not the whole request.
+/// Reads JSON the way [`Json`] does, but for naming only the first mistake; for bodies that are not the whole request.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    deserialize(bytes).map_err(|refusal| match refusal {
+        Refusal::Malformed(problem) => problem,
+        Refusal::Invalid(mistake) => Problem::invalid(mistake),
+    })
+}
+
+/// Why a body is not a `T`.
+enum Refusal {
+    /// It is not JSON.
+    Malformed(Problem),
+    /// A field is wrong: the first that serde came across.
+    Invalid(FieldError),
+}
+
+fn deserialize<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let malformed = |detail: String| Refusal::Malformed(Problem::bad_request("invalid_json", detail));
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refuse(&error))?;
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.inner() {
+        inner if inner.is_data() => Refusal::Invalid(field_error(&error)),
+        inner => malformed(format!(
+            "not well-formed JSON at line {} column {}",
+            inner.line(),
+            inner.column()
+        )),
+    })?;
     deserializer
         .end()
-        .map_err(|_| Problem::bad_request("invalid_json", "something follows the JSON value"))?;
+        .map_err(|_| malformed("something follows the JSON value".to_owned()))?;
     Ok(value)
 }
 
@@ -105,17 +134,13 @@ fn check_object(bytes: &[u8]) -> Result<(), Problem> {
     }
 }
 
-fn refuse(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let inner = error.inner();
-    let position = format!("line {} column {}", inner.line(), inner.column());
-    if !inner.is_data() {
-        return Problem::bad_request("invalid_json", format!("not well-formed JSON at {position}"));
-    }
-    let message = inner.to_string();
+/// The field that serde complains about.
+fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+    let message = error.inner().to_string();
     let message = message
         .rsplit_once(" at line ")
         .map_or(message.as_str(), |(message, _)| message);
-    Problem::invalid(FieldError::from_message(pointer(error.path(), message), message))
+    FieldError::from_message(pointer(error.path(), message), message)
 }
 
 /// The JSON pointer (RFC 6901) of a path; a missing or unknown field is named although the path ends at its parent.

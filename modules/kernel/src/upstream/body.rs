@@ -1,13 +1,16 @@
 //! Bodies on their way to and from an upstream.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use actix_web::web::Bytes;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::sync::watch;
+use tokio::time::{Sleep, sleep};
 
 use super::Ticket;
 
@@ -165,27 +168,55 @@ impl HttpBody for Attempt {
     }
 }
 
-/// The body of an answer. The endpoint counts as busy until the body has ended or is dropped.
+/// Why the body of an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// The connection did.
+    #[error(transparent)]
+    Connection(#[from] hyper::Error),
+    /// The next piece took too long.
+    #[error("the answer stopped half-way")]
+    Stopped,
+}
+
+/// The body of an answer. The endpoint counts as busy until the body has ended or is dropped; one that stops in the middle
+/// of it is waited for no longer than for its first byte.
 pub struct AnswerBody {
     inner: Incoming,
+    patience: Duration,
+    /// Runs while a piece is waited for.
+    waiting: Option<Pin<Box<Sleep>>>,
     _busy: Ticket,
 }
 
 impl AnswerBody {
-    pub(super) fn new(inner: Incoming, busy: Ticket) -> Self {
-        Self { inner, _busy: busy }
+    pub(super) fn new(inner: Incoming, busy: Ticket, patience: Duration) -> Self {
+        Self {
+            inner,
+            patience,
+            waiting: None,
+            _busy: busy,
+        }
     }
 }
 
 impl HttpBody for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = AnswerError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(context) {
+            this.waiting = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(AnswerError::from)));
+        }
+        let patience = this.patience;
+        let waiting = this.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(waiting.as_mut().poll(context));
+        Poll::Ready(Some(Err(AnswerError::Stopped)))
     }
 
     fn is_end_stream(&self) -> bool {

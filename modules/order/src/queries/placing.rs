@@ -181,7 +181,7 @@ fn order_binds(taken: &[TakeOver]) -> QueryResult<Vec<Bind>> {
 }
 
 fn line_binds(taken: &[TakeOver]) -> Vec<Bind> {
-    let numbered = |one: &'_ TakeOver| (1..).take(one.lines.len()).collect::<Vec<i64>>();
+    let positions = |one: &TakeOver| (1..).take(one.lines.len()).collect::<Vec<i64>>();
     let orders = taken
         .iter()
         .flat_map(|one| one.lines.iter().map(|_| one.order.id.uuid()));
@@ -190,7 +190,7 @@ fn line_binds(taken: &[TakeOver]) -> Vec<Bind> {
     vec![
         Bind::Uuids(lines().map(|line| line.id.uuid()).collect()),
         Bind::Uuids(orders.collect()),
-        Bind::BigInts(taken.iter().flat_map(numbered).collect()),
+        Bind::BigInts(taken.iter().flat_map(positions).collect()),
         Bind::Uuids(lines().map(|line| line.variant_id.uuid()).collect()),
         Bind::Uuids(lines().map(|line| line.product_id.uuid()).collect()),
         Bind::NullableTexts(lines().map(|line| line.sku.clone()).collect()),

@@ -1,7 +1,7 @@
 //! What staff do to products and variants. A variant is edited as a part of its product: `If-Match` names the product's
 //! version.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, get, patch, post, web};
 use kernel::Problem;
 use kernel::http::query::NoParameters;
@@ -75,14 +75,7 @@ pub(super) async fn create_product(
     let user = staff.0.user;
     let call = key.call("create_product", user, &[body.bytes()]);
     let answer = service.create_product(body.into_inner(), call, user).await?;
-    Ok(answer.respond(StatusCode::CREATED, |response, product| {
-        response.insert_header(version_tag(product.version));
-        response.insert_header((
-            header::LOCATION,
-            format!("/api/v1/admin/products/{}", product.product.id),
-        ));
-        response.insert_header((header::CACHE_CONTROL, "private, no-store"));
-    }))
+    Ok(answer.respond(StatusCode::CREATED, Some("/api/v1/admin/products/{id}")))
 }
 
 /// Shows a product of any status.
@@ -197,14 +190,7 @@ pub(super) async fn create_variant(
     let user = staff.0.user;
     let call = key.call("create_variant", user, &[id.to_string().as_bytes(), body.bytes()]);
     let answer = service.create_variant(*id, body.into_inner(), call, user).await?;
-    Ok(answer.respond(StatusCode::CREATED, |response, variant| {
-        response.insert_header(version_tag(variant.version));
-        response.insert_header((
-            header::LOCATION,
-            format!("/api/v1/admin/products/{}", variant.product_id),
-        ));
-        response.insert_header((header::CACHE_CONTROL, "private, no-store"));
-    }))
+    Ok(answer.respond(StatusCode::CREATED, Some("/api/v1/admin/products/{product_id}")))
 }
 
 /// Changes a variant: a merge patch. Its stock is changed by adjustments.

@@ -1,6 +1,6 @@
 //! The tree of categories, for visitors and staff.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use kernel::Problem;
 use kernel::http::query::NoParameters;
@@ -95,11 +95,7 @@ pub(super) async fn create_category(
 ) -> Result<HttpResponse, Problem> {
     let call = key.call("create_category", staff.0.user, &[body.bytes()]);
     let answer = service.create_category(body.into_inner(), call).await?;
-    Ok(answer.respond(StatusCode::CREATED, |response, category| {
-        response.insert_header(version_tag(category.version));
-        response.insert_header((header::LOCATION, format!("/api/v1/categories/{}", category.id)));
-        response.insert_header((header::CACHE_CONTROL, "private, no-store"));
-    }))
+    Ok(answer.respond(StatusCode::CREATED, Some("/api/v1/categories/{id}")))
 }
 
 /// Renames, moves or reorders a category: a merge patch. Everything below goes with it.

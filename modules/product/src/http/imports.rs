@@ -76,10 +76,7 @@ pub(super) async fn create_import(
     let call = key.call("create_import", user, &[&digest, &[u8::from(dry_run)]]);
     let upload = Upload { file, format, dry_run };
     let answer = service.start_import(upload, call, user).await?;
-    Ok(answer.respond(StatusCode::ACCEPTED, |response, job| {
-        response.insert_header((header::LOCATION, format!("/api/v1/admin/imports/{}", job.id)));
-        response.insert_header((header::CACHE_CONTROL, "private, no-store"));
-    }))
+    Ok(answer.respond(StatusCode::ACCEPTED, Some("/api/v1/admin/imports/{id}")))
 }
 
 /// Shows how far an import is.

@@ -1,6 +1,6 @@
 //! The stock, for staff.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, post, web};
 use kernel::Problem;
 use kernel::http::query::NoParameters;
@@ -39,9 +39,7 @@ pub(super) async fn create_adjustment(
     let user = staff.0.user;
     let call = key.call("create_adjustment", user, &[body.bytes()]);
     let answer = service.adjust_stock(body.into_inner(), call, user).await?;
-    Ok(answer.respond(StatusCode::CREATED, |response, _| {
-        response.insert_header((header::CACHE_CONTROL, "private, no-store"));
-    }))
+    Ok(answer.respond(StatusCode::CREATED, None))
 }
 
 /// Shows the stock of a variant and how it came about.

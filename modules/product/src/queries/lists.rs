@@ -91,7 +91,7 @@ fn by_relevance(query: &ListQuery, search: &str, after: Option<Position>) -> Sel
     let mut select = Select::new(COLUMNS);
     select.text(
         ", page.rank FROM (SELECT ranked.id, ranked.rank FROM (SELECT product.id, \
-         (ts_rank_cd(product.search, (SELECT websearch_to_tsquery('pg_catalog.english', ",
+         (ts_rank(product.search, (SELECT websearch_to_tsquery('pg_catalog.english', ",
     );
     select
         .bind(text())

@@ -1,6 +1,6 @@
 //! `/me/addresses`.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post};
 use kernel::Problem;
@@ -64,10 +64,7 @@ pub(super) async fn create_address(
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
     let answer = service.add_address(who, key, body.bytes(), body.value.clone()).await?;
-    Ok(answer.respond(StatusCode::CREATED, |response, entry| {
-        response.insert_header((header::LOCATION, format!("/api/v1/me/addresses/{}", entry.id)));
-        response.insert_header((header::CACHE_CONTROL, "private, no-store"));
-    }))
+    Ok(answer.respond(StatusCode::CREATED, Some("/api/v1/me/addresses/{id}")))
 }
 
 /// One address of the caller's book.

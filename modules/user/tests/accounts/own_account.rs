@@ -80,7 +80,11 @@ async fn a_deleted_account_leaves_nothing_personal_and_frees_its_address() {
         + (SELECT count(*) FROM users.idempotency_keys) AS count";
     assert_eq!(shop.count(PERSONAL).await, 0);
     let feed = database::outbox::OutboxFeed::new(shop.database.clone(), "users");
-    let events = feed.read(kernel::event::Position::default(), 10).await.unwrap();
+    let mut events = Vec::new();
+    // An event is shown when no older transaction of the server is running, and other tests have some.
+    while events.is_empty() {
+        events = feed.read(kernel::event::Position::default(), 10).await.unwrap();
+    }
     assert_eq!(events.len(), 1);
     assert_eq!(
         (events[0].1.r#type.as_str(), &events[0].1.data["user"]),
