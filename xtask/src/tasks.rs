@@ -3,7 +3,7 @@ use std::process::Command;
 
 use crate::cargo::cargo;
 use crate::postgres::{self, Binaries};
-use crate::{flavours, process, split};
+use crate::{flavours, process, redis, split};
 
 /// Tells the tests of the shop how a store is spread over processes.
 const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
@@ -78,6 +78,7 @@ pub(crate) fn postgres() -> Result<(), String> {
 /// the topology of the environment.
 fn test_commands(arguments: &[String]) -> Result<Vec<Command>, String> {
     let Binaries { directory, fetched } = postgres::ensure()?;
+    redis::ensure()?;
     let chosen = choose(arguments);
     let mut everything = cargo("test");
     if !chosen {
@@ -151,7 +152,8 @@ mod tests {
     fn the_shop_is_tested_in_another_topology_with_the_same_arguments() {
         let command = shop_command("five", &words("--locked orders -- --nocapture"));
         let shown = process::shown(&command);
-        let expected = "--test shop --locked orders -- --skip conformance:: --skip processes:: --nocapture";
+        let expected =
+            "--test shop --locked orders -- --skip conformance:: --skip edge:: --skip processes:: --nocapture";
         assert!(shown.ends_with(expected), "{shown}");
         assert!(process::shown(&shop_command("five", &[])).ends_with("--skip processes::"));
     }
