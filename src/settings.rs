@@ -18,7 +18,7 @@ pub const DEFAULTS: &str = include_str!("../config/default.toml");
 const PREFIX: &str = "BODEGA__";
 
 /// Keys whose values are never shown. Each can be read from the file that `<key>_file` names.
-const SECRETS: [&str; 10] = [
+const SECRETS: [&str; 11] = [
     "database.url",
     "database.user.url",
     "database.product.url",
@@ -28,6 +28,7 @@ const SECRETS: [&str; 10] = [
     "keys.token_other",
     "keys.service",
     "keys.secret",
+    "limits.redis_url",
     "mail.smtp_url",
 ];
 

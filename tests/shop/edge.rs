@@ -10,3 +10,4 @@ mod headers;
 mod internal;
 mod overload;
 mod paths;
+mod rates;

@@ -142,7 +142,7 @@ impl Gateway {
         let proxies = TrustedProxies::parse(&settings.limits.trusted_proxies)?;
         let edge = Edge {
             load: Load::new(settings.limits.in_flight),
-            rates: RateLimits::new(&settings.limits, proxies.clone()),
+            rates: RateLimits::new(&settings.limits, proxies.clone())?,
             proxies,
             own: own_routes,
             destinations,
@@ -214,6 +214,7 @@ impl Gateway {
 /// One line that names the setting.
 pub fn check(settings: &Settings) -> Result<(), String> {
     TrustedProxies::parse(&settings.limits.trusted_proxies)?;
+    rates::check(&settings.limits)?;
     cors::check(&settings.cors.origins)
 }
 
@@ -249,7 +250,7 @@ async fn guard<B: MessageBody + 'static>(
 async fn admit(request: &ServiceRequest, standings: &mut Vec<Standing>) -> Result<(), Problem> {
     admission::check(request)?;
     if let Some(edge) = request.app_data::<web::Data<Edge>>() {
-        edge.rates.admit(request, standings)?;
+        edge.rates.admit(request, standings).await?;
     }
     if !request.path().starts_with(api::TOKEN_ROUTES) {
         authenticate(request.request()).await?;

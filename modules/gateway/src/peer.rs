@@ -19,6 +19,13 @@ impl From<IpAddr> for Client {
     }
 }
 
+impl Client {
+    /// The client's name in a store that others share.
+    pub(crate) fn key(self) -> String {
+        format!("{:x}", self.0)
+    }
+}
+
 /// The proxies whose `X-Forwarded-For` is believed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrustedProxies(Vec<Network>);

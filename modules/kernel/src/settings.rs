@@ -271,6 +271,11 @@ pub struct Limits {
     /// How long a client may leave unread what it was sent.
     #[serde(deserialize_with = "duration")]
     pub write_timeout: Duration,
+    /// A Redis in which several gateways count together; empty to count in memory.
+    pub redis_url: SecretString,
+    /// How long it may take to say what is left; then this gateway counts by itself for a while.
+    #[serde(deserialize_with = "duration")]
+    pub redis_timeout: Duration,
     /// Proxies (addresses or networks) whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
 }

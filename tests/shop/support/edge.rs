@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Who takes nothing for so long takes nothing any more.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A gateway in this process that runs no module; stops when it is dropped.
+/// A gateway in this process that runs no module and keeps no answers; stops when it is dropped.
 pub(crate) struct Edge {
     shop: Shop,
     running: Option<Running>,
@@ -51,6 +51,7 @@ impl Edge {
             ("server.drain_delay", "0s"),
             ("server.drain_timeout", "1s"),
             ("limits.enabled", "false"),
+            ("gateway.cache_bytes", "0"),
             // Upstreams see all that is asked, and nothing else.
             ("gateway.cache_bytes", "0"),
         ];
