@@ -29,7 +29,7 @@ struct CommandLine {
 #[derive(Debug, Args)]
 struct Common {
     /// A file of settings, over the compiled-in defaults
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", env = "BODEGA_CONFIG")]
     config: Option<PathBuf>,
     /// Where the embedded database, keys and mail are
     #[arg(long, global = true, value_name = "DIRECTORY")]

@@ -66,27 +66,40 @@ pub struct Needed {
     pub secret: bool,
 }
 
-/// The keys of the settings. Those that are not given are made under `keys` in the data directory `beside` the embedded
-/// database, where there is one. Those that are not `needed` may be missing.
+/// The keys that are `needed`, from the settings. Those that are not given there are made under `keys` in the data directory
+/// `beside` the embedded database, where there is one. What is not needed is not even read, so that one file of settings
+/// serves every process of a shop, and each sees the keys that it has a use for.
 ///
 /// # Errors
 ///
 /// See [`KeysError`].
 pub fn load(settings: &KeySettings, needed: Needed, beside: Option<&Path>) -> Result<Keys, KeysError> {
-    let or_kept = |name, found: Option<SecretString>, needed: bool, make: fn() -> SecretString| match (found, beside) {
+    let given_or_kept = |name, value, file, make: fn() -> SecretString| match (find(name, value, file)?, beside) {
         (Some(text), _) => Ok(text),
         (None, Some(data_dir)) => kept(name, &data_dir.join("keys"), make),
-        // Made up, and known to nobody: this process has no use for it.
-        (None, None) if !needed => Ok(make()),
         (None, None) => Err(KeysError::Missing(name)),
     };
-    let token = find("token", &settings.token, &settings.token_file)?;
-    let token = or_kept("token", token, needed.token, TokenSigner::generate_key)?;
-    let token_other = find("token_other", &settings.token_other, &settings.token_other_file)?;
-    let service = find("service", &settings.service, &settings.service_file)?;
-    let service = or_kept("service", service, needed.service, make_symmetric)?;
-    let secret = find("secret", &settings.secret, &settings.secret_file)?;
-    let secret = or_kept("secret", secret, needed.secret, make_symmetric)?;
+    let token = match needed.token {
+        true => given_or_kept(
+            "token",
+            &settings.token,
+            &settings.token_file,
+            TokenSigner::generate_key,
+        )?,
+        false => TokenSigner::generate_key(),
+    };
+    let token_other = match needed.token {
+        true => find("token_other", &settings.token_other, &settings.token_other_file)?,
+        false => None,
+    };
+    let service = match needed.service {
+        true => given_or_kept("service", &settings.service, &settings.service_file, make_symmetric)?,
+        false => make_symmetric(),
+    };
+    let secret = match needed.secret {
+        true => given_or_kept("secret", &settings.secret, &settings.secret_file, make_symmetric)?,
+        false => make_symmetric(),
+    };
     check_token("token", &token)?;
     if let Some(other) = &token_other {
         check_token("token_other", other)?;
@@ -268,6 +281,13 @@ mod tests {
             ..none()
         };
         assert!(load(&service, gateway, None).is_ok());
+        // What the same settings say of others' keys need not be there.
+        let shared = KeySettings {
+            token_file: "/nonexistent/token.pem".into(),
+            secret_file: "/nonexistent/secret.key".into(),
+            ..service
+        };
+        assert!(load(&shared, gateway, None).is_ok());
         let error = load(&none(), gateway, None).map(|_| ()).unwrap_err();
         assert!(error.to_string().starts_with("keys.service is not set"));
     }

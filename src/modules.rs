@@ -18,6 +18,7 @@ use cart_api::CartApi;
 use cart_api::remote::RemoteCart;
 use kernel::event::Feed;
 use kernel::http::Api;
+use kernel::http::body::BodyLimits;
 use kernel::id::UserId;
 use kernel::job::Job;
 use kernel::module::{Context, Finding, Module};
@@ -73,6 +74,10 @@ const SHOP: [(&str, &[&str]); 4] = [
     ("cart", cart_api::PREFIXES),
     ("order", order_api::PREFIXES),
 ];
+
+/// The modules whose public answers the gateway keeps: each publishes an event whenever something in them changes.
+#[cfg(feature = "gateway")]
+const CACHED: [&str; 1] = ["product"];
 
 /// An address where no sibling is: for a store that only tells what it would serve.
 const NOWHERE: &str = "http://nowhere.invalid";
@@ -183,8 +188,11 @@ impl Site {
         })?;
         let authority = needed("knowing who is staff", "user", &user.api)?;
         let verifier = TokenVerifier::from_source(keys, context.clock.clone());
-        let body_limit = context.settings.limits.body_bytes;
-        let api = Api::new(Arc::from(hosted.clone()), verifier, authority, body_limit);
+        let body_limits = BodyLimits {
+            json: context.settings.limits.body_bytes,
+            patience: context.settings.limits.body_timeout,
+        };
+        let api = Api::new(Arc::from(hosted.clone()), verifier, authority, body_limits);
         Ok(Self {
             context,
             databases,
@@ -301,11 +309,12 @@ impl Site {
             remote.push(gateway::RemoteModule { upstream, prefixes });
         }
         let gateway = Gateway::new(
-            &self.context.settings,
+            &self.context,
             self.api.clone(),
             remote,
             self.elsewhere.client.clone(),
             self.elsewhere.tokens.clone(),
+            &CACHED,
         );
         gateway.map(Some).map_err(StartError::Refused)
     }

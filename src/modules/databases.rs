@@ -39,30 +39,33 @@ impl Databases {
             false => None,
         };
         let own = cluster.as_ref().map(|cluster| cluster.url(NAME)).unwrap_or_default();
-        Ok(Self::pools(settings, cluster, &own))
+        let address = |module: &str| match settings.database.url_of(module).expose_secret() {
+            "" => own.clone(),
+            configured => configured.to_owned(),
+        };
+        let pools = Self::pools(settings, address);
+        Ok(Self { cluster, ..pools })
     }
 
     /// Pools that lead nowhere.
     pub(super) fn offline(settings: &Settings) -> Self {
         let mut settings = settings.clone();
-        settings.database.url = SecretString::default();
         settings.database.connections = 1;
-        Self::pools(&settings, None, NOWHERE)
+        Self::pools(&settings, |_| NOWHERE.to_owned())
     }
 
-    fn pools(settings: &Settings, cluster: Option<Cluster>, own: &str) -> Self {
+    fn pools(settings: &Settings, address: impl Fn(&str) -> String) -> Self {
         let mut pools = BTreeMap::new();
         let mut address_of = BTreeMap::new();
         for module in running(settings) {
-            let configured = settings.database.url_of(module).expose_secret();
-            let address = if configured.is_empty() { own } else { configured };
-            let open = || Db::open(SecretString::from(address), options(settings));
-            pools.entry(address.to_owned()).or_insert_with(open);
-            address_of.insert(module, address.to_owned());
+            let address = address(module);
+            let open = || Db::open(SecretString::from(address.as_str()), options(settings));
+            pools.entry(address.clone()).or_insert_with(open);
+            address_of.insert(module, address);
         }
         Self {
-            cluster,
             pools,
+            cluster: None,
             address_of,
             allow_unsafe_durability: settings.database.allow_unsafe_durability,
         }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod addresses;
+mod cache;
 mod carts;
 mod conformance;
 mod documentation;
@@ -17,6 +18,7 @@ mod problems;
 mod processes;
 mod races;
 mod replays;
+mod roles;
 mod staff;
 mod support;
 mod tokens;

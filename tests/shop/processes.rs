@@ -3,6 +3,7 @@
 //! in all topologies but the first.
 
 mod commands;
+mod containers;
 mod crashes;
 mod deployments;
 mod fleets;

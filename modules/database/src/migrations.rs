@@ -36,11 +36,7 @@ impl Schema {
         // The lock belongs to the session and goes with it, whatever happens.
         let lock = format!("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK})");
         connection.batch_execute(&lock).map_err(|error| fault_of(&error))?;
-        let enter = format!(
-            "CREATE SCHEMA IF NOT EXISTS {name}; SET search_path = {name}; SET lock_timeout = '5s'",
-            name = self.name
-        );
-        connection.batch_execute(&enter).map_err(|error| fault_of(&error))?;
+        self.enter(&mut connection).map_err(|error| fault_of(&error))?;
         let mut ran = Vec::new();
         for source in [&FOUNDATION, &self.migrations] {
             let versions = connection
@@ -49,6 +45,21 @@ impl Schema {
             ran.extend(versions.iter().map(|version| format!("{}/{version}", self.name)));
         }
         Ok(ran)
+    }
+
+    /// Creates the schema where it is missing, and goes into it. A role that owns its schema need not be allowed to create
+    /// one, for which PostgreSQL would ask even where there is nothing to create.
+    fn enter(&self, connection: &mut PgConnection) -> QueryResult<()> {
+        let exists: bool = diesel::select(
+            diesel::dsl::sql::<diesel::sql_types::Bool>("to_regnamespace(")
+                .bind::<diesel::sql_types::Text, _>(self.name)
+                .sql(") IS NOT NULL"),
+        )
+        .get_result(connection)?;
+        if !exists {
+            connection.batch_execute(&format!("CREATE SCHEMA {}", self.name))?;
+        }
+        connection.batch_execute(&format!("SET search_path = {}; SET lock_timeout = '5s'", self.name))
     }
 
     /// The migrations that this binary has and the database lacks.

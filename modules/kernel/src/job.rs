@@ -74,8 +74,9 @@ impl Job {
         self
     }
 
-    /// Runs the job until `stop` turns true, and once more where somebody has woken it until then. A failed round is logged
-    /// once and tried again after the interval; a round that has begun is finished, while waiting for news ends at once.
+    /// Runs the job until `stop` turns true, and once more where somebody has woken it until then. A failed round is
+    /// logged once and tried again after the interval; a round that has begun is finished, while waiting for news ends at
+    /// once.
     pub fn spawn(self, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
         tokio::spawn(async move {
             while !*stop.borrow() {
@@ -167,16 +168,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_job_was_woken_for_is_done_before_it_ends() {
-        let (wake, rounds) = (Wake::default(), Arc::new(AtomicUsize::new(0)));
-        let counted = Arc::clone(&rounds);
-        let job = Job::new("test", Duration::from_secs(3600), wake.clone(), move || {
-            counted.fetch_add(1, Ordering::SeqCst);
-            std::future::ready(Ok(Round::Idle))
-        });
-        let (stop, stopped) = watch::channel(true);
-        wake.wake();
+        let (job, rounds) = counting();
+        job.wake.wake();
+        let (_stop, stopped) = watch::channel(true);
         job.spawn(stopped).await.unwrap();
         assert_eq!(rounds.load(Ordering::SeqCst), 1);
-        drop(stop);
     }
 }

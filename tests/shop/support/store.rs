@@ -78,6 +78,8 @@ impl Store {
             ("database.wait_timeout", "10s"),
             ("payments.sandbox.enabled", "true"),
             ("limits.enabled", "false"),
+            // What a test reads is what there is now, through whichever gateway.
+            ("gateway.cache_bytes", "0"),
         ];
         for (key, value) in own {
             sources.set(key, value);
@@ -220,6 +222,16 @@ impl Shop {
             gateways: Arc::new(RwLock::new(vec![self.address()])),
             ..self.clone()
         }
+    }
+
+    /// The same for each of its gateways.
+    pub(crate) fn behind_each_gateway(&self) -> Vec<Shop> {
+        let gateways = self.gateways.read().unwrap();
+        let behind = |gateway: &SocketAddr| Shop {
+            gateways: Arc::new(RwLock::new(vec![*gateway])),
+            ..self.clone()
+        };
+        gateways.iter().map(behind).collect()
     }
 
     /// Somebody without an account.
