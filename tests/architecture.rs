@@ -234,6 +234,7 @@ fn the_modules_have_the_same_anatomy() {
         let folder = root().join("modules").join(module);
         for file in [
             "README.md",
+            "api/src/lib.rs",
             "src/lib.rs",
             "src/http.rs",
             "src/service.rs",

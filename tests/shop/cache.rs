@@ -261,12 +261,19 @@ async fn an_edit_is_seen_through_every_gateway() {
         for visitor in &visitors {
             kept(visitor, &path).await;
             kept(visitor, "/products").await;
+            kept(visitor, "/categories").await;
         }
         let title = format!("Round {round}");
         rename(&admin, &product, &title).await;
         for visitor in &visitors {
             shown(visitor, &path, |seen| seen["title"] == title).await;
             shown(visitor, "/products", |seen| seen["data"][0]["title"] == title).await;
+        }
+        // By themselves these would be kept for a minute.
+        let new = admin.post("/admin/categories", json!({"name": title}));
+        new.await.expect(201);
+        for visitor in &visitors {
+            shown(visitor, "/categories", |seen| seen["data"].to_string().contains(&title)).await;
         }
     }
 }

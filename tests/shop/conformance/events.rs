@@ -1,10 +1,16 @@
 //! Events across processes: what the user module publishes reaches the carts, wherever they are, once.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
+use kernel::Fault;
+use kernel::event::Feed;
+use kernel::remote::RemoteFeed;
 use serde_json::{Value, json};
 
+use super::remote;
 use crate::support::{Customer, Store, Topology, address, eventually, runtime};
 
 /// What is left of a cart.
@@ -90,6 +96,18 @@ async fn carts_forget_whose_account_is_gone_also_what_happened_while_they_were_a
     assert_eq!((&rest["status"], &rest["personal"]), (&json!("open"), &json!(true)));
     assert!(beside.site().verify().await.unwrap().is_empty());
     runtime::run(beside.stop()).await;
+}
+
+#[tokio::test]
+async fn whoever_waits_for_news_of_a_process_that_stops_is_told_so_at_once() {
+    let mut store = Store::spread(Topology::Five, []).await;
+    let address = format!("http://{}", store.internal_of("user"));
+    let feed = RemoteFeed::new(remote(&store, "user", address));
+    let end = feed.end().await.unwrap();
+    let waiting = feed.next(end, 10, Duration::from_secs(20));
+    let (answer, ()) = tokio::join!(waiting, store.stop_process_of("user"));
+    // Had the process waited for the news, there would be none; had it ended without a word, nobody would know.
+    assert!(matches!(answer, Err(Fault::Unavailable { .. })), "{answer:?}");
 }
 
 #[tokio::test]
