@@ -10,7 +10,7 @@ use actix_web::{App, Error, HttpResponse, web};
 use kernel::http::context::ROUTE_HEADER;
 use kernel::http::{Api, api, with_context};
 use kernel::identity::authenticate;
-use kernel::remote::serve_feed;
+use kernel::remote::{serve_feed, waits_for_news};
 use kernel::service_token::{self, ServiceTokens};
 use kernel::{Fault, Problem, deadline};
 
@@ -68,11 +68,19 @@ async fn guard<B: MessageBody + 'static>(
         .headers()
         .get(deadline::HEADER)
         .and_then(|value| value.to_str().ok());
-    let mut response = match deadline::stated(stated) {
-        Some(limit) => deadline::within(limit, next.call(request))
-            .await
-            .map_err(|_| too_late())??,
-        None => next.call(request).await?,
+    let limit = deadline::stated(stated);
+    let stop = stop_of_waiting(&request);
+    let served = async {
+        match limit {
+            Some(limit) => deadline::within(limit, next.call(request))
+                .await
+                .map_err(|_| too_late())?,
+            None => next.call(request).await,
+        }
+    };
+    let mut response = tokio::select! {
+        response = served => response?,
+        () = stop => return Err(Problem::from(Fault::unavailable("the process is about to stop")).into()),
     };
     if let Some(route) = response.request().match_pattern()
         && let Ok(value) = HeaderValue::from_str(&route)
@@ -82,6 +90,19 @@ async fn guard<B: MessageBody + 'static>(
             .insert(HeaderName::from_static(ROUTE_HEADER), value);
     }
     Ok(response.map_into_left_body())
+}
+
+/// When it is time to stop waiting for `request`: at once where a process that is about to stop waits for news, whose
+/// reader can wait elsewhere; else never.
+fn stop_of_waiting(request: &ServiceRequest) -> impl Future<Output = ()> + use<> {
+    let health = request.app_data::<web::Data<Health>>().cloned();
+    let waits = waits_for_news(request.path());
+    async move {
+        match health.filter(|_| waits) {
+            Some(health) => health.drained().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 async fn admit(request: &ServiceRequest) -> Result<(), Problem> {

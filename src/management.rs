@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, web};
 use kernel::Fault;
 use kernel::module::Module;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::telemetry;
 
@@ -24,7 +25,7 @@ pub struct Health {
 struct State {
     prepared: AtomicBool,
     migrated: AtomicBool,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
 }
 
 /// The answer of `/readyz`.
@@ -52,12 +53,18 @@ impl Health {
 
     /// From now on the process is not ready: it is about to stop.
     pub fn drain(&self) {
-        self.state.draining.store(true, Ordering::Relaxed);
+        self.state.draining.send_replace(true);
     }
 
     /// Whether the process is about to stop.
     pub fn is_draining(&self) -> bool {
-        self.state.draining.load(Ordering::Relaxed)
+        *self.state.draining.borrow()
+    }
+
+    /// Waits until the process is about to stop.
+    pub async fn drained(&self) {
+        // The sender is part of us.
+        let _ = self.state.draining.subscribe().wait_for(|draining| *draining).await;
     }
 
     /// Asks every module.

@@ -16,10 +16,13 @@ use std::sync::Arc;
 
 use cart_api::CartApi;
 use cart_api::remote::RemoteCart;
+use kernel::event::Feed;
 use kernel::http::Api;
+use kernel::http::body::BodyLimits;
 use kernel::id::UserId;
 use kernel::job::Job;
 use kernel::module::{Context, Finding, Module};
+use kernel::remote::RemoteFeed;
 use kernel::service_token::ServiceTokens;
 use kernel::settings::Settings;
 use kernel::text::Email;
@@ -71,6 +74,10 @@ const SHOP: [(&str, &[&str]); 4] = [
     ("cart", cart_api::PREFIXES),
     ("order", order_api::PREFIXES),
 ];
+
+/// The modules whose public answers the gateway keeps: each publishes an event whenever something in them changes.
+#[cfg(feature = "gateway")]
+const CACHED: [&str; 1] = ["product"];
 
 /// An address where no sibling is: for a store that only tells what it would serve.
 const NOWHERE: &str = "http://nowhere.invalid";
@@ -172,7 +179,7 @@ impl Site {
         // The order is that of the arrows in `modules/README.md`.
         let user = parts.user()?;
         let product = parts.product();
-        let cart = parts.cart(&product.api, &user.api)?;
+        let cart = parts.cart(&product.api, &user)?;
         parts.order(&cart, &product.api)?;
         let hosted = parts.hosted;
         let keys = user.keys.ok_or(StartError::Elsewhere {
@@ -181,8 +188,11 @@ impl Site {
         })?;
         let authority = needed("knowing who is staff", "user", &user.api)?;
         let verifier = TokenVerifier::from_source(keys, context.clock.clone());
-        let body_limit = context.settings.limits.body_bytes;
-        let api = Api::new(Arc::from(hosted.clone()), verifier, authority, body_limit);
+        let body_limits = BodyLimits {
+            json: context.settings.limits.body_bytes,
+            patience: context.settings.limits.body_timeout,
+        };
+        let api = Api::new(Arc::from(hosted.clone()), verifier, authority, body_limits);
         Ok(Self {
             context,
             databases,
@@ -299,11 +309,12 @@ impl Site {
             remote.push(gateway::RemoteModule { upstream, prefixes });
         }
         let gateway = Gateway::new(
-            &self.context.settings,
+            &self.context,
             self.api.clone(),
             remote,
             self.elsewhere.client.clone(),
             self.elsewhere.tokens.clone(),
+            &CACHED,
         );
         gateway.map(Some).map_err(StartError::Refused)
     }
@@ -376,6 +387,7 @@ struct Parts<'a> {
 struct Users {
     api: Sibling<dyn UserApi>,
     keys: Sibling<dyn KeySource>,
+    feed: Sibling<dyn Feed>,
     #[cfg(feature = "user")]
     module: Option<Arc<user::Module>>,
 }
@@ -397,16 +409,17 @@ impl Parts<'_> {
             return Ok(Users {
                 api: Some(module.service()),
                 keys: Some(module.keys()),
+                feed: Some(module.feed()),
                 module: Some(module),
             });
         }
-        let remote = self
-            .elsewhere
-            .remote("user")
-            .map(|remote| Arc::new(RemoteUser::new(remote)));
+        let remote = self.elsewhere.remote("user");
+        let feed = remote.clone().map(RemoteFeed::new);
+        let remote = remote.map(|remote| Arc::new(RemoteUser::new(remote)));
         Ok(Users {
             api: remote.clone().map(|remote| remote as Arc<dyn UserApi>),
             keys: remote.map(|remote| remote as Arc<dyn KeySource>),
+            feed: feed.map(|feed| Arc::new(feed) as Arc<dyn Feed>),
             #[cfg(feature = "user")]
             module: None,
         })
@@ -430,20 +443,18 @@ impl Parts<'_> {
         }
     }
 
-    fn cart(
-        &mut self,
-        product: &Sibling<dyn ProductApi>,
-        user: &Sibling<dyn UserApi>,
-    ) -> Result<Sibling<dyn CartApi>, StartError> {
+    fn cart(&mut self, product: &Sibling<dyn ProductApi>, user: &Users) -> Result<Sibling<dyn CartApi>, StartError> {
         #[cfg(feature = "cart")]
         if runs(&self.context.settings, "cart") {
             let product = needed("cart", "product", product)?;
-            let user = needed("cart", "user", user)?;
+            let accounts = needed("cart", "user", &user.feed)?;
+            let user = needed("cart", "user", &user.api)?;
             let module = Arc::new(cart::Module::new(
                 self.context,
                 self.databases.of("cart"),
                 product,
                 user,
+                accounts,
             ));
             self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
             return Ok(Some(module.service()));

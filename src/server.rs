@@ -1,5 +1,6 @@
 //! Listeners, and how a process starts and stops. Tests start it as the command line does, on port 0.
 
+use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -10,10 +11,12 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::middleware::{Next, from_fn};
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error, HttpServer, web};
 use kernel::Fault;
 use kernel::job::{Job, Round, Wake};
 use kernel::settings::Settings;
+use socket2::SockRef;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -23,10 +26,10 @@ use crate::management::{self, Health};
 use crate::modules::{Gateway, Site, StartError};
 use crate::telemetry;
 
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection without a request stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How much the system keeps for a client that does not read, in bytes. By itself it would keep megabytes for each.
+const SEND_BUFFER: usize = 256 << 10;
 /// Threads of a worker for work that blocks. Database work has its own; more would only fight for the cores.
 const BLOCKING_THREADS: usize = 2;
 /// How long jobs may take to finish the round they are in. What they leave undone is done after the next start.
@@ -290,6 +293,7 @@ where
 {
     let address = socket.local_addr().map_err(listening("the address"))?;
     let workers = workers(settings.server.workers, embedded);
+    let write_timeout = settings.limits.write_timeout;
     let health = health.clone();
     let parting = move || {
         let health = health.clone();
@@ -300,7 +304,8 @@ where
         .worker_max_blocking_threads(BLOCKING_THREADS)
         .max_connections(settings.limits.connections.div_ceil(workers))
         .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
+        .client_request_timeout(settings.limits.head_timeout)
+        .on_connect(move |connection, _| hold_to(write_timeout, connection))
         // Head and body of an answer are two writes; without this the second waits for the client's acknowledgement.
         .tcp_nodelay(true)
         .shutdown_timeout(settings.server.drain_timeout.as_secs())
@@ -308,6 +313,24 @@ where
         .listen(socket)
         .map_err(listening("the address"))?;
     Ok(Listener::spawn(server.run(), address))
+}
+
+/// Disconnects a client that leaves unread what it was sent: actix would wait for ever, and with it whatever the answer
+/// holds. The system does it by itself, with as many connections as there are.
+fn hold_to(write_timeout: Duration, connection: &dyn Any) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else {
+        return;
+    };
+    let socket = SockRef::from(stream);
+    let held = socket.set_send_buffer_size(SEND_BUFFER);
+    // Elsewhere the system's own patience has to do, which is some minutes.
+    #[cfg(target_os = "linux")]
+    let held = held.and_then(|()| socket.set_tcp_user_timeout(Some(write_timeout)));
+    #[cfg(not(target_os = "linux"))]
+    let _ = write_timeout;
+    if let Err(error) = held {
+        tracing::debug!(%error, "a connection takes no limits");
+    }
 }
 
 /// Ends the connection with the answer where the process is about to stop: a client that goes on over another connection

@@ -18,7 +18,7 @@ pub const DEFAULTS: &str = include_str!("../config/default.toml");
 const PREFIX: &str = "BODEGA__";
 
 /// Keys whose values are never shown. Each can be read from the file that `<key>_file` names.
-const SECRETS: [&str; 10] = [
+const SECRETS: [&str; 11] = [
     "database.url",
     "database.user.url",
     "database.product.url",
@@ -28,6 +28,7 @@ const SECRETS: [&str; 10] = [
     "keys.token_other",
     "keys.service",
     "keys.secret",
+    "limits.redis_url",
     "mail.smtp_url",
 ];
 
@@ -324,7 +325,9 @@ fn check(settings: &Settings, modules: &[&str]) -> Result<(), SettingsError> {
     }
     let positive = [
         ("limits.body_bytes", settings.limits.body_bytes),
+        ("limits.upload_bytes", settings.limits.upload_bytes),
         ("limits.connections", settings.limits.connections),
+        ("limits.in_flight", settings.limits.in_flight),
     ];
     match positive.iter().find(|(_, value)| *value == 0) {
         Some((key, _)) => refuse(format!("{key} must be at least 1")),

@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod client;
+mod hop;
 mod load;
 mod measure;
 mod pgbench;
@@ -101,7 +102,14 @@ async fn benchmark() -> Outcome<()> {
     let (_, verification) = home.run(&["verify"])?;
     figures.verification = Some(verification);
     store.stop()?;
+    let hops = match settings::is_wanted("hop") {
+        true => Some(hop::measure(&home, duration).await?),
+        false => None,
+    };
     print(&rows, before, after, &figures);
+    if let Some(hops) = hops {
+        hops.print();
+    }
     Ok(())
 }
 

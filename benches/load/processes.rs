@@ -51,6 +51,11 @@ impl Sub for Usage {
     }
 }
 
+/// The processor time that a process has used, with its children.
+pub(crate) fn time_with_children(process: u32) -> Outcome<Duration> {
+    server_time(process)
+}
+
 /// How many bytes of memory a process has for itself and shares with others.
 pub(crate) fn resident_bytes(process: u32) -> Outcome<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
@@ -85,7 +90,7 @@ impl Times {
     }
 }
 
-/// The time of a PostgreSQL server. What a session used counts as its own while it lives, and as the postmaster's children's
+/// The time of a server and its children, of PostgreSQL say. What a session used counts as its own while it lives, and as the postmaster's children's
 /// once it has ended.
 fn server_time(postmaster: u32) -> Outcome<Duration> {
     let times = Times::of(postmaster)?;

@@ -31,7 +31,12 @@ pub(crate) struct Reader {
 impl Reader {
     /// Readers of the same addresses.
     pub(crate) fn of(paths: impl Iterator<Item = String>) -> Vec<Self> {
-        let requests: Vec<Vec<u8>> = paths.map(|path| request("GET", &path, &[], None)).collect();
+        Self::with(paths, &[])
+    }
+
+    /// Readers of the same addresses who send these headers.
+    pub(crate) fn with(paths: impl Iterator<Item = String>, headers: &[(&str, &str)]) -> Vec<Self> {
+        let requests: Vec<Vec<u8>> = paths.map(|path| request("GET", &path, headers, None)).collect();
         let requests = Rc::new(requests);
         let visitor = |seed| Self {
             requests: Rc::clone(&requests),

@@ -27,9 +27,15 @@ pub(crate) struct StaticRoute {
 }
 
 impl StaticRoute {
+    /// With a body as long as a page of products.
     pub(crate) fn start() -> Outcome<Self> {
+        Self::with_body(BODY)
+    }
+
+    /// With a body of `length` bytes.
+    pub(crate) fn with_body(length: usize) -> Outcome<Self> {
         let mut process = Command::new(std::env::current_exe()?)
-            .arg(ARGUMENT)
+            .args([ARGUMENT, &length.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -58,8 +64,10 @@ impl Drop for StaticRoute {
 
 /// Is the server, until the program that started it ends.
 pub(crate) fn serve() -> Outcome<()> {
-    actix_web::rt::System::new().block_on(async {
-        let body = web::Bytes::from(format!("{{\"data\":\"{}\"}}", "x".repeat(BODY - 11)));
+    let length = std::env::args().skip_while(|argument| argument != ARGUMENT).nth(1);
+    let length: usize = length.ok_or("no length of the body")?.parse()?;
+    actix_web::rt::System::new().block_on(async move {
+        let body = web::Bytes::from(format!("{{\"data\":\"{}\"}}", "x".repeat(length.saturating_sub(11))));
         let answer = move || {
             let answer = HttpResponse::Ok().content_type("application/json").body(body.clone());
             std::future::ready(answer)

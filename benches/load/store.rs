@@ -54,6 +54,16 @@ impl Home {
         self.public
     }
 
+    /// Where a process of the store is reached by the others.
+    pub(crate) fn internal(&self) -> SocketAddr {
+        self.internal
+    }
+
+    /// Where the store tells how it is.
+    pub(crate) fn management(&self) -> SocketAddr {
+        self.management
+    }
+
     /// The directory of the database's socket.
     pub(crate) fn socket_directory(&self) -> PathBuf {
         self.path().join("database/socket")
@@ -91,11 +101,26 @@ impl Home {
 
     /// Starts the store and waits until it is ready; how long that took.
     pub(crate) fn start(&self) -> Outcome<(Store, Duration)> {
-        let log = self.path().join("store.log");
+        self.start_part("store", self.management, &[])
+    }
+
+    /// Starts a process of the store with other settings than the store's own, `name` for its log.
+    pub(crate) fn start_part(
+        &self,
+        name: &str,
+        management: SocketAddr,
+        settings: &[(&str, String)],
+    ) -> Outcome<(Store, Duration)> {
+        let log = self.path().join(format!("{name}.log"));
         let started = Instant::now();
-        let process = self.command(&["serve"]).stderr(File::create(&log)?).spawn()?;
+        let mut command = self.command(&["serve"]);
+        command.env("BODEGA__SERVER__MANAGEMENT", management.to_string());
+        for (key, value) in settings {
+            command.env(format!("BODEGA__{}", key.replace('.', "__").to_uppercase()), value);
+        }
+        let process = command.stderr(File::create(&log)?).spawn()?;
         let mut store = Store { process };
-        while !is_ready(self.management) {
+        while !is_ready(management) {
             if let Some(status) = store.process.try_wait()? {
                 return Err(format!("the store ended with {status}\n{}", fs::read_to_string(&log)?).into());
             }
@@ -172,7 +197,7 @@ impl Drop for Store {
 }
 
 /// Asks a process to end, as its operator would. (`Child::kill` leaves it no time to stop its database.)
-fn terminate(process: &Child) {
+pub(crate) fn terminate(process: &Child) {
     let Ok(id) = libc::pid_t::try_from(process.id()) else {
         return;
     };
@@ -184,7 +209,7 @@ fn terminate(process: &Child) {
 }
 
 /// Addresses that were free a moment ago; each is another one.
-fn free_addresses<const COUNT: usize>() -> Outcome<[SocketAddr; COUNT]> {
+pub(crate) fn free_addresses<const COUNT: usize>() -> Outcome<[SocketAddr; COUNT]> {
     let mut sockets = Vec::new();
     let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); COUNT];
     for address in &mut addresses {

@@ -6,6 +6,7 @@
 
 mod carts;
 mod deadlines;
+mod events;
 mod products;
 mod refusals;
 mod users;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use cart_api::CartApi;
 use cart_api::remote::RemoteCart;
 use database::{Db, Options};
-use kernel::module::Context;
+use kernel::module::{Context, Module as _};
 use kernel::remote::Remote;
 use kernel::service_token::ServiceTokens;
 use kernel::upstream::{Client, Limits, Upstream};
@@ -47,10 +48,15 @@ impl Siblings {
     fn here(store: &Store) -> Siblings {
         let context = context(store);
         let database = Db::open(store.database_url().to_owned().into(), Options::default());
-        let user = user::Module::new(&context, database.clone()).unwrap().service();
+        let users = user::Module::new(&context, database.clone()).unwrap();
+        let (user, accounts) = (users.service(), users.feed());
         let product = product::Module::new(&context, database.clone()).service();
-        let cart = cart::Module::new(&context, database, Arc::clone(&product), Arc::clone(&user)).service();
-        Siblings { user, product, cart }
+        let carts = cart::Module::new(&context, database, Arc::clone(&product), Arc::clone(&user), accounts);
+        Siblings {
+            user,
+            product,
+            cart: carts.service(),
+        }
     }
 
     /// The modules in the store's processes, on an unreliable way.

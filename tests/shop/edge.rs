@@ -8,4 +8,6 @@ mod failures;
 mod framing;
 mod headers;
 mod internal;
+mod overload;
 mod paths;
+mod rates;

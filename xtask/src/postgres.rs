@@ -1,13 +1,13 @@
 //! Sees to PostgreSQL binaries: finds them, installs them, or fetches them.
 
-mod apt;
+mod debian;
 mod fetch;
 mod installed;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::process;
+use crate::{apt, process};
 
 pub(crate) use self::fetch::default_data_dir;
 
@@ -52,7 +52,7 @@ pub(crate) fn ensure() -> Result<Binaries, String> {
         });
     }
     if !only_fetched && apt::is_possible() {
-        match apt::install() {
+        match debian::install() {
             Ok(directory) => {
                 return Ok(Binaries {
                     directory,

@@ -3,7 +3,7 @@ use std::process::Command;
 
 use crate::cargo::cargo;
 use crate::postgres::{self, Binaries};
-use crate::{flavours, process, split};
+use crate::{flavours, process, redis, split};
 
 /// Tells the tests of the shop how a store is spread over processes.
 const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
@@ -78,6 +78,7 @@ pub(crate) fn postgres() -> Result<(), String> {
 /// the topology of the environment.
 fn test_commands(arguments: &[String]) -> Result<Vec<Command>, String> {
     let Binaries { directory, fetched } = postgres::ensure()?;
+    redis::ensure()?;
     let chosen = choose(arguments);
     let mut everything = cargo("test");
     if !chosen {

@@ -1,5 +1,6 @@
 //! The cart module: guests' and users' carts, all pricing, and the priced cart that an order takes over.
 
+mod accounts;
 mod domain;
 mod http;
 mod queries;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use actix_web::web;
 use async_trait::async_trait;
 use cart_api::CartApi;
+use database::consumer::Consumer;
 use database::outbox::OutboxFeed;
 use database::{Db, Schema, housekeeping};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
@@ -35,17 +37,25 @@ pub struct Module {
     service: Service,
     data: web::Data<Service>,
     database: Db,
+    accounts: Arc<dyn Feed>,
     clock: Clock,
 }
 
 impl Module {
-    /// The module over its database and its siblings.
-    pub fn new(context: &Context, database: Db, product: Arc<dyn ProductApi>, user: Arc<dyn UserApi>) -> Self {
+    /// The module over its database and its siblings; `accounts` is what the user module publishes.
+    pub fn new(
+        context: &Context,
+        database: Db,
+        product: Arc<dyn ProductApi>,
+        user: Arc<dyn UserApi>,
+        accounts: Arc<dyn Feed>,
+    ) -> Self {
         let service = Service::new(context, database.clone(), product, user);
         Self {
             data: web::Data::new(service.clone()),
             service,
             database,
+            accounts,
             clock: context.clock.clone(),
         }
     }
@@ -80,7 +90,19 @@ impl kernel::module::Module for Module {
 
     fn jobs(&self) -> Vec<Job> {
         let housekeeping = housekeeping::job(self.database.clone(), SCHEMA, self.clock.clone());
-        vec![self.service.expiry(), self.service.removal(), housekeeping]
+        let accounts = Consumer::new(
+            "cart-accounts",
+            self.database.clone(),
+            SCHEMA,
+            Arc::clone(&self.accounts),
+            self.clock.clone(),
+        );
+        vec![
+            self.service.expiry(),
+            self.service.removal(),
+            accounts::job(self.service.clone(), accounts),
+            housekeeping,
+        ]
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Fault> {

@@ -1,7 +1,7 @@
 //! Consumers of a feed: each event at least once and in order, by one process at a time. An event that cannot be
 //! digested is parked after some attempts, so that it never blocks the ones behind it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -46,6 +46,8 @@ pub struct Consumer {
     schema: &'static str,
     feed: Arc<dyn Feed>,
     clock: Clock,
+    /// What [`Consumer::news`] has told of already.
+    told: Arc<Mutex<Position>>,
 }
 
 /// How far a consumer is that this process has.
@@ -68,7 +70,36 @@ impl Consumer {
             schema,
             feed,
             clock,
+            told: Arc::default(),
         }
+    }
+
+    /// Waits up to `wait` for something new to read; nothing of it is taken, so that whoever waits may stop at any moment.
+    /// For [`kernel::job::Job::also_on`]. An event is told of once: one that has to wait, or that another process is
+    /// at, is left to the job's interval.
+    pub async fn news(&self, wait: Duration) -> Result<(), Fault> {
+        let known = self.position().await?.max(*self.told());
+        let news = self.feed.next(known, 1, wait).await?;
+        if let Some((position, _)) = news.last() {
+            *self.told() = *position;
+        }
+        Ok(())
+    }
+
+    fn told(&self) -> std::sync::MutexGuard<'_, Position> {
+        // Nothing that holds the lock can panic half-way.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Up to where the events are digested.
+    async fn position(&self) -> Result<Position, Fault> {
+        const SQL: &str = "SELECT transaction_id, sequence, failures FROM @.consumers WHERE name = ?";
+        let statement = Statement::new(self.schema, SQL, [Bind::Text(self.name.to_owned())]);
+        let row: Option<CursorRow> = self
+            .db
+            .run(move |connection| Ok::<_, crate::Failure<Fault>>(statement.get_result(connection).optional()?))
+            .await?;
+        Ok(row.map_or_else(Position::default, |row| row.into_cursor().position))
     }
 
     /// Reads what is new and has `digest` do its work, event by event. For a [`kernel::job::Job`].

@@ -49,7 +49,7 @@ impl Destinations {
 }
 
 /// The segment that says whose a path is.
-fn prefix(path: &str) -> Option<&str> {
+pub(crate) fn prefix(path: &str) -> Option<&str> {
     let mut segments = path.strip_prefix(BASE)?.strip_prefix('/')?.split('/');
     match segments.next()? {
         "admin" => segments.next(),

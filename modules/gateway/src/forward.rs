@@ -12,13 +12,14 @@ use hyper::body::Body as HttpBody;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Method, Response};
+use kernel::http::body;
 use kernel::http::context::{ROUTE_HEADER, RouteName, Trace};
 use kernel::service_token::{self, ServiceTokens};
 use kernel::upstream::{AnswerBody, Client, Outgoing, Upstream, UpstreamError};
 use kernel::{Fault, Problem};
 
 use crate::peer::Origin;
-use crate::upload;
+use crate::upload::{BodyLimits, Upload};
 
 /// What ends at each hop (RFC 9110, section 7.6.1), and what only the two ends of a connection agree on.
 const HOP_BY_HOP: [&str; 10] = [
@@ -62,6 +63,7 @@ pub(crate) struct Forwarder {
     pub(crate) patience: Duration,
     /// For whatever waits for a payment provider.
     pub(crate) checkout_patience: Duration,
+    pub(crate) bodies: BodyLimits,
 }
 
 impl Forwarder {
@@ -73,16 +75,24 @@ impl Forwarder {
         payload: Payload,
         origin: &Origin,
     ) -> Result<(HttpResponse, Option<RouteName>), Problem> {
+        let upload = Upload::of(head, payload, self.bodies).await?;
         let request = Outgoing {
             method: method(&head.method)?,
             target: target(head)?,
             headers: self.headers(head, origin)?,
-            body: upload::body(head, payload).await?,
+            body: upload.body(),
             patience: self.patience_for(head),
             repeatable: is_repeatable(&head.method),
         };
-        match upstream.send(&self.client, &request).await {
+        let answer = tokio::select! {
+            biased;
+            answer = upstream.send(&self.client, &request) => answer,
+            // Without its body, a module that has said nothing by now says nothing that counts.
+            () = upload.fails() => return Err(upload.complaint()),
+        };
+        match answer {
             Ok(answer) => pass_on(upstream, answer),
+            Err(UpstreamError::Unfinished(_)) => Err(upload.complaint()),
             Err(error) => Err(explain(&error)),
         }
     }
@@ -194,7 +204,7 @@ fn explain(error: &UpstreamError) -> Problem {
             "timeout",
             "no answer in time; the outcome is unknown",
         ),
-        UpstreamError::Unfinished(_) => upload::incomplete(),
+        UpstreamError::Unfinished(_) => body::incomplete(),
     };
     problem.with_cause(error.to_string())
 }

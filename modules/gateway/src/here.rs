@@ -15,6 +15,7 @@ use kernel::identity::Caller;
 pub(crate) struct Here(RcService<Request, ServiceResponse<BoxBody>, Error>);
 
 /// What the edge has found out about a request.
+#[derive(Clone)]
 pub(crate) struct Known {
     pub(crate) caller: Option<Caller>,
     pub(crate) id: Option<RequestId>,

@@ -65,6 +65,13 @@ pub(crate) fn finish_response(headers: &mut HeaderMap, secure: bool) {
     }
     headers.remove(header::SERVER);
     headers.remove("x-powered-by");
+    if headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|value| value == "identity")
+    {
+        // A word to the compression layer, which others need not hear.
+        headers.remove(header::CONTENT_ENCODING);
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(header::CACHE_CONTROL) {
         // A handler says so where an answer is the same for everybody; all others are taken for personal.
@@ -129,5 +136,16 @@ mod tests {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
         finish_response(&mut headers, true);
         assert_eq!(headers.get(header::CACHE_CONTROL).unwrap(), "public, max-age=60");
+    }
+
+    #[test]
+    fn that_nothing_is_encoded_goes_without_saying() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
+        finish_response(&mut headers, false);
+        assert!(!headers.contains_key(header::CONTENT_ENCODING));
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
+        finish_response(&mut headers, false);
+        assert_eq!(headers.get(header::CONTENT_ENCODING).unwrap(), "br");
     }
 }

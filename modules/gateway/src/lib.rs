@@ -8,22 +8,26 @@
 //! | context | `kernel::http::context` | request id, trace, panics and errors to problems, access log, metrics |
 //! | cross-origin | `cors.rs` | preflights; marks answers for the origins that may read them |
 //! | cleaning | `hygiene.rs` | takes away headers that only we may set |
+//! | load | `load.rs` | refuses what there is no time for, checkouts last |
 //! | admission | `admission.rs` | refuses addresses and headers that are not in the one canonical form, or too long |
 //! | rates | `rates.rs` | requests per minute and address |
 //! | identity | `guard` | an access token that does not hold goes no further |
 //! | deadline | `guard` | no work goes on longer than the client says that it waits |
 //! | compression | actix | brotli or gzip by `Accept-Encoding` |
+//! | cache | `cache.rs` | gives what is everybody's from memory |
 //! | destination | `destinations.rs` | the module that a path belongs to: here (`here.rs`) or elsewhere (`forward.rs`, `upload.rs`) |
 //!
 //! A module here and one elsewhere are asked alike: by a request that is made anew from what the edge has understood.
 
 mod admission;
+mod cache;
 mod cors;
 mod destinations;
 mod documentation;
 mod forward;
 mod here;
 mod hygiene;
+mod load;
 mod peer;
 mod rates;
 mod upload;
@@ -32,29 +36,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
-use actix_web::dev::{RequestHead, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, RequestHead, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse, web};
+use futures_util::FutureExt;
 use kernel::http::context::RequestId;
 use kernel::http::routes::RouteTable;
 use kernel::http::{Api, api, with_context};
 use kernel::identity::{Caller, authenticate};
 use kernel::job::{Job, Round, Wake};
-use kernel::remote::Remote;
+use kernel::module::Context;
+use kernel::remote::{Remote, RemoteFeed};
 use kernel::service_token::ServiceTokens;
 use kernel::settings::Settings;
 use kernel::token::TokenVerifier;
-use kernel::upstream::Client;
+use kernel::upstream::{Client, Upstream};
 use kernel::{Fault, Problem, deadline};
 use utoipa::openapi::OpenApi;
 
+use crate::cache::{Answered, Cache, CachedModule, Stance};
 use crate::destinations::{Destination, Destinations};
 use crate::documentation::Documentation;
 use crate::forward::Forwarder;
 use crate::here::{Here, Known};
-use crate::peer::TrustedProxies;
+use crate::load::Load;
+use crate::peer::{Origin, TrustedProxies};
 use crate::rates::{RateLimits, Standing};
+use crate::upload::BodyLimits;
 
 pub use destinations::RemoteModule;
 
@@ -72,28 +81,32 @@ pub struct Gateway {
 
 /// What the layers share between all workers.
 struct Edge {
+    load: Load,
     rates: RateLimits,
     proxies: TrustedProxies,
     own: RouteTable,
     destinations: Destinations,
     forwarder: Forwarder,
+    cache: Option<Arc<Cache>>,
     origins: Vec<String>,
 }
 
 impl Gateway {
     /// A gateway in front of the modules `here` and those in `remote`, which are called with `client` in the name that
-    /// `tokens` gives.
+    /// `tokens` gives. What the modules named in `cached` mark as public is kept: they publish whatever changes it.
     ///
     /// # Errors
     ///
     /// Settings that cannot be meant, by name; the same that [`check`] finds.
     pub fn new(
-        settings: &Settings,
+        context: &Context,
         here: Api,
         remote: Vec<RemoteModule>,
         client: Client,
         tokens: ServiceTokens,
+        cached: &[&str],
     ) -> Result<Self, String> {
+        let settings = &context.settings;
         check(settings)?;
         let mut document = here.document().clone();
         let own = documentation::own_document();
@@ -101,14 +114,35 @@ impl Gateway {
         own_routes.add(["/docs", "/docs/", "/docs/{file}"], "GET");
         document.merge(own);
         api::complete_all(&mut document);
+        let call = |upstream: &Arc<Upstream>| Remote::new(Arc::clone(upstream), client.clone(), tokens.clone());
+        let modules_here = here.modules().iter().map(|module| CachedModule {
+            name: module.name().to_owned(),
+            prefixes: module.prefixes(),
+            feed: module.feed(),
+        });
+        let modules_elsewhere = remote.iter().map(|module| CachedModule {
+            name: module.upstream.name().to_owned(),
+            prefixes: module.prefixes,
+            feed: Arc::new(RemoteFeed::new(call(&module.upstream))),
+        });
+        let modules = modules_here.chain(modules_elsewhere);
+        let modules = modules.filter(|module| cached.contains(&module.name.as_str()));
+        let cache = match settings.gateway.cache_bytes {
+            0 => None,
+            bytes => Some(Cache::new(
+                bytes,
+                modules.collect(),
+                settings.gateway.first_byte_timeout,
+                context.clock.clone(),
+            )),
+        };
         let destinations = Destinations::new(remote);
-        let remotes = destinations
-            .upstreams()
-            .map(|upstream| Remote::new(Arc::clone(upstream), client.clone(), tokens.clone()));
+        let remotes = destinations.upstreams().map(call);
         let documentation = Documentation::new(document, remotes.collect());
         let proxies = TrustedProxies::parse(&settings.limits.trusted_proxies)?;
         let edge = Edge {
-            rates: RateLimits::new(&settings.limits, proxies.clone()),
+            load: Load::new(settings.limits.in_flight),
+            rates: RateLimits::new(&settings.limits, proxies.clone())?,
             proxies,
             own: own_routes,
             destinations,
@@ -117,7 +151,12 @@ impl Gateway {
                 tokens,
                 patience: settings.gateway.first_byte_timeout,
                 checkout_patience: settings.gateway.checkout_timeout,
+                bodies: BodyLimits {
+                    largest: settings.limits.upload_bytes,
+                    patience: settings.limits.body_timeout,
+                },
             },
+            cache,
             origins: settings.cors.origins.clone(),
         };
         Ok(Self {
@@ -159,15 +198,12 @@ impl Gateway {
     /// The background jobs of the gateway itself.
     pub fn jobs(&self) -> Vec<Job> {
         let edge = self.edge.clone();
-        vec![Job::new(
-            "rate_limits",
-            Duration::from_secs(60),
-            Wake::default(),
-            move || {
-                edge.rates.forget_idle();
-                std::future::ready(Ok(Round::Idle))
-            },
-        )]
+        let rate_limits = Job::new("rate_limits", Duration::from_secs(60), Wake::default(), move || {
+            edge.rates.forget_idle();
+            std::future::ready(Ok(Round::Idle))
+        });
+        let cache = self.edge.cache.iter().flat_map(|cache| cache.jobs());
+        cache.chain([rate_limits]).collect()
     }
 }
 
@@ -178,6 +214,7 @@ impl Gateway {
 /// One line that names the setting.
 pub fn check(settings: &Settings) -> Result<(), String> {
     TrustedProxies::parse(&settings.limits.trusted_proxies)?;
+    rates::check(&settings.limits)?;
     cors::check(&settings.cors.origins)
 }
 
@@ -187,14 +224,20 @@ async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     hygiene::clean_request(&mut request);
-    let edge = request.app_data::<web::Data<Edge>>();
-    let secure = edge.is_some_and(|edge| edge.proxies.is_secure(request.head()));
     // HEAD is GET whose answer ends after the headers; actix leaves out the body by itself.
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
+    let edge = request.app_data::<web::Data<Edge>>();
+    let secure = edge.is_some_and(|edge| edge.proxies.is_secure(request.head()));
+    // It is given back when the answer begins; how long that may take to leave is bounded by the connection.
+    let place = edge.map(|edge| edge.load.admit(request.path())).transpose();
     let mut standings = Vec::new();
-    let mut response = match admit(&request, &mut standings).await {
+    let admitted = match &place {
+        Ok(_) => admit(&request, &mut standings).await,
+        Err(problem) => Err(problem.clone()),
+    };
+    let mut response = match admitted {
         Ok(()) => within_deadline(request, next).await?.map_into_left_body(),
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
@@ -207,7 +250,7 @@ async fn guard<B: MessageBody + 'static>(
 async fn admit(request: &ServiceRequest, standings: &mut Vec<Standing>) -> Result<(), Problem> {
     admission::check(request)?;
     if let Some(edge) = request.app_data::<web::Data<Edge>>() {
-        edge.rates.admit(request, standings)?;
+        edge.rates.admit(request, standings).await?;
     }
     if !request.path().starts_with(api::TOKEN_ROUTES) {
         authenticate(request.request()).await?;
@@ -241,31 +284,93 @@ async fn dispatch(
     instead: Option<&'static str>,
 ) -> Result<HttpResponse, Error> {
     let edge = part::<web::Data<Edge>>(&request)?;
-    let mut head = RequestHead::clone(request.head());
-    if let Some(path) = instead {
-        head.uri = Uri::from_static(path);
-    }
-    if let Some(answer) = edge.own.answer(&head.method, head.uri.path()) {
+    if let Some(answer) = edge.own.answer(request.method(), instead.unwrap_or(request.path())) {
         return Ok(answer?);
     }
     let payload = payload.into_inner();
-    let (answer, route) = match edge.destinations.of(head.uri.path()) {
-        Destination::Here => {
-            let known = Known {
-                caller: request.extensions().get::<Caller>().cloned(),
-                id: request.extensions().get::<RequestId>().cloned(),
-            };
-            part::<web::Data<Here>>(&request)?.ask(head, payload, known).await?
-        }
-        Destination::Elsewhere(upstream) => {
-            let origin = edge.proxies.origin_of(&head);
-            edge.forwarder.ask(&upstream, &head, payload, &origin).await?
-        }
+    let (answer, route) = match (&edge.cache, instead) {
+        (Some(cache), None) => ask_through(cache, &request, payload).await?,
+        _ => Courier::of(&request)?.ask(head_of(&request, instead), payload).await?,
     };
     if let Some(route) = route {
         request.extensions_mut().insert(route);
     }
     Ok(answer)
+}
+
+/// Has the module answer what the cache does not, and tells the cache of changes.
+async fn ask_through(cache: &Arc<Cache>, request: &HttpRequest, payload: Payload) -> Result<Answered, Error> {
+    let head = request.head();
+    let question = match cache.stance(head, &part::<web::Data<Edge>>(request)?.proxies) {
+        Some(Stance::Asks(question)) => question,
+        stance => {
+            let (mut answer, route) = Courier::of(request)?.ask(head.clone(), payload).await?;
+            let has_failed = answer.status().is_client_error() || answer.status().is_server_error();
+            if stance.is_some() {
+                cache.bypassed(&mut answer);
+            } else if !head.method.is_safe() && !has_failed {
+                cache.changed(head.uri.path());
+            }
+            return Ok((answer, route));
+        }
+    };
+    if let Some(answered) = cache.hit(request, &question).await {
+        return Ok(answered);
+    }
+    let courier = Courier::of(request)?;
+    let ask = {
+        let courier = courier.clone();
+        Box::new(move |head, origin| courier.ask_for(head, Payload::None, origin).boxed_local())
+    };
+    if let Some(answered) = cache.answer(request, question, ask).await? {
+        return Ok(answered);
+    }
+    let (mut answer, route) = courier.ask(head.clone(), payload).await?;
+    cache.passed(&mut answer);
+    Ok((answer, route))
+}
+
+/// The head of a request, under another path where it is an alias.
+fn head_of(request: &HttpRequest, instead: Option<&'static str>) -> RequestHead {
+    let mut head = request.head().clone();
+    if let Some(path) = instead {
+        head.uri = Uri::from_static(path);
+    }
+    head
+}
+
+/// The way from a request to its module. Does not keep the request, which actix wants back.
+#[derive(Clone)]
+struct Courier {
+    edge: web::Data<Edge>,
+    here: web::Data<Here>,
+    known: Known,
+}
+
+impl Courier {
+    fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        Ok(Self {
+            edge: part::<web::Data<Edge>>(request)?.clone(),
+            here: part::<web::Data<Here>>(request)?.clone(),
+            known: Known {
+                caller: request.extensions().get::<Caller>().cloned(),
+                id: request.extensions().get::<RequestId>().cloned(),
+            },
+        })
+    }
+
+    async fn ask(self, head: RequestHead, payload: Payload) -> Result<Answered, Error> {
+        let origin = self.edge.proxies.origin_of(&head);
+        self.ask_for(head, payload, origin).await
+    }
+
+    /// Has the module answer a request that comes from `origin`.
+    async fn ask_for(self, head: RequestHead, payload: Payload, origin: Origin) -> Result<Answered, Error> {
+        match self.edge.destinations.of(head.uri.path()) {
+            Destination::Here => self.here.ask(head, payload, self.known).await,
+            Destination::Elsewhere(upstream) => Ok(self.edge.forwarder.ask(&upstream, &head, payload, &origin).await?),
+        }
+    }
 }
 
 fn part<T: 'static>(request: &HttpRequest) -> Result<&T, Problem> {

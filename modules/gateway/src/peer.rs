@@ -19,6 +19,13 @@ impl From<IpAddr> for Client {
     }
 }
 
+impl Client {
+    /// The client's name in a store that others share.
+    pub(crate) fn key(self) -> String {
+        format!("{:x}", self.0)
+    }
+}
+
 /// The proxies whose `X-Forwarded-For` is believed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrustedProxies(Vec<Network>);
@@ -73,12 +80,17 @@ impl TrustedProxies {
 
     /// Where a request comes from, for the modules.
     pub(crate) fn origin_of(&self, request: &RequestHead) -> Origin {
-        let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+        let host = request.headers.get("host").and_then(|value| value.to_str().ok());
         Origin {
             address: self.address_of(request),
-            scheme: if self.is_secure(request) { "https" } else { "http" },
-            host: text("host").unwrap_or_default().to_owned(),
+            scheme: self.scheme_of(request),
+            host: host.unwrap_or_default().to_owned(),
         }
+    }
+
+    /// The scheme that the client has used.
+    pub(crate) fn scheme_of(&self, request: &RequestHead) -> &'static str {
+        if self.is_secure(request) { "https" } else { "http" }
     }
 
     /// Whether the client has come over TLS, which ends at a trusted proxy.

@@ -1,17 +1,18 @@
-//! How often one client may ask. The only file that knows actix-governor.
+//! How often one client may ask.
 //!
-//! Each policy is a bucket per client that holds a minute's worth of requests and fills evenly; all workers share it. The
-//! headers are those of draft-ietf-httpapi-ratelimit-headers.
+//! Each policy is a bucket per client that holds a minute's worth of requests and fills evenly. The buckets are in the
+//! memory of this gateway (`local.rs`), or in a Redis that several gateways share (`shared.rs`). While that is gone, each
+//! gateway limits by itself: a client of two gateways then gets twice as much, which is better than no shop and better than
+//! no limit, for sign-ins as for everything else.
+//!
+//! The headers are those of draft-ietf-httpapi-ratelimit-headers.
 
-use std::convert::Infallible;
+mod local;
+mod shared;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_governor::governor::RateLimiter;
-use actix_governor::governor::clock::{Clock, DefaultClock};
-use actix_governor::governor::middleware::StateInformationMiddleware;
-use actix_governor::governor::state::keyed::DefaultKeyedStateStore;
-use actix_governor::{GovernorConfigBuilder, KeyExtractor};
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -19,6 +20,8 @@ use kernel::Problem;
 use kernel::settings::Limits;
 
 use crate::peer::{Client, TrustedProxies};
+use local::Local;
+use shared::{Redis, Shared};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -44,32 +47,64 @@ pub(crate) struct Standing {
 
 struct Policy {
     name: &'static str,
-    quota: u32,
-    limiter: Arc<RateLimiter<Client, DefaultKeyedStateStore<Client>, DefaultClock, StateInformationMiddleware>>,
+    quota: Quota,
+    local: Local,
+    shared: Option<Shared>,
+}
+
+/// How many requests a window has; at least one.
+#[derive(Clone, Copy)]
+struct Quota(u32);
+
+/// Remembers for one policy how much each client has used up.
+trait Buckets {
+    /// Why it cannot be known.
+    type Error;
+
+    /// Takes one request out of the bucket of `client`.
+    async fn take(&self, client: Client) -> Result<Taken, Self::Error>;
+}
+
+/// What has come of taking a request out of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// There was one; so many are left.
+    Within { remaining: u32 },
+    /// There was none; the next one comes so much later.
+    Beyond { wait: Duration },
+}
+
+/// Finds settings that cannot be meant.
+pub(crate) fn check(limits: &Limits) -> Result<(), String> {
+    Redis::of(limits).map(drop)
 }
 
 impl RateLimits {
     /// The limits of the settings; none where they are switched off.
-    pub(crate) fn new(limits: &Limits, proxies: TrustedProxies) -> Self {
-        let policy = |name, quota| limits.enabled.then(|| Policy::new(name, quota, &proxies)).flatten();
+    pub(crate) fn new(limits: &Limits, proxies: TrustedProxies) -> Result<Self, String> {
+        let redis = Redis::of(limits)?;
+        let policy = |name, requests| {
+            let wanted = limits.enabled.then(|| Quota::of(requests)).flatten();
+            wanted.and_then(|quota| Policy::new(name, quota, &proxies, redis.as_ref()))
+        };
         let stricter = [
             ("/api/v1/auth/login", policy("login", limits.login_per_minute)),
             ("/api/v1/auth/register", policy("register", limits.register_per_minute)),
             ("/api/v1/auth/refresh", policy("refresh", limits.refresh_per_minute)),
         ];
-        Self {
+        Ok(Self {
             general: policy("general", limits.general_per_minute),
             stricter: stricter
                 .into_iter()
                 .filter_map(|(path, policy)| Some((path, policy?)))
                 .collect(),
             proxies,
-        }
+        })
     }
 
     /// Counts a request, and refuses it where its client has asked too often. What each policy leaves is added to
     /// `standings`.
-    pub(crate) fn admit(&self, request: &ServiceRequest, standings: &mut Vec<Standing>) -> Result<(), Problem> {
+    pub(crate) async fn admit(&self, request: &ServiceRequest, standings: &mut Vec<Standing>) -> Result<(), Problem> {
         let Some(general) = &self.general else {
             return Ok(());
         };
@@ -79,11 +114,10 @@ impl RateLimits {
             .iter()
             .filter(|(path, _)| request.method() == Method::POST && *path == request.path());
         for policy in std::iter::once(general).chain(stricter.map(|(_, policy)| policy)) {
-            let standing = policy.count(client);
-            let refused = standing.as_ref().err().map(|wait| refuse(policy.name, *wait));
-            standings.push(standing.unwrap_or_else(|wait| policy.exhausted(wait)));
-            if let Some(problem) = refused {
-                return Err(problem);
+            let taken = policy.take(client).await;
+            standings.push(policy.standing(taken));
+            if let Taken::Beyond { wait } = taken {
+                return Err(refuse(policy.name, wait));
             }
         }
         Ok(())
@@ -95,10 +129,7 @@ impl RateLimits {
             .general
             .iter()
             .chain(self.stricter.iter().map(|(_, policy)| policy));
-        for policy in policies {
-            policy.limiter.retain_recent();
-            policy.limiter.shrink_to_fit();
-        }
+        policies.for_each(|policy| policy.local.forget_idle());
     }
 }
 
@@ -127,46 +158,57 @@ fn refuse(policy: &str, wait: Duration) -> Problem {
 }
 
 impl Policy {
-    /// `None` for a quota of zero, which stands for no limit.
-    fn new(name: &'static str, quota: u32, proxies: &TrustedProxies) -> Option<Self> {
-        let period = WINDOW.checked_div(quota)?;
-        let config = GovernorConfigBuilder::default()
-            .period(period)
-            .burst_size(quota)
-            .key_extractor(ByClient(proxies.clone()))
-            .use_headers()
-            .finish()?;
+    fn new(name: &'static str, quota: Quota, proxies: &TrustedProxies, redis: Option<&Arc<Redis>>) -> Option<Self> {
         Some(Self {
             name,
             quota,
-            limiter: config.limiter(),
+            local: Local::new(quota, proxies)?,
+            shared: redis.map(|redis| Shared::new(Arc::clone(redis), name, quota)),
         })
     }
 
-    /// Counts a request; the error is the time until the next one is taken.
-    fn count(&self, client: Client) -> Result<Standing, Duration> {
-        match self.limiter.check_key(&client) {
-            Ok(snapshot) => Ok(self.standing(snapshot.remaining_burst_capacity())),
-            Err(refusal) => Err(refusal.wait_time_from(DefaultClock::default().now())),
+    /// Counts a request, together with the other gateways where that can be had.
+    async fn take(&self, client: Client) -> Taken {
+        if let Some(shared) = &self.shared
+            && let Ok(taken) = shared.take(client).await
+        {
+            return taken;
         }
+        let Ok(taken) = self.local.take(client).await;
+        taken
     }
 
-    fn standing(&self, remaining: u32) -> Standing {
-        let used = self.quota.saturating_sub(remaining);
-        let reset = (WINDOW / self.quota) * used;
+    fn standing(&self, taken: Taken) -> Standing {
+        let requests = self.quota.requests();
+        let (remaining, reset) = match taken {
+            Taken::Within { remaining } => {
+                let used = requests.saturating_sub(remaining);
+                (remaining, whole_seconds(self.quota.period() * used))
+            }
+            Taken::Beyond { wait } => (0, whole_seconds(wait).max(1)),
+        };
         Standing {
             policy: self.name,
-            quota: self.quota,
+            quota: requests,
             remaining,
-            reset: whole_seconds(reset),
+            reset,
         }
     }
+}
 
-    fn exhausted(&self, wait: Duration) -> Standing {
-        Standing {
-            reset: whole_seconds(wait).max(1),
-            ..self.standing(0)
-        }
+impl Quota {
+    /// `None` for no requests, which stands for no limit.
+    fn of(requests: u32) -> Option<Self> {
+        (requests > 0).then_some(Self(requests))
+    }
+
+    fn requests(self) -> u32 {
+        self.0
+    }
+
+    /// How long it takes until one more request is there.
+    fn period(self) -> Duration {
+        WINDOW / self.0
     }
 }
 
@@ -174,22 +216,11 @@ fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-#[derive(Clone)]
-struct ByClient(TrustedProxies);
-
-impl KeyExtractor for ByClient {
-    type Key = Client;
-    type KeyExtractionError = Infallible;
-
-    fn extract(&self, request: &ServiceRequest) -> Result<Client, Infallible> {
-        Ok(self.0.client_of(request.head()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use actix_web::test::TestRequest;
+    use secrecy::SecretString;
 
     fn limits(general: u32, login: u32) -> RateLimits {
         let limits = Limits {
@@ -199,10 +230,17 @@ mod tests {
             register_per_minute: 0,
             refresh_per_minute: 0,
             body_bytes: 0,
+            upload_bytes: 0,
             connections: 0,
+            in_flight: 0,
+            head_timeout: Duration::ZERO,
+            body_timeout: Duration::ZERO,
+            write_timeout: Duration::ZERO,
             trusted_proxies: Vec::new(),
+            redis_url: SecretString::default(),
+            redis_timeout: Duration::ZERO,
         };
-        RateLimits::new(&limits, TrustedProxies::default())
+        RateLimits::new(&limits, TrustedProxies::default()).unwrap()
     }
 
     fn post(path: &str, peer: &str) -> ServiceRequest {
@@ -212,19 +250,19 @@ mod tests {
             .to_srv_request()
     }
 
-    #[test]
-    fn the_request_after_the_last_is_refused_and_told_when_to_come_back() {
+    #[actix_web::test]
+    async fn the_request_after_the_last_is_refused_and_told_when_to_come_back() {
         let limits = limits(2, 0);
         let request = post("/api/v1/carts", "192.0.2.1:1");
         let mut standings = Vec::new();
-        limits.admit(&request, &mut standings).unwrap();
-        limits.admit(&request, &mut standings).unwrap();
+        limits.admit(&request, &mut standings).await.unwrap();
+        limits.admit(&request, &mut standings).await.unwrap();
         assert_eq!(
             standings.iter().map(|standing| standing.remaining).collect::<Vec<_>>(),
             [1, 0]
         );
         standings.clear();
-        let problem = limits.admit(&request, &mut standings).unwrap_err();
+        let problem = limits.admit(&request, &mut standings).await.unwrap_err();
         assert_eq!(
             (problem.status(), problem.code()),
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited")
@@ -235,37 +273,38 @@ mod tests {
         assert_eq!(headers.get(RATE_LIMIT).unwrap(), "\"general\";r=0;t=30");
     }
 
-    #[test]
-    fn clients_do_not_take_from_each_other() {
+    #[actix_web::test]
+    async fn clients_do_not_take_from_each_other() {
         let limits = limits(1, 0);
         let mut standings = Vec::new();
-        limits.admit(&post("/", "192.0.2.1:1"), &mut standings).unwrap();
-        limits.admit(&post("/", "192.0.2.2:1"), &mut standings).unwrap();
-        assert!(limits.admit(&post("/", "192.0.2.1:2"), &mut standings).is_err());
+        limits.admit(&post("/", "192.0.2.1:1"), &mut standings).await.unwrap();
+        limits.admit(&post("/", "192.0.2.2:1"), &mut standings).await.unwrap();
+        assert!(limits.admit(&post("/", "192.0.2.1:2"), &mut standings).await.is_err());
     }
 
-    #[test]
-    fn logins_have_a_limit_of_their_own_beside_the_general_one() {
+    #[actix_web::test]
+    async fn logins_have_a_limit_of_their_own_beside_the_general_one() {
         let limits = limits(100, 1);
         let login = post("/api/v1/auth/login", "192.0.2.1:1");
         let mut standings = Vec::new();
-        limits.admit(&login, &mut standings).unwrap();
+        limits.admit(&login, &mut standings).await.unwrap();
         assert_eq!(
             standings.iter().map(|standing| standing.policy).collect::<Vec<_>>(),
             ["general", "login"]
         );
-        assert!(limits.admit(&login, &mut standings).is_err());
+        assert!(limits.admit(&login, &mut standings).await.is_err());
         limits
             .admit(&post("/api/v1/carts", "192.0.2.1:1"), &mut standings)
+            .await
             .unwrap();
     }
 
-    #[test]
-    fn forgetting_idle_clients_forgets_no_busy_one() {
+    #[actix_web::test]
+    async fn forgetting_idle_clients_forgets_no_busy_one() {
         let limits = limits(1, 0);
         let mut standings = Vec::new();
-        limits.admit(&post("/", "192.0.2.1:1"), &mut standings).unwrap();
+        limits.admit(&post("/", "192.0.2.1:1"), &mut standings).await.unwrap();
         limits.forget_idle();
-        assert!(limits.admit(&post("/", "192.0.2.1:1"), &mut standings).is_err());
+        assert!(limits.admit(&post("/", "192.0.2.1:1"), &mut standings).await.is_err());
     }
 }

@@ -10,6 +10,7 @@ pub mod path;
 pub mod precondition;
 pub mod query;
 pub mod routes;
+mod unread;
 
 pub use api::Api;
 pub use context::{RequestId, with_context};

@@ -21,7 +21,10 @@ pub enum Round {
     More,
 }
 
-type Work = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Round, Fault>> + Send>> + Send + Sync>;
+type Work = Again<Round>;
+
+/// Something to be done again and again.
+type Again<T> = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>> + Send + Sync>;
 
 /// Work to be done again and again.
 pub struct Job {
@@ -29,6 +32,7 @@ pub struct Job {
     every: Duration,
     wake: Wake,
     work: Work,
+    news: Option<Again<()>>,
 }
 
 /// Wakes a job before its interval has passed. Cheap to clone.
@@ -54,24 +58,40 @@ impl Job {
             every,
             wake,
             work: Box::new(move || Box::pin(work())),
+            news: None,
         }
     }
 
-    /// Runs the job until `stop` turns true, and once more where somebody has woken it until then. A failed round is logged once and tried again after the interval; a round
-    /// that has begun is finished.
+    /// Runs the job as well when `news` comes about: what takes long to wait for, as an answer of another process. It is
+    /// begun anew after each round that has left nothing to do, and dropped when something else is faster; where it
+    /// fails, the interval alone counts until the next round.
+    pub fn also_on<F, R>(mut self, news: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), Fault>> + Send + 'static,
+    {
+        self.news = Some(Box::new(move || Box::pin(news())));
+        self
+    }
+
+    /// Runs the job until `stop` turns true, and once more where somebody has woken it until then. A failed round is
+    /// logged once and tried again after the interval; a round that has begun is finished, while waiting for news ends at
+    /// once.
     pub fn spawn(self, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
         tokio::spawn(async move {
             while !*stop.borrow() {
-                match (self.work)().await {
+                let succeeded = match (self.work)().await {
                     Ok(Round::More) => continue,
-                    Ok(Round::Idle) => (),
+                    Ok(Round::Idle) => true,
                     Err(error) => {
-                        tracing::warn!(job = self.name, %error, "a round of the job failed and will be repeated")
+                        tracing::warn!(job = self.name, %error, "a round of the job failed and will be repeated");
+                        false
                     }
-                }
+                };
                 tokio::select! {
                     () = tokio::time::sleep(self.every) => (),
                     () = self.wake.0.notified() => (),
+                    () = self.news(), if succeeded => (),
                     _ = stop.wait_for(|stop| *stop) => (),
                 }
             }
@@ -83,6 +103,17 @@ impl Job {
             }
         })
     }
+
+    /// Waits for news; for ever where there are none.
+    async fn news(&self) {
+        if let Some(news) = &self.news {
+            match news().await {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(job = self.name, %error, "news cannot be waited for"),
+            }
+        }
+        std::future::pending().await
+    }
 }
 
 #[cfg(test)]
@@ -91,18 +122,56 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn what_a_job_was_woken_for_is_done_before_it_ends() {
-        let (wake, rounds) = (Wake::default(), Arc::new(AtomicUsize::new(0)));
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// A job that counts its rounds.
+    fn counting() -> (Job, Arc<AtomicUsize>) {
+        let rounds = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&rounds);
-        let job = Job::new("test", Duration::from_secs(3600), wake.clone(), move || {
+        let job = Job::new("test", LONG, Wake::default(), move || {
             counted.fetch_add(1, Ordering::SeqCst);
             std::future::ready(Ok(Round::Idle))
         });
-        let (stop, stopped) = watch::channel(true);
-        wake.wake();
+        (job, rounds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_runs_again_when_there_are_news_and_waits_where_they_cannot_be_had() {
+        let (job, rounds) = counting();
+        let asked = AtomicUsize::new(0);
+        let job = job.also_on(move || {
+            std::future::ready(match asked.fetch_add(1, Ordering::SeqCst) {
+                0..3 => Ok(()),
+                _ => Err(Fault::unavailable("gone")),
+            })
+        });
+        let (_stop, stopped) = watch::channel(false);
+        let running = job.spawn(stopped);
+        tokio::time::sleep(LONG / 2).await;
+        assert_eq!(rounds.load(Ordering::SeqCst), 4);
+        tokio::time::sleep(LONG).await;
+        assert_eq!(rounds.load(Ordering::SeqCst), 5);
+        running.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_waits_for_news_stops_at_once() {
+        let (job, rounds) = counting();
+        let job = job.also_on(std::future::pending);
+        let (stop, stopped) = watch::channel(false);
+        let running = job.spawn(stopped);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.send_replace(true);
+        running.await.unwrap();
+        assert_eq!(rounds.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_job_was_woken_for_is_done_before_it_ends() {
+        let (job, rounds) = counting();
+        job.wake.wake();
+        let (_stop, stopped) = watch::channel(true);
         job.spawn(stopped).await.unwrap();
         assert_eq!(rounds.load(Ordering::SeqCst), 1);
-        drop(stop);
     }
 }

@@ -25,7 +25,7 @@ use crate::upstream::{AnswerBody, Body, Client, Outgoing, Upstream, UpstreamErro
 use crate::{Fault, Problem, deadline};
 
 pub(crate) use feed::wait_for_news;
-pub use feed::{RemoteFeed, serve_feed};
+pub use feed::{RemoteFeed, serve_feed, waits_for_news};
 
 /// How long a sibling may take to answer where the caller's caller waits longer.
 pub const PATIENCE: Duration = Duration::from_secs(10);

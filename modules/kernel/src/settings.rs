@@ -57,7 +57,7 @@ pub struct Server {
     pub drain_timeout: Duration,
 }
 
-/// How requests are passed on to other processes.
+/// How requests are passed on to the modules, and what is kept of their answers.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
@@ -71,6 +71,8 @@ pub struct Gateway {
     pub upstream_requests: usize,
     /// How many more may wait for one of those to end, for up to a second; others are answered 503.
     pub upstream_queue: usize,
+    /// How much memory answers may take that are kept for everybody, in bytes; 0 keeps none.
+    pub cache_bytes: u64,
 }
 
 /// Files of this process.
@@ -254,8 +256,26 @@ pub struct Limits {
     pub refresh_per_minute: u32,
     /// The largest JSON body, in bytes.
     pub body_bytes: usize,
+    /// The largest body of any kind, in bytes.
+    pub upload_bytes: usize,
     /// Connections at a time, over all workers.
     pub connections: usize,
+    /// Requests that the gateway works on at a time; the last fifth is for checkouts.
+    pub in_flight: usize,
+    /// How long the head of a request may take to come.
+    #[serde(deserialize_with = "duration")]
+    pub head_timeout: Duration,
+    /// How long a short body may take to come, and each piece of a long one.
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    /// How long a client may leave unread what it was sent.
+    #[serde(deserialize_with = "duration")]
+    pub write_timeout: Duration,
+    /// A Redis in which several gateways count together; empty to count in memory.
+    pub redis_url: SecretString,
+    /// How long it may take to say what is left; then this gateway counts by itself for a while.
+    #[serde(deserialize_with = "duration")]
+    pub redis_timeout: Duration,
     /// Proxies (addresses or networks) whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
 }

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use actix_web::web::Bytes;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Method};
 use kernel::deadline;
@@ -185,6 +188,26 @@ async fn the_deadline_of_the_caller_goes_with_the_request_and_does_not_count_as_
             matches!(outcome, Err(deadline::Passed) | Ok(Err(UpstreamError::TimedOut(_)))),
             "{outcome:?}"
         );
+    }
+    assert!(upstream.is_reachable());
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_where_it_comes_from_is_no_fault_of_the_endpoint() {
+    let waits = Server::that(Does::Waits).await;
+    let upstream = upstream(&[&waits.address], Limits::default());
+    for _ in 0..8 {
+        let pieces = [
+            Ok(Frame::data(Bytes::from_static(b"half"))),
+            Err("the client has gone".into()),
+        ];
+        let broken = Outgoing {
+            method: Method::POST,
+            body: Body::stream(StreamBody::new(futures_util::stream::iter(pieces))),
+            ..request(true)
+        };
+        let outcome = status(&upstream, &broken).await;
+        assert!(matches!(outcome, Err(UpstreamError::Unfinished(_))), "{outcome:?}");
     }
     assert!(upstream.is_reachable());
 }

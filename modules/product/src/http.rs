@@ -9,6 +9,7 @@ mod stock;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
+use kernel::http::precondition::has_tag;
 use kernel::{Fault, Problem};
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -16,8 +17,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::service::Service;
 
-/// How long what visitors see may be kept by browsers and proxies.
-const CACHING: &str = "public, max-age=60, stale-while-revalidate=30, stale-if-error=300";
+/// How long what visitors see may be kept by browsers, proxies and the gateway, who hears of every edit.
+const EDITED: &str = "public, max-age=60, stale-while-revalidate=30, stale-if-error=300";
+
+/// The same for what shows stock, of whose sales nobody hears.
+const SOLD: &str = "public, max-age=5, stale-while-revalidate=30, stale-if-error=300";
 
 /// What most answers fit in, in bytes: a list then grows its buffer once or twice instead of ten times.
 const USUAL_SIZE: usize = 1 << 14;
@@ -52,33 +56,22 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
 }
 
 /// A public answer that changes its tag whenever anything shown changes; without a body for whoever has it already.
-fn cacheable(request: &HttpRequest, value: &impl Serialize) -> Result<HttpResponse, Problem> {
+fn cacheable(request: &HttpRequest, caching: &'static str, value: &impl Serialize) -> Result<HttpResponse, Problem> {
     let mut body = Vec::with_capacity(USUAL_SIZE);
     serde_json::to_writer(&mut body, value).map_err(|error| Fault::internal(error.to_string()))?;
     // Weak: a proxy may send the same answer compressed.
     let tag = format!("W/\"{:016x}\"", xxh3_64(&body));
-    let is_known = has(request, &tag);
+    let is_known = has_tag(request.headers(), &tag);
     let mut response = match is_known {
         true => HttpResponse::NotModified(),
         false => HttpResponse::Ok(),
     };
-    response.insert_header((header::CACHE_CONTROL, CACHING));
+    response.insert_header((header::CACHE_CONTROL, caching));
     response.insert_header((header::ETAG, tag));
     Ok(match is_known {
         true => response.finish(),
         false => response.content_type("application/json").body(body),
     })
-}
-
-/// Whether the client has the answer with this tag: weak comparison (RFC 9110, section 13.1.2).
-fn has(request: &HttpRequest, tag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let values = request
-        .headers()
-        .get_all(header::IF_NONE_MATCH)
-        .filter_map(|value| value.to_str().ok());
-    let mut known = values.flat_map(|value| value.split(','));
-    known.any(|known| known.trim() == "*" || opaque(known) == opaque(tag))
 }
 
 /// An answer for staff, never kept by anybody between.

@@ -27,7 +27,7 @@ struct Service<'a> {
 
 impl Compose {
     fn read(name: &str) -> Compose {
-        let text = fs::read_to_string(root().join(name)).unwrap();
+        let text = fs::read_to_string(folder().join(name)).unwrap();
         let mut value: Value = serde_norway::from_str(&text).unwrap();
         value.apply_merge().unwrap();
         Compose(value)
@@ -100,12 +100,17 @@ impl Service<'_> {
         let mounted = self.value["configs"].as_sequence().unwrap();
         let config = mounted.iter().find(|config| config["target"] == target).unwrap();
         let source = config["source"].as_str().unwrap();
-        root().join(self.file.0["configs"][source]["file"].as_str().unwrap())
+        folder().join(self.file.0["configs"][source]["file"].as_str().unwrap())
     }
 }
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the compose files are; paths in them are relative to it.
+fn folder() -> PathBuf {
+    root().join("config")
 }
 
 fn keys(mapping: &Value) -> BTreeSet<&str> {
@@ -218,7 +223,7 @@ fn whatever_a_service_names_is_declared_and_every_container_is_locked_down() {
             for volume in service.list("volumes") {
                 let (source, _) = volume.split_once(':').unwrap();
                 let there = match source.strip_prefix("./") {
-                    Some(path) => root().join(path).is_file(),
+                    Some(path) => folder().join(path).is_file(),
                     None => file.declared("volumes").contains(source),
                 };
                 assert!(there, "{}: {volume}", service.name);

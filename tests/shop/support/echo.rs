@@ -9,6 +9,7 @@ use kernel::token::PublicKeys;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::runtime;
@@ -55,6 +56,7 @@ struct Shared {
     open: AtomicUsize,
     stalled: AtomicUsize,
     being_read: AtomicUsize,
+    reads: watch::Sender<bool>,
 }
 
 type Script = Box<dyn Fn(&Seen) -> Reply + Send>;
@@ -77,6 +79,7 @@ impl Echo {
                 open: AtomicUsize::new(0),
                 stalled: AtomicUsize::new(0),
                 being_read: AtomicUsize::new(0),
+                reads: watch::Sender::new(true),
             });
             Echo {
                 address: listener.local_addr().unwrap(),
@@ -95,6 +98,11 @@ impl Echo {
     /// Answers from now on as `script` says.
     pub(crate) fn answers(&self, script: impl Fn(&Seen) -> Reply + Send + 'static) {
         *self.shared.script.lock().unwrap() = Box::new(script);
+    }
+
+    /// Whether it reads bodies; where it does not, it waits until it does again.
+    pub(crate) fn reads_bodies(&self, reads: bool) {
+        self.shared.reads.send_replace(reads);
     }
 
     /// Gives the keys by which gateways believe access tokens.
@@ -190,7 +198,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             return;
         }
         let being_read = Count::of(&shared.being_read);
-        let Some(seen) = read(&mut stream, place).await else {
+        let Some(seen) = read(&mut stream, place, &shared.reads).await else {
             return;
         };
         drop(being_read);
@@ -250,7 +258,7 @@ fn housekeeping(seen: &Seen, shared: &Shared) -> Option<Value> {
 }
 
 /// Reads one request as strictly as RFC 9112 has it; whatever else comes is a failed test.
-async fn read(stream: &mut BufReader<TcpStream>, place: usize) -> Option<Seen> {
+async fn read(stream: &mut BufReader<TcpStream>, place: usize, reads: &watch::Sender<bool>) -> Option<Seen> {
     let start = line(stream).await?;
     let parts: Vec<&str> = start.split(' ').collect();
     let [method, target, "HTTP/1.1"] = parts[..] else {
@@ -274,6 +282,10 @@ async fn read(stream: &mut BufReader<TcpStream>, place: usize) -> Option<Seen> {
         seen.headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
     let (lengths, codings) = (seen.all("content-length"), seen.all("transfer-encoding"));
+    if !lengths.is_empty() || !codings.is_empty() {
+        // The sender is part of what is shared, so that it is there as long as we are.
+        let _ = reads.subscribe().wait_for(|reads| *reads).await;
+    }
     let body = match (&lengths[..], &codings[..]) {
         ([], []) => Some(Vec::new()),
         ([length], []) => exactly(stream, length.parse().unwrap()).await,

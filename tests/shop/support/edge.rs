@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::time::Duration;
 
-use bodega::modules::{COMPILED, Site};
-use bodega::server::{self, Running};
-use bodega::settings::{self, Sources};
+use bodega::server::Running;
+use bodega::settings::Sources;
 use kernel::Clock;
 use kernel::id::Id;
 use kernel::identity::{Role, SignedIn};
@@ -18,12 +17,15 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::store::{Shop, key_settings, keys_folder};
-use super::{Echo, runtime};
+use super::{Echo, fleet, runtime};
 
 /// Nothing that a test waits for takes this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A gateway in this process that runs no module; stops when it is dropped.
+/// Who takes nothing for so long takes nothing any more.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A gateway in this process that runs no module and keeps no answers; stops when it is dropped.
 pub(crate) struct Edge {
     shop: Shop,
     running: Option<Running>,
@@ -49,6 +51,9 @@ impl Edge {
             ("server.drain_delay", "0s"),
             ("server.drain_timeout", "1s"),
             ("limits.enabled", "false"),
+            ("gateway.cache_bytes", "0"),
+            // Upstreams see all that is asked, and nothing else.
+            ("gateway.cache_bytes", "0"),
         ];
         for (key, value) in own {
             sources.set(key, value);
@@ -68,12 +73,7 @@ impl Edge {
         upstream.publishes(PublicKeys {
             keys: vec![signer.public_key()],
         });
-        let settings = settings::load(&sources, COMPILED).unwrap().settings;
-        let running = runtime::run(async move {
-            let site = Site::open(settings, clock).await.unwrap();
-            server::start(site).await.unwrap()
-        });
-        let running = running.await;
+        let running = runtime::run(fleet::start(sources, clock)).await;
         Edge {
             shop: Shop::at(vec![running.public().unwrap()], vec![running.management()]),
             running: Some(running),
@@ -163,6 +163,15 @@ impl Wire {
     /// Sends bytes; to somebody who has closed the connection that is no error.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
+    }
+
+    /// Sends the same bytes again and again until nobody has taken any for a while; answers how many were.
+    pub(crate) async fn send_while_taken(&mut self, bytes: &[u8]) -> usize {
+        let mut sent = 0;
+        while let Ok(Ok(taken)) = timeout(PAUSE, self.stream.write(&bytes[sent % bytes.len()..])).await {
+            sent += taken;
+        }
+        sent
     }
 
     /// The next answer; one without a status where the connection is closed instead.

@@ -101,6 +101,12 @@ impl Fleet {
         sites.find(|site| site.runs(module)).unwrap()
     }
 
+    /// A process that runs `module`, which is part of the fleet no more.
+    pub(crate) fn take(&mut self, module: &str) -> Running {
+        let position = self.0.iter().position(|process| process.site().runs(module));
+        self.0.remove(position.unwrap())
+    }
+
     /// What `bodega verify` finds in all modules, a line each.
     pub(crate) async fn findings(&self) -> Vec<String> {
         let mut findings = Vec::new();

@@ -12,8 +12,8 @@
 //!
 //! - [`Store`] is a store in this process with a database of its own: a copy of a migrated template on one throw-away
 //!   cluster per test process. `Store::with([("limits.enabled", "true")])` starts one with other settings, in the notation
-//!   of the environment. Rate limits are off, the sandbox is on, and the clock can be moved (`store.clock()`). Whatever a
-//!   store had is gone with the value.
+//!   of the environment. Rate limits and the gateway's cache are off, the sandbox is on, and the clock can be moved
+//!   (`store.clock()`). Whatever a store had is gone with the value.
 //! - `BODEGA_TEST_TOPOLOGY` spreads every `Store` over processes, which are sites in this one: `one` has everything, `five`
 //!   is the gateway and each module by itself, `replicated` is two gateways, two processes each of product and order, and
 //!   one each of user and cart. Requests go round robin over the gateways, and a test notices nothing of it; where each
@@ -50,6 +50,7 @@ mod fleet;
 mod interposer;
 mod process;
 mod process_fleet;
+mod redis;
 mod response;
 pub(crate) mod runtime;
 mod shopping;
@@ -60,13 +61,14 @@ pub(crate) use databases::TestDatabase;
 pub(crate) use echo::{Echo, Reply, answer};
 pub(crate) use edge::{Answer, Edge, Wire, get};
 pub(crate) use fixtures::address;
-pub(crate) use fleet::Topology;
+pub(crate) use fleet::{Topology, start};
 pub(crate) use interposer::{Interposer, Treatment};
 pub(crate) use process::{Outcome, StoreProcess, bodega, bodega_with_input};
 pub(crate) use process_fleet::{FleetPlan, ProcessFleet};
+pub(crate) use redis::Redis;
 pub(crate) use response::Response;
 pub(crate) use shopping::{ReadyCart, eventually, manual, sandbox, variant};
-pub(crate) use store::{Shop, Store};
+pub(crate) use store::{Shop, Store, key_settings, keys_folder};
 
 /// A name that nothing else in this test process has.
 pub(crate) fn unique(prefix: &str) -> String {

@@ -186,6 +186,7 @@ pub(super) async fn serve(folder: PathBuf, settings: Vec<(String, String)>) -> (
         let own = [
             ("payments.sandbox.enabled", "true"),
             ("limits.enabled", "false"),
+            ("gateway.cache_bytes", "0"),
             ("log.format", "json"),
         ];
         for (key, value) in own {

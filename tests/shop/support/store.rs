@@ -64,7 +64,11 @@ impl Store {
             ("server.internal", "127.0.0.1:0"),
             ("server.management", "127.0.0.1:0"),
             ("server.workers", "1"),
-            ("server.drain_delay", "0s"),
+            // Long enough that connections which the other processes have closed are gone: no worker waits for them then.
+            (
+                "server.drain_delay",
+                if topology == Topology::One { "0s" } else { "20ms" },
+            ),
             ("server.drain_timeout", "2s"),
             ("database.allow_unsafe_durability", "true"),
             (
@@ -74,6 +78,8 @@ impl Store {
             ("database.wait_timeout", "10s"),
             ("payments.sandbox.enabled", "true"),
             ("limits.enabled", "false"),
+            // What a test reads is what there is now, through whichever gateway.
+            ("gateway.cache_bytes", "0"),
         ];
         for (key, value) in own {
             sources.set(key, value);
@@ -121,6 +127,12 @@ impl Store {
             sources.set(key, value);
         }
         runtime::run(fleet::start(sources, self.clock.clone())).await
+    }
+
+    /// Stops a process that runs `module`.
+    pub(crate) async fn stop_process_of(&mut self, module: &str) {
+        let process = self.fleet.as_mut().unwrap().take(module);
+        runtime::run(process.stop()).await;
     }
 
     /// Where the other processes of the store reach one that runs `module`.
@@ -210,6 +222,16 @@ impl Shop {
             gateways: Arc::new(RwLock::new(vec![self.address()])),
             ..self.clone()
         }
+    }
+
+    /// The same for each of its gateways.
+    pub(crate) fn behind_each_gateway(&self) -> Vec<Shop> {
+        let gateways = self.gateways.read().unwrap();
+        let behind = |gateway: &SocketAddr| Shop {
+            gateways: Arc::new(RwLock::new(vec![*gateway])),
+            ..self.clone()
+        };
+        gateways.iter().map(behind).collect()
     }
 
     /// Somebody without an account.

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use kernel::id::UserId;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::schema::{carts, items};
@@ -42,6 +44,43 @@ pub(crate) fn remove_closed(connection: &mut PgConnection, before: DateTime<Utc>
             .load(connection)?;
         diesel::delete(carts::table.filter(carts::id.eq_any(ids))).execute(connection)
     })
+}
+
+/// Empties the carts of `user` that no order holds of what is personal, and ends those that are open.
+pub(crate) fn forget(connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> QueryResult<()> {
+    let held: Vec<(Uuid, String)> = carts::table
+        .filter(carts::user_id.eq(user.uuid()))
+        .filter(carts::status.eq_any(["open", "expired", "merged"]))
+        .order(carts::id)
+        .for_update()
+        .select((carts::id, carts::status))
+        .load(connection)?;
+    let (open, closed): (Vec<_>, Vec<_>) = held.into_iter().partition(|(_, status)| status == "open");
+    let ids = |held: Vec<(Uuid, String)>| held.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let nothing_personal = || {
+        (
+            carts::email.eq(None::<String>),
+            carts::shipping_address.eq(None::<Value>),
+            carts::billing_address.eq(None::<Value>),
+            carts::version.eq(carts::version + 1),
+        )
+    };
+    let is_personal = carts::email
+        .is_not_null()
+        .or(carts::shipping_address.is_not_null())
+        .or(carts::billing_address.is_not_null());
+    // What is over stays over since then, so that it is removed in its time.
+    diesel::update(carts::table.filter(carts::id.eq_any(ids(closed))).filter(is_personal))
+        .set(nothing_personal())
+        .execute(connection)?;
+    diesel::update(carts::table.filter(carts::id.eq_any(ids(open))))
+        .set((
+            nothing_personal(),
+            carts::status.eq("expired"),
+            carts::updated_at.eq(now),
+        ))
+        .execute(connection)
+        .map(drop)
 }
 
 /// Lines without a cart.

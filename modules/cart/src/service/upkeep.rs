@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use cart_api::{CartError, FrozenCart};
 use chrono::TimeDelta;
+use database::consumer::parked;
+use database::{Failure, idempotency};
 use kernel::Fault;
-use kernel::id::{CartId, ItemId};
+use kernel::id::{CartId, ItemId, UserId};
 use kernel::job::{Job, Round, Wake};
 use kernel::module::Finding;
 use serde_json::Value;
 
 use super::Service;
 use super::checkout::read_snapshot;
+use crate::SCHEMA;
 use crate::domain::{Cart, price};
 use crate::queries;
 
@@ -49,6 +52,20 @@ impl Service {
         })
     }
 
+    /// Forgets whom the carts of `user` are about, whose account is gone: open ones expire, and what can still be looked at
+    /// has no addresses any more. Carts that an order holds are part of that order. Repeatable.
+    pub(crate) async fn forget(&self, user: UserId) -> Result<(), Fault> {
+        let now = self.clock.now();
+        self.database
+            .transaction(move |connection| {
+                queries::forget(connection, user, now)?;
+                // Remembered answers hold whole carts.
+                idempotency::forget(connection, SCHEMA, &user.to_string())?;
+                Ok::<_, Failure<Fault>>(())
+            })
+            .await
+    }
+
     /// Everything in the data that contradicts itself.
     pub(crate) async fn verify(&self) -> Result<Vec<Finding>, Fault> {
         let orphans = self.query(queries::orphans).await?;
@@ -56,6 +73,11 @@ impl Service {
             .into_iter()
             .map(|id| Finding::new("item_has_a_cart", ItemId::from(id), "the cart is gone"))
             .collect();
+        let parked = self.query(|connection| parked(connection, SCHEMA)).await?;
+        findings.extend(parked.into_iter().map(|event| {
+            let detail = format!("{}: {}", event.consumer, event.error);
+            Finding::new("events_are_digested", event.id, detail)
+        }));
         let mut after: Option<CartId> = None;
         let now = self.clock.now();
         loop {

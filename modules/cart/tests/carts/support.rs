@@ -12,6 +12,7 @@ use actix_web::{App, HttpMessage, test};
 use async_trait::async_trait;
 use database::embedded::{Cluster, Durability, Options};
 use database::{Db, Options as PoolOptions};
+use kernel::event::{Event, Feed, Position};
 use kernel::id::{OrderId, ProductId, ReservationId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, SignedIn};
 use kernel::keys::{Keys, SecretKey};
@@ -73,7 +74,13 @@ impl Shop {
             clock: Clock::adjustable(),
         };
         let catalogue = Arc::new(Catalogue::default());
-        let module = cart::Module::new(&context, database, catalogue.clone(), Arc::new(Accounts));
+        let module = cart::Module::new(
+            &context,
+            database,
+            catalogue.clone(),
+            Arc::new(Accounts),
+            Arc::new(Silence),
+        );
         module.migrate().await.unwrap();
         assert_eq!(module.pending_migrations().await.unwrap(), Vec::<String>::new());
         Self {
@@ -230,6 +237,20 @@ impl ProductApi for Catalogue {
 }
 
 struct Accounts;
+
+/// A feed in which nothing ever happens.
+struct Silence;
+
+#[async_trait]
+impl Feed for Silence {
+    async fn read(&self, _: Position, _: i64) -> Result<Vec<(Position, Event)>, Fault> {
+        Ok(Vec::new())
+    }
+
+    async fn end(&self) -> Result<Position, Fault> {
+        Ok(Position::default())
+    }
+}
 
 #[async_trait]
 impl Authority for Accounts {

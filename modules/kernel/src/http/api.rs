@@ -16,7 +16,7 @@ use utoipa::{OpenApi as _, ToSchema as _};
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::{AppExt, UtoipaApp};
 
-use super::json::JsonLimit;
+use super::body::BodyLimits;
 use super::routes::{RouteTable, answer_unrouted};
 use crate::identity::Authority;
 use crate::module::Module;
@@ -40,17 +40,17 @@ pub struct Api {
     routes: web::Data<RouteTable>,
     verifier: web::Data<TokenVerifier>,
     authority: web::Data<dyn Authority>,
-    body_limit: web::Data<JsonLimit>,
+    body_limits: web::Data<BodyLimits>,
 }
 
 impl Api {
     /// The API of `modules`, which believes the access tokens that `verifier` does, those of staff as long as `authority`
-    /// does, and reads JSON bodies up to `body_limit` bytes.
+    /// does, and takes bodies within `body_limits`.
     pub fn new(
         modules: Arc<[Arc<dyn Module>]>,
         verifier: TokenVerifier,
         authority: Arc<dyn Authority>,
-        body_limit: usize,
+        body_limits: BodyLimits,
     ) -> Self {
         let document = document_of(&modules);
         Self {
@@ -59,7 +59,7 @@ impl Api {
             modules,
             verifier: web::Data::new(verifier),
             authority: web::Data::from(authority),
-            body_limit: web::Data::new(JsonLimit(body_limit)),
+            body_limits: web::Data::new(body_limits),
         }
     }
 
@@ -94,7 +94,7 @@ impl Api {
         app.app_data(self.routes.clone())
             .app_data(self.verifier.clone())
             .app_data(self.authority.clone())
-            .app_data(self.body_limit.clone())
+            .app_data(self.body_limits.clone())
             .default_service(web::to(answer_unrouted))
     }
 }

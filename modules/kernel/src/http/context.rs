@@ -16,6 +16,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::unread::Unread;
 use crate::identity::Caller;
 use crate::keys::random_bytes;
 use crate::{Fault, Problem, problem};
@@ -77,7 +78,7 @@ impl Trace {
 
 /// Gives a request its context; use it with [`actix_web::middleware::from_fn`] as the outermost layer.
 pub async fn with_context(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
@@ -85,6 +86,7 @@ pub async fn with_context(
     let trace = trace_parent(&request);
     let method = request.method().clone();
     let path = request.path().to_owned();
+    let unread = Unread::hold(&mut request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", request_id = %id, trace_id = trace.get(3..35).unwrap_or_default());
 
@@ -117,6 +119,10 @@ pub async fn with_context(
         headers.insert(TRACEPARENT, value);
     }
     record(request.as_ref(), response.status(), method.as_str(), started);
+    let response = match unread {
+        Some(unread) => unread.until_left(response),
+        None => response,
+    };
     match request {
         Some(request) => Ok(ServiceResponse::new(request, response)),
         // Keeping a clone of the request would make actix's router panic, so that after a failure there is none to

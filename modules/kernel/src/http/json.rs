@@ -5,7 +5,6 @@ mod mistakes;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::time::Duration;
 
 use actix_web::error::PayloadError;
 use actix_web::http::{StatusCode, header};
@@ -15,18 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 use utoipa::PartialSchema;
 
-use super::body::{check_stated_length, too_large};
+use super::body::{BodyLimits, check_stated_length, incomplete, too_large, too_slow};
 use crate::{FieldError, Problem};
-
-/// The largest JSON body where a process sets no other limit.
-pub const DEFAULT_LIMIT: usize = 1 << 20;
-
-/// How long a body may take to arrive; actix's own limit is for the head alone.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// How large a JSON body may be, in bytes; put it into the application's data.
-#[derive(Clone, Copy, Debug)]
-pub struct JsonLimit(pub usize);
 
 /// A JSON body of type `T`. `T` denies unknown fields; wrong fields answer 422 with a pointer to each, broken JSON 400.
 pub struct Json<T> {
@@ -65,16 +54,14 @@ impl<T: DeserializeOwned + PartialSchema + 'static> FromRequest for Json<T> {
         if let (Err(problem), false) = (&media_type, untyped) {
             return Box::pin(std::future::ready(Err(problem.clone())));
         }
-        let limit = request
-            .app_data::<web::Data<JsonLimit>>()
-            .map_or(DEFAULT_LIMIT, |limit| limit.0);
-        if let Err(problem) = check_stated_length(request, limit) {
+        let limits = BodyLimits::of(request);
+        if let Err(problem) = check_stated_length(request, limits.json) {
             return Box::pin(std::future::ready(Err(problem)));
         }
         let body = web::Payload::from_request(request, payload).into_inner();
         Box::pin(async move {
-            let body = body.map_err(|_| Problem::bad_request("incomplete_body", "the body could not be read"))?;
-            let bytes = match read(body, limit).await? {
+            let body = body.map_err(|_| incomplete())?;
+            let bytes = match read(body, limits).await? {
                 // No body and no type: nothing is said of any field.
                 bytes if untyped && bytes.is_empty() => Bytes::from_static(b"{}"),
                 bytes => media_type.map(|()| bytes)?,
@@ -194,22 +181,15 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-async fn read(body: web::Payload, limit: usize) -> Result<Bytes, Problem> {
-    let arrived = tokio::time::timeout(PATIENCE, body.to_bytes_limited(limit)).await;
-    let arrived = arrived.map_err(|_| {
-        Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
-            "the body did not arrive in time",
-        )
-    })?;
-    match arrived {
+async fn read(body: web::Payload, limits: BodyLimits) -> Result<Bytes, Problem> {
+    let arrived = tokio::time::timeout(limits.patience, body.to_bytes_limited(limits.json)).await;
+    match arrived.map_err(|_| too_slow())? {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => Err(match error.as_error::<PayloadError>() {
-            Some(PayloadError::Overflow) => too_large(limit),
-            _ => Problem::bad_request("incomplete_body", "the body could not be read"),
+            Some(PayloadError::Overflow) => too_large(limits.json),
+            _ => incomplete(),
         }),
-        Err(_) => Err(too_large(limit)),
+        Err(_) => Err(too_large(limits.json)),
     }
 }
 

@@ -1,8 +1,9 @@
-//! Edit versions as entity tags, and `If-Match` (RFC 9110, section 13.1.1).
+//! Edit versions as entity tags, `If-Match` and `If-None-Match` (RFC 9110, section 13.1).
 
 use std::future::{Ready, ready};
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
 use crate::Problem;
@@ -58,6 +59,15 @@ impl IfMatch {
 pub fn precondition_failed(version: i64) -> Problem {
     let detail = "the resource has changed since you read it; read it again and repeat your change";
     Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail).with("version", version)
+}
+
+/// Whether whoever sends these headers has the answer with this tag: `If-None-Match`, by weak comparison.
+pub fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let values = headers.get_all(header::IF_NONE_MATCH);
+    let values = values.filter_map(|value| value.to_str().ok());
+    let mut known = values.flat_map(|value| value.split(','));
+    known.any(|known| known.trim() == "*" || opaque(known) == opaque(tag))
 }
 
 impl FromRequest for IfMatch {

@@ -77,6 +77,11 @@ pub fn serve_feed(config: &mut web::ServiceConfig, module: &str, feed: Arc<dyn F
         );
 }
 
+/// Whether a request for `path` may wait for something to happen.
+pub fn waits_for_news(path: &str) -> bool {
+    path.starts_with("/internal/") && path.ends_with("/events")
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {

@@ -4,7 +4,7 @@ pub mod remote;
 
 use async_trait::async_trait;
 use kernel::event::Payload;
-use kernel::id::{ProductId, ReservationId, VariantId};
+use kernel::id::{CategoryId, ProductId, ReservationId, VariantId};
 use kernel::{Currency, Fault, FieldErrors, Money, Problem};
 use serde::{Deserialize, Serialize};
 
@@ -135,7 +135,7 @@ pub enum ProductError {
     Fault(#[from] Fault),
 }
 
-/// Something that lists or details show has changed: created, edited, deleted.
+/// Something that lists or details show of a product has changed: created, edited, deleted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProductChanged {
     /// The product.
@@ -147,6 +147,21 @@ impl Payload for ProductChanged {
 
     fn subject(&self) -> String {
         self.product.to_string()
+    }
+}
+
+/// A category has changed: created, edited, deleted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CategoryChanged {
+    /// The category.
+    pub category: CategoryId,
+}
+
+impl Payload for CategoryChanged {
+    const TYPE: &'static str = "category.changed";
+
+    fn subject(&self) -> String {
+        self.category.to_string()
     }
 }
 

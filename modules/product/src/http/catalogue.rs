@@ -6,7 +6,7 @@ use kernel::http::query::NoParameters;
 use kernel::http::{FromQuery, Path, Query, QueryParameters};
 use kernel::problem::ProblemSchema;
 
-use super::cacheable;
+use super::{EDITED, SOLD, cacheable};
 use crate::domain::filter::ListQuery;
 use crate::domain::product::{Product, Suggestions};
 use crate::service::{ProductList, Service};
@@ -42,7 +42,7 @@ pub(super) async fn list_products(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let list = service.list(query.into_inner()).await?;
-    cacheable(&request, &list)
+    cacheable(&request, SOLD, &list)
 }
 
 /// Shows an active product.
@@ -63,7 +63,7 @@ pub(super) async fn get_product(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let product = service.find(id.into_inner()).await?;
-    cacheable(&request, &product)
+    cacheable(&request, SOLD, &product)
 }
 
 /// What somebody has typed so far.
@@ -106,5 +106,5 @@ pub(super) async fn suggest_products(
 ) -> Result<HttpResponse, Problem> {
     let Typed { text, limit } = typed.into_inner();
     let suggestions = service.suggest(text, limit).await?;
-    cacheable(&request, &suggestions)
+    cacheable(&request, EDITED, &suggestions)
 }

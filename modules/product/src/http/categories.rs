@@ -9,7 +9,7 @@ use kernel::id::CategoryId;
 use kernel::identity::Staff;
 use kernel::problem::ProblemSchema;
 
-use super::{cacheable, private};
+use super::{EDITED, cacheable, private};
 use crate::domain::category::{Category, CategoryList, CategoryPatch, CategoryTree, NewCategory};
 use crate::domain::draft::CategoryReference;
 use crate::service::Service;
@@ -29,7 +29,7 @@ pub(super) async fn list_categories(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let tree = service.category_tree().await?;
-    cacheable(&request, &*tree)
+    cacheable(&request, EDITED, &*tree)
 }
 
 /// Shows a category.
@@ -50,7 +50,7 @@ pub(super) async fn get_category(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let category = service.find_category(CategoryReference::parse(&id)).await?;
-    cacheable(&request, &category)
+    cacheable(&request, EDITED, &category)
 }
 
 /// Lists all categories with their versions.

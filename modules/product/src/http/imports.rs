@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use futures_util::StreamExt;
-use kernel::http::body::{check_stated_length, too_large};
+use kernel::http::body::{BodyLimits, Pace, check_stated_length, too_large};
 use kernel::http::query::NoParameters;
 use kernel::http::{FromQuery, IdempotencyKey, Path, Query, QueryParameters};
 use kernel::id::ImportId;
@@ -71,7 +71,7 @@ pub(super) async fn create_import(
     let user = staff.0.user;
     let format = format_of(&request)?;
     check_stated_length(&request, MAX_FILE)?;
-    let (file, digest) = spool(body).await?;
+    let (file, digest) = spool(body, BodyLimits::of(&request).patience).await?;
     let dry_run = options.dry_run;
     let call = key.call("create_import", user, &[&digest, &[u8::from(dry_run)]]);
     let upload = Upload { file, format, dry_run };
@@ -121,7 +121,7 @@ fn format_of(request: &HttpRequest) -> Result<ImportFormat, Problem> {
 }
 
 /// Writes the body to a file that has no name and goes with the process; answers it with a digest of its content.
-async fn spool(mut body: web::Payload) -> Result<(File, [u8; 16]), Problem> {
+async fn spool(mut body: web::Payload, patience: Duration) -> Result<(File, [u8; 16]), Problem> {
     let failed = |error: &dyn std::fmt::Display| Problem::from(Fault::internal(format!("upload: {error}")));
     let mut file = web::block(tempfile::tempfile)
         .await
@@ -129,11 +129,8 @@ async fn spool(mut body: web::Payload) -> Result<(File, [u8; 16]), Problem> {
         .map_err(|error| failed(&error))?;
     let mut digest = Xxh3Default::new();
     let (mut buffer, mut size) = (Vec::with_capacity(CHUNK), 0);
-    loop {
-        let chunk = match body.next().await {
-            Some(chunk) => chunk.map_err(|_| Problem::bad_request("incomplete_body", "the body could not be read"))?,
-            None => break,
-        };
+    let mut pace = Pace::new(patience);
+    while let Some(chunk) = pace.next(&mut body).await? {
         size += chunk.len();
         if size > MAX_FILE {
             return Err(too_large(MAX_FILE));

@@ -1,11 +1,13 @@
 //! What staff do to the tree of categories. Whoever writes it has it for himself until his transaction ends.
 
-use database::{Failure, OnViolation, OrRefuse, refuse};
+use chrono::{DateTime, Utc};
+use database::{Failure, OnViolation, OrRefuse, outbox, refuse};
 use diesel::PgConnection;
+use kernel::event::Event;
 use kernel::http::{Answer, Call, IfMatch};
 use kernel::id::CategoryId;
 use kernel::{FieldErrors, Patch};
-use product_api::ProductError;
+use product_api::{CategoryChanged, ProductError};
 use uuid::Uuid;
 
 use super::editing::publish;
@@ -55,6 +57,7 @@ impl Service {
             let stored = below(parent.as_ref(), category).or_refuse()?;
             let category = stored.category.clone();
             categories::insert(connection, vec![stored]).map_err(refuse_duplicates)?;
+            publish_category(connection, category.id, now)?;
             Ok(category)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
@@ -88,6 +91,7 @@ impl Service {
                 let products = categories::copy_paths(connection, id.uuid())?;
                 publish(connection, &products, now)?;
             }
+            publish_category(connection, id, now)?;
             Ok(find(connection, id, &IfMatch::default())?.category)
         };
         let category = self.db.transaction(work).await?;
@@ -97,6 +101,7 @@ impl Service {
 
     /// Removes a category without products and children.
     pub(crate) async fn delete_category(&self, id: CategoryId, condition: IfMatch) -> Result<(), ProductError> {
+        let now = self.clock.now();
         let in_use = || ProductError::InUse("the category has products or other categories".to_owned());
         let work = move |connection: &mut PgConnection| {
             categories::lock_tree(connection)?;
@@ -104,12 +109,21 @@ impl Service {
             if categories::is_used(connection, id.uuid())? {
                 return refuse(in_use());
             }
-            categories::delete(connection, id.uuid()).on_violation("products_category_id_fkey", in_use)
+            categories::delete(connection, id.uuid()).on_violation("products_category_id_fkey", in_use)?;
+            publish_category(connection, id, now)
         };
         self.db.transaction(work).await?;
         self.cache.outdate();
         Ok(())
     }
+}
+
+/// Tells the world that a category has changed.
+fn publish_category(connection: &mut PgConnection, category: CategoryId, now: DateTime<Utc>) -> Work<()> {
+    let event = Event::of(&CategoryChanged { category }, now)
+        .map_err(ProductError::Fault)
+        .or_refuse()?;
+    Ok(outbox::append(connection, SCHEMA, &event)?)
 }
 
 /// A handle that neither a category nor one of `others` has.

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use database::outbox::OutboxFeed;
-use kernel::event::{Feed, Position};
+use kernel::event::{Event, Feed, Position};
 use serde_json::{Value, json};
 
 use crate::support::{Shop, path, product, sizes, usd};
@@ -289,16 +289,41 @@ async fn every_change_is_published() {
     let made = shop.create(product("Mug", 900, 5)).await;
     shop.edit(Method::PATCH, &path(&made), 1, json!({"title": "Cup"})).await;
     shop.edit(Method::DELETE, &path(&made), 2, Value::Null).await;
-    let feed = OutboxFeed::new(shop.database.clone(), "products");
-    let mut events = Vec::new();
-    // Readers see nothing newer than the oldest transaction that runs anywhere on the server: other tests have some.
-    while events.len() < 3 {
-        events = feed.read(Position::default(), 10).await.unwrap();
-        actix_web::rt::task::yield_now().await;
-    }
+    let events = published(&shop, 3).await;
     let told: Vec<(&str, &str)> = events
         .iter()
         .map(|(_, event)| (event.r#type.as_str(), event.subject.as_str()))
         .collect();
     assert_eq!(told, [("product.changed", made["id"].as_str().unwrap()); 3]);
+}
+
+#[actix_web::test]
+async fn every_change_of_a_category_is_published() {
+    let shop = Shop::open().await;
+    let made = shop
+        .admin(Method::POST, "/admin/categories", json!({"name": "Cups"}))
+        .await;
+    let id = made.body["id"].as_str().unwrap().to_owned();
+    let path = format!("/admin/categories/{id}");
+    shop.edit(Method::PATCH, &path, 1, json!({"position": 3})).await;
+    shop.edit(Method::DELETE, &path, 2, Value::Null).await;
+    let events = published(&shop, 3).await;
+    let told: Vec<(&str, &str)> = events
+        .iter()
+        .map(|(_, event)| (event.r#type.as_str(), event.subject.as_str()))
+        .collect();
+    assert_eq!(told, [("category.changed", id.as_str()); 3]);
+}
+
+/// The first events of the catalogue, at least `count`.
+async fn published(shop: &Shop, count: usize) -> Vec<(Position, Event)> {
+    let feed = OutboxFeed::new(shop.database.clone(), "products");
+    loop {
+        let events = feed.read(Position::default(), 10).await.unwrap();
+        if events.len() >= count {
+            return events;
+        }
+        // Readers see nothing newer than the oldest transaction that runs anywhere on the server: other tests have some.
+        actix_web::rt::task::yield_now().await;
+    }
 }

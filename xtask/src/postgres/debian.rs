@@ -1,24 +1,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::installed;
-use crate::process;
+use crate::{apt, process};
 
 /// What Debian's packages read before they make a cluster of their own.
 const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
-
-/// Whether Debian's package manager can be used here.
-pub(super) fn is_possible() -> bool {
-    process::on_path("apt-get").is_some() && process::is_root()
-}
 
 /// Installs PostgreSQL, and answers where its binaries are.
 pub(super) fn install() -> Result<PathBuf, String> {
     eprintln!("xtask: installing PostgreSQL with apt-get");
     keep_from_making_a_cluster(Path::new(CLUSTER_SETTINGS))?;
-    apt_get(&["update"])?;
-    apt_get(&["install", "--yes", "--no-install-recommends", "postgresql"])?;
+    apt::install("postgresql")?;
     installed::find().ok_or_else(|| "apt-get has installed PostgreSQL, but it is too old or not to be found".to_owned())
 }
 
@@ -31,16 +24,6 @@ fn keep_from_making_a_cluster(settings: &Path) -> Result<(), String> {
     fs::create_dir_all(directory)
         .and_then(|()| fs::write(settings, "create_main_cluster = false\n"))
         .map_err(process::failed("write", settings))
-}
-
-fn apt_get(arguments: &[&str]) -> Result<(), String> {
-    let mut command = Command::new("apt-get");
-    command
-        .arg("--quiet")
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    // Its words go to stderr, because stdout may be read by a machine.
-    process::check(command.stdout(std::io::stderr()))
 }
 
 #[cfg(test)]

@@ -1,0 +1,14 @@
+//! Sees to Redis, in which several gateways count requests together: the tests of that run a server of their own.
+
+use crate::{apt, process};
+
+const PROGRAM: &str = "redis-server";
+
+/// Installs Redis where it is missing and that can be done. Where it cannot, the tests that need it say so.
+pub(crate) fn ensure() -> Result<(), String> {
+    if process::on_path(PROGRAM).is_some() || !apt::is_possible() {
+        return Ok(());
+    }
+    eprintln!("xtask: installing Redis with apt-get");
+    apt::install(PROGRAM)
+}
