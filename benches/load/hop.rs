@@ -13,7 +13,7 @@ use kernel::service_token::{self, ServiceTokens};
 
 use crate::catalogue::Catalogue;
 use crate::client::{Connection, request};
-use crate::load;
+use crate::load::{self, Timed};
 use crate::processes::time_with_children;
 use crate::report::{Aim, Bound, print_aims};
 use crate::scenarios::Reader;
@@ -107,12 +107,15 @@ pub(crate) async fn measure(home: &Home, duration: Duration) -> Outcome<Hops> {
     hops.line(CACHED, Some(&caching), &service, caching.address, duration, one())
         .await?;
     let static_route = StaticRoute::with_body(length)?;
+    tell(STATIC);
+    let before = time_with_children(static_route.process())?;
+    let timed = static_route.measure(duration).await?;
     hops.lines.push(Line {
         name: STATIC,
-        rate: static_route.measure(duration).await?.rate(),
-        slowest: f64::NAN,
-        front: f64::NAN,
-        service: f64::NAN,
+        rate: timed.rate(),
+        slowest: timed.percentile(0.99),
+        front: each_of(&timed, before, time_with_children(static_route.process())?),
+        service: 0.0,
     });
     service.stop()?;
     Ok(hops)
@@ -142,8 +145,8 @@ impl Hops {
             name,
             rate: timed.rate(),
             slowest: timed.percentile(0.99),
-            front: each(before.0, after.0),
-            service: each(before.1, after.1),
+            front: each_of(&timed, before.0, after.0),
+            service: each_of(&timed, before.1, after.1),
         });
         Ok(())
     }
@@ -174,6 +177,11 @@ impl Hops {
             },
         ]);
     }
+}
+
+/// Microseconds of processor time per turn.
+fn each_of(timed: &Timed, before: Duration, after: Duration) -> f64 {
+    after.saturating_sub(before).as_secs_f64() * 1e6 / timed.turns as f64
 }
 
 /// The tokens by which the processes of this store know each other.

@@ -49,6 +49,10 @@ impl StaticRoute {
         })
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) async fn measure(&self, duration: Duration) -> Outcome<Timed> {
         load::run(self.address, duration, Reader::of(["/".to_owned()].into_iter())).await
     }

@@ -142,6 +142,8 @@ impl Home {
             .env("BODEGA__SERVER__MANAGEMENT", self.management.to_string())
             .env("BODEGA__SERVER__DRAIN_DELAY", "0s")
             .env("BODEGA__LIMITS__ENABLED", "false")
+            // What the store does is measured, not what it remembers; the cache has a row of its own.
+            .env("BODEGA__GATEWAY__CACHE_BYTES", "0")
             // Only the embedded database is known to be on this machine, and to be nobody else's.
             .env_remove("BODEGA__DATABASE__URL")
             .env_remove("BODEGA__DATABASE__URL_FILE");
