@@ -139,8 +139,6 @@ impl Hops {
         let before = used()?;
         let timed = load::run(address, duration, readers).await?;
         let after = used()?;
-        let each =
-            |before: Duration, after: Duration| after.saturating_sub(before).as_secs_f64() * 1e6 / timed.turns as f64;
         self.lines.push(Line {
             name,
             rate: timed.rate(),
