@@ -387,6 +387,10 @@ struct Parts<'a> {
 struct Users {
     api: Sibling<dyn UserApi>,
     keys: Sibling<dyn KeySource>,
+    #[cfg_attr(
+        not(feature = "cart"),
+        expect(dead_code, reason = "cart alone reads what becomes of accounts")
+    )]
     feed: Sibling<dyn Feed>,
     #[cfg(feature = "user")]
     module: Option<Arc<user::Module>>,
