@@ -29,7 +29,7 @@ RUN cargo build --release --locked --package bodega --bin bodega --no-default-fe
 # Migrations and the default settings are compiled in, so they are part of the source. Cargo goes by the time of a file,
 # and these are older than the empty programs.
 COPY . .
-RUN find . -name '*.rs' -exec touch {} + \
+RUN find . -path ./target -prune -o -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --package bodega --bin bodega --no-default-features --features "$FEATURES" \
     && cp target/release/bodega /usr/local/bin/bodega
 
