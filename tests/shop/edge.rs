@@ -8,6 +8,7 @@ mod failures;
 mod framing;
 mod headers;
 mod internal;
+mod keys;
 mod overload;
 mod paths;
 mod rates;

@@ -4,6 +4,8 @@ use chrono::Duration;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use kernel::token::TokenSigner;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::support::{Customer, Store};
@@ -305,4 +307,29 @@ async fn the_signing_key_of_the_store_is_the_one_that_was_given() {
     let public = SigningKey::from_pkcs8_pem(&pem).unwrap().verifying_key();
     let keys = store.anonymous().get("/auth/jwks").await.expect(200);
     assert_eq!(decode(keys["keys"][0]["x"].as_str().unwrap()), public.as_bytes());
+}
+
+#[tokio::test]
+async fn while_the_key_is_changed_both_keys_are_published_and_believed() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("next.pem");
+    let pem = TokenSigner::generate_key();
+    std::fs::write(&file, pem.expose_secret()).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let store = Store::with([("keys.token_other_file", file.to_str().unwrap())]).await;
+    let customer = store.customer().await;
+    let published = store.anonymous().get("/auth/jwks").await.expect(200);
+    let kids: Vec<&Value> = published["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| &key["kid"])
+        .collect();
+    let mut forger = Forger::new(&store, &customer);
+    assert_eq!(kids[0], &forger.header["kid"], "the first key signs");
+    forger.pem = pem.expose_secret().as_bytes().to_vec();
+    let with_the_other = forger.signed(|header, _| header["kid"] = kids[1].clone());
+    store.anonymous().bearing(&with_the_other).get("/me").await.expect(200);
+    customer.get("/me").await.expect(200);
 }

@@ -52,6 +52,7 @@ struct Shared {
     seen: Mutex<Vec<Seen>>,
     script: Mutex<Script>,
     keys: Mutex<PublicKeys>,
+    keys_asked: AtomicUsize,
     connections: Mutex<Vec<JoinHandle<()>>>,
     open: AtomicUsize,
     stalled: AtomicUsize,
@@ -75,6 +76,7 @@ impl Echo {
                 seen: Mutex::default(),
                 script: Mutex::new(Box::new(|_| Reply::Echo)),
                 keys: Mutex::default(),
+                keys_asked: AtomicUsize::new(0),
                 connections: Mutex::default(),
                 open: AtomicUsize::new(0),
                 stalled: AtomicUsize::new(0),
@@ -108,6 +110,11 @@ impl Echo {
     /// Gives the keys by which gateways believe access tokens.
     pub(crate) fn publishes(&self, keys: PublicKeys) {
         *self.shared.keys.lock().unwrap() = keys;
+    }
+
+    /// How often the keys were asked for.
+    pub(crate) fn keys_asked(&self) -> usize {
+        self.shared.keys_asked.load(Ordering::Relaxed)
     }
 
     /// The requests that have come so far, without those that gateways ask for themselves.
@@ -250,7 +257,10 @@ impl Drop for Count<'_> {
 fn housekeeping(seen: &Seen, shared: &Shared) -> Option<Value> {
     match seen.target.as_str() {
         "/readyz" => Some(json!({"ready": true})),
-        "/internal/user/keys" => Some(json!({"Ok": *shared.keys.lock().unwrap()})),
+        "/internal/user/keys" => {
+            shared.keys_asked.fetch_add(1, Ordering::Relaxed);
+            Some(json!({"Ok": *shared.keys.lock().unwrap()}))
+        }
         "/internal/user/still-holds" => Some(json!({"Ok": true})),
         target if target.starts_with("/internal/") => Some(json!({})),
         _ => None,
