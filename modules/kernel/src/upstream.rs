@@ -346,11 +346,6 @@ impl Upstream {
         metrics::gauge!("gateway_upstream_ready", &labels).set(f64::from(u8::from(ready)));
     }
 
-    /// Whether a request to this upstream has somewhere to go.
-    pub fn is_reachable(&self) -> bool {
-        !self.health().candidates(Instant::now(), &[]).is_empty()
-    }
-
     fn health(&self) -> MutexGuard<'_, Health> {
         // Nothing that holds the lock can panic half-way.
         self.health.lock().unwrap_or_else(PoisonError::into_inner)

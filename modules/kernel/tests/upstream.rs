@@ -182,21 +182,22 @@ async fn an_endpoint_gets_no_more_at_a_time_than_it_may_and_the_queue_is_short()
 async fn the_deadline_of_the_caller_goes_with_the_request_and_does_not_count_as_a_failure() {
     let waits = Server::that(Does::Waits).await;
     let upstream = upstream(&[&waits.address], Limits::default());
-    for _ in 0..8 {
+    // Were they counted, those after the fifth would be refused at once.
+    for _ in 0..9 {
         let outcome = deadline::within(Duration::from_millis(20), status(&upstream, &request(true))).await;
         assert!(
             matches!(outcome, Err(deadline::Passed) | Ok(Err(UpstreamError::TimedOut(_)))),
             "{outcome:?}"
         );
     }
-    assert!(upstream.is_reachable());
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_where_it_comes_from_is_no_fault_of_the_endpoint() {
     let waits = Server::that(Does::Waits).await;
     let upstream = upstream(&[&waits.address], Limits::default());
-    for _ in 0..8 {
+    // Were they counted, those after the fifth would be refused at once.
+    for _ in 0..9 {
         let pieces = [
             Ok(Frame::data(Bytes::from_static(b"half"))),
             Err("the client has gone".into()),
@@ -209,7 +210,6 @@ async fn a_body_that_breaks_off_where_it_comes_from_is_no_fault_of_the_endpoint(
         let outcome = status(&upstream, &broken).await;
         assert!(matches!(outcome, Err(UpstreamError::Unfinished(_))), "{outcome:?}");
     }
-    assert!(upstream.is_reachable());
 }
 
 #[test]

@@ -53,7 +53,6 @@ impl Edge {
             ("server.drain_delay", "0s"),
             ("server.drain_timeout", "1s"),
             ("limits.enabled", "false"),
-            ("gateway.cache_bytes", "0"),
             // Upstreams see all that is asked, and nothing else.
             ("gateway.cache_bytes", "0"),
         ];
