@@ -133,7 +133,7 @@ fn carry_out(CommandLine { common, command }: CommandLine) -> Result<ExitCode, S
         Command::Openapi | Command::Config(_) => "off",
         _ => "warn",
     };
-    telemetry::log(filter, &loaded.settings.log.format);
+    let _log = telemetry::log(filter, &loaded.settings.log.format);
     let runtime = tokio::runtime::Runtime::new();
     let runtime = runtime.map_err(|error| StartError::Refused(format!("cannot start: {error}")))?;
     let json = common.json;

@@ -1,37 +1,25 @@
 //! Listeners, and how a process starts and stops. Tests start it as the command line does, on port 0.
 
-use std::any::Any;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+mod connection;
+mod listener;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
-use actix_web::middleware::{Next, from_fn};
-use actix_web::rt::net::TcpStream;
-use actix_web::{App, Error, HttpServer, web};
+use actix_web::web;
 use kernel::Fault;
 use kernel::job::{Job, Round, Wake};
-use kernel::settings::Settings;
-use socket2::SockRef;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::internal;
-use crate::management::{self, Health};
+use crate::management::Health;
 use crate::modules::{Gateway, Site, StartError};
 use crate::telemetry;
+use listener::{Listener, Serving, bind};
 
-/// How long a connection without a request stays open.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How much the system keeps for a client that does not read, in bytes. By itself it would keep megabytes for each.
-const SEND_BUFFER: usize = 256 << 10;
-/// Threads of a worker for work that blocks. Database work has its own; more would only fight for the cores.
-const BLOCKING_THREADS: usize = 2;
 /// How long jobs may take to finish the round they are in. What they leave undone is done after the next start.
 const JOBS_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a database that was down at the start is asked again.
@@ -48,12 +36,6 @@ pub struct Running {
     management: Listener,
     stop: watch::Sender<bool>,
     work: JoinHandle<Result<(), Fault>>,
-}
-
-struct Listener {
-    address: SocketAddr,
-    handle: ServerHandle,
-    task: JoinHandle<io::Result<()>>,
 }
 
 /// Serves the modules of a site: binds the listeners, sees to the databases, runs the jobs. A database that is down is
@@ -89,25 +71,24 @@ pub async fn start(site: Site) -> Result<Running, StartError> {
     let (stop, stopped) = watch::channel(false);
     let jobs = gateway.iter().flat_map(Gateway::jobs).chain([upkeep()]).collect();
     let work = tokio::spawn(work(Arc::clone(&site), reachable, jobs, health.clone(), stopped));
+    let serving = Serving {
+        settings: &settings,
+        embedded,
+        health: &health,
+    };
     let public = match (gateway, public) {
-        (Some(gateway), Some(socket)) => Some(serve(move || gateway.app(), socket, &settings, embedded, &health)?),
+        (Some(gateway), Some(socket)) => Some(serving.serve(move || gateway.app(), socket)?),
         _ => None,
     };
     let internal = match internal {
         Some(socket) => {
             let (api, tokens) = (site.api().clone(), web::Data::new(site.service_tokens().clone()));
             let shown = web::Data::new(health.clone());
-            Some(serve(
-                move || internal::app(&api, &tokens, &shown),
-                socket,
-                &settings,
-                embedded,
-                &health,
-            )?)
+            Some(serving.serve(move || internal::app(&api, &tokens, &shown), socket)?)
         }
         None => None,
     };
-    let management = serve_management(health.clone(), management)?;
+    let management = listener::serve_management(health.clone(), management)?;
     Ok(Running {
         site,
         health,
@@ -122,17 +103,17 @@ pub async fn start(site: Site) -> Result<Running, StartError> {
 impl Running {
     /// Where the API is; `None` where no gateway runs here.
     pub fn public(&self) -> Option<SocketAddr> {
-        self.public.as_ref().map(|listener| listener.address)
+        self.public.as_ref().map(|listener| listener.address())
     }
 
     /// Where other processes of the shop reach this one; `None` where none does.
     pub fn internal(&self) -> Option<SocketAddr> {
-        self.internal.as_ref().map(|listener| listener.address)
+        self.internal.as_ref().map(|listener| listener.address())
     }
 
     /// Where `/livez`, `/readyz` and `/metrics` are.
     pub fn management(&self) -> SocketAddr {
-        self.management.address
+        self.management.address()
     }
 
     /// What is served.
@@ -203,33 +184,15 @@ impl Running {
             },
             () = ended(&mut self.public) => StartError::Refused("the public listener has died".to_owned()),
             () = ended(&mut self.internal) => StartError::Refused("the internal listener has died".to_owned()),
-            _ = &mut self.management.task => StartError::Refused("the management listener has died".to_owned()),
+            () = self.management.ended() => StartError::Refused("the management listener has died".to_owned()),
         }
-    }
-}
-
-impl Listener {
-    fn spawn(server: Server, address: SocketAddr) -> Self {
-        Self {
-            address,
-            handle: server.handle(),
-            task: tokio::spawn(server),
-        }
-    }
-
-    /// Takes no more connections, lets requests in flight end, and waits for that.
-    async fn stop(self) {
-        self.handle.stop(true).await;
-        // A listener that failed has said so before.
-        let _ = self.task.await;
     }
 }
 
 /// Waits for the end of a listener; for ever where there is none.
 async fn ended(listener: &mut Option<Listener>) {
     match listener {
-        // However it ends, it must not.
-        Some(listener) => drop((&mut listener.task).await),
+        Some(listener) => listener.ended().await,
         None => std::future::pending().await,
     }
 }
@@ -272,110 +235,6 @@ fn upkeep() -> Job {
         }
         std::future::ready(Ok(Round::Idle))
     })
-}
-
-fn bind(address: &str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(listening(address))
-}
-
-/// Serves an application to whoever may send many requests.
-fn serve<F, S>(
-    app: F,
-    socket: TcpListener,
-    settings: &Settings,
-    embedded: bool,
-    health: &Health,
-) -> Result<Listener, StartError>
-where
-    F: Fn() -> App<S> + Send + Clone + 'static,
-    S: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
-        + 'static,
-{
-    let address = socket.local_addr().map_err(listening("the address"))?;
-    let workers = workers(settings.server.workers, embedded);
-    let write_timeout = settings.limits.write_timeout;
-    let health = health.clone();
-    let parting = move || {
-        let health = health.clone();
-        app().wrap(from_fn(move |request, next| part(health.is_draining(), request, next)))
-    };
-    let server = HttpServer::new(parting)
-        .workers(workers)
-        .worker_max_blocking_threads(BLOCKING_THREADS)
-        .max_connections(settings.limits.connections.div_ceil(workers))
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(settings.limits.head_timeout)
-        .on_connect(move |connection, _| hold_to(write_timeout, connection))
-        // Head and body of an answer are two writes; without this the second waits for the client's acknowledgement.
-        .tcp_nodelay(true)
-        .shutdown_timeout(settings.server.drain_timeout.as_secs())
-        .disable_signals()
-        .listen(socket)
-        .map_err(listening("the address"))?;
-    Ok(Listener::spawn(server.run(), address))
-}
-
-/// Disconnects a client that leaves unread what it was sent: actix would wait for ever, and with it whatever the answer
-/// holds. The system does it by itself, with as many connections as there are.
-fn hold_to(write_timeout: Duration, connection: &dyn Any) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else {
-        return;
-    };
-    let socket = SockRef::from(stream);
-    let held = socket.set_send_buffer_size(SEND_BUFFER);
-    // Elsewhere the system's own patience has to do, which is some minutes.
-    #[cfg(target_os = "linux")]
-    let held = held.and_then(|()| socket.set_tcp_user_timeout(Some(write_timeout)));
-    #[cfg(not(target_os = "linux"))]
-    let _ = write_timeout;
-    if let Err(error) = held {
-        tracing::debug!(%error, "a connection takes no limits");
-    }
-}
-
-/// Ends the connection with the answer where the process is about to stop: a client that goes on over another connection
-/// is not there any more when this process closes what is left.
-async fn part<B: MessageBody + 'static>(
-    draining: bool,
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let mut answer = next.call(request).await?;
-    if draining {
-        answer
-            .response_mut()
-            .head_mut()
-            .set_connection_type(ConnectionType::Close);
-    }
-    Ok(answer)
-}
-
-fn serve_management(health: Health, socket: TcpListener) -> Result<Listener, StartError> {
-    let address = socket.local_addr().map_err(listening("the management address"))?;
-    let health = web::Data::new(health);
-    let server = HttpServer::new(move || App::new().app_data(health.clone()).configure(management::routes))
-        .workers(1)
-        .worker_max_blocking_threads(1)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .listen(socket)
-        .map_err(listening("the management address"))?;
-    Ok(Listener::spawn(server.run(), address))
-}
-
-fn listening(address: &str) -> impl FnOnce(io::Error) -> StartError {
-    let address = address.to_owned();
-    move |source| StartError::Listen { address, source }
-}
-
-/// The embedded database shares the cores, and takes most of the work.
-fn workers(chosen: usize, embedded: bool) -> usize {
-    let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
-    match (chosen, embedded) {
-        (0, true) => (cores / 2).max(1),
-        (0, false) => cores,
-        (chosen, _) => chosen,
-    }
 }
 
 /// The signals that ask a process to stop: SIGTERM and SIGINT. Those that come before they are waited for are not lost.

@@ -48,7 +48,7 @@ const ALONE: &str = "detail, the service itself";
 const NGINX: &str = "detail, through nginx";
 const GATEWAY: &str = "detail, through the gateway";
 const CACHED: &str = "one detail, from the gateway's cache";
-const STATIC: &str = "static actix route of that length";
+const STATIC: &str = "static actix route, same length and workers";
 
 /// Measures each way for `duration`.
 pub(crate) async fn measure(home: &Home, duration: Duration) -> Outcome<Hops> {
@@ -106,7 +106,7 @@ pub(crate) async fn measure(home: &Home, duration: Duration) -> Outcome<Hops> {
     let one = || Reader::of([one.clone()].into_iter());
     hops.line(CACHED, Some(&caching), &service, caching.address, duration, one())
         .await?;
-    let static_route = StaticRoute::with_body(length)?;
+    let static_route = StaticRoute::beside_gateway(length)?;
     tell(STATIC);
     let before = time_with_children(static_route.process())?;
     let timed = static_route.measure(duration).await?;

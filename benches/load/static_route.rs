@@ -27,15 +27,19 @@ pub(crate) struct StaticRoute {
 }
 
 impl StaticRoute {
-    /// With a body as long as a page of products.
+    /// With a body as long as a page of products, and as many workers as a store beside an embedded database.
     pub(crate) fn start() -> Outcome<Self> {
-        Self::with_body(BODY)
+        Self::with(BODY, (thread::available_parallelism()?.get() / 2).max(1))
     }
 
-    /// With a body of `length` bytes.
-    pub(crate) fn with_body(length: usize) -> Outcome<Self> {
+    /// With a body of `length` bytes, and as many workers as a gateway.
+    pub(crate) fn beside_gateway(length: usize) -> Outcome<Self> {
+        Self::with(length, thread::available_parallelism()?.get())
+    }
+
+    fn with(length: usize, workers: usize) -> Outcome<Self> {
         let mut process = Command::new(std::env::current_exe()?)
-            .args([ARGUMENT, &length.to_string()])
+            .args([ARGUMENT, &length.to_string(), &workers.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -68,18 +72,17 @@ impl Drop for StaticRoute {
 
 /// Is the server, until the program that started it ends.
 pub(crate) fn serve() -> Outcome<()> {
-    let length = std::env::args().skip_while(|argument| argument != ARGUMENT).nth(1);
-    let length: usize = length.ok_or("no length of the body")?.parse()?;
+    let mut arguments = std::env::args().skip_while(|argument| argument != ARGUMENT).skip(1);
+    let length: usize = arguments.next().ok_or("no length of the body")?.parse()?;
+    let workers: usize = arguments.next().ok_or("no number of workers")?.parse()?;
     actix_web::rt::System::new().block_on(async move {
         let body = web::Bytes::from(format!("{{\"data\":\"{}\"}}", "x".repeat(length.saturating_sub(11))));
         let answer = move || {
             let answer = HttpResponse::Ok().content_type("application/json").body(body.clone());
             std::future::ready(answer)
         };
-        // As many workers as the store has beside an embedded database.
-        let cores = thread::available_parallelism()?.get();
         let server = HttpServer::new(move || App::new().route("/", web::get().to(answer.clone())))
-            .workers((cores / 2).max(1))
+            .workers(workers)
             .bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = server.addrs().first().copied().ok_or("bound to nothing")?;
         println!("{address}");

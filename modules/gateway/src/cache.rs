@@ -38,7 +38,6 @@ use kernel::job::Job;
 use kernel::{Clock, Fault, Problem};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tracing::Instrument;
 
 use crate::destinations::prefix;
 use crate::peer::{Origin, TrustedProxies};
@@ -280,7 +279,7 @@ impl Cache {
             // The client may have gone.
             let _ = sender.send((outcome, own));
         };
-        actix_web::rt::spawn(Trace::carried(work).in_current_span());
+        actix_web::rt::spawn(Trace::carried(work));
         receiver
     }
 

@@ -52,7 +52,7 @@ impl Destinations {
         let audience = if staff { "/admin" } else { "" };
         Some((
             UpstreamName(module.upstream.name().to_owned()),
-            RouteName(format!("{BASE}{audience}/{prefix}/*")),
+            RouteName(format!("{BASE}{audience}/{prefix}/*").into()),
         ))
     }
 

@@ -112,8 +112,10 @@ impl Forwarder {
                 headers.append(header_name(name.as_str())?, header_value(value.as_bytes())?);
             }
         }
-        for (name, text) in Trace::current().into_iter().flat_map(|trace| trace.headers()) {
-            headers.insert(HeaderName::from_static(name), header_value(text.as_bytes())?);
+        if let Some(trace) = Trace::current() {
+            for (name, text) in trace.headers() {
+                headers.insert(HeaderName::from_static(name), header_value(text.as_bytes())?);
+            }
         }
         let token = self.tokens.token()?;
         let said = [
@@ -158,7 +160,7 @@ fn pass_on(upstream: &Upstream, answer: Response<AnswerBody>) -> Result<(HttpRes
     let route = head.headers.get(ROUTE_HEADER).and_then(|value| value.to_str().ok());
     Ok((
         with_body(&mut response, body),
-        route.map(|route| RouteName(route.to_owned())),
+        route.map(|route| RouteName(route.into())),
     ))
 }
 

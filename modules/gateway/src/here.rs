@@ -7,19 +7,12 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Payload, ServiceResponse};
 use actix_web::{Error, HttpResponse};
 use kernel::http::Api;
-use kernel::http::context::{RequestId, RouteName};
+use kernel::http::context::RouteName;
 use kernel::identity::Caller;
 
 /// The modules of this process as one worker has them.
 #[derive(Clone)]
 pub(crate) struct Here(RcService<Request, ServiceResponse<BoxBody>, Error>);
-
-/// What the edge has found out about a request.
-#[derive(Clone)]
-pub(crate) struct Known {
-    pub(crate) caller: Option<Caller>,
-    pub(crate) id: Option<RequestId>,
-}
 
 impl Here {
     /// Makes the modules ready in this worker.
@@ -28,23 +21,23 @@ impl Here {
         Ok(Self(rc_service(service.map(ServiceResponse::map_into_boxed_body))))
     }
 
-    /// The answer to a request, and the route that gave it.
+    /// The answer to a request of `caller`, where the edge has found out who that is, and the route that gave it.
     pub(crate) async fn ask(
         &self,
         head: RequestHead,
         payload: Payload,
-        known: Known,
+        caller: Option<Caller>,
     ) -> Result<(HttpResponse, Option<RouteName>), Error> {
         let mut request = Request::with_payload(payload);
         *request.head_mut() = head;
-        if let Some(caller) = known.caller {
+        if let Some(caller) = caller {
             request.extensions_mut().insert(caller);
         }
-        if let Some(id) = known.id {
-            request.extensions_mut().insert(id);
-        }
         let answer = self.0.call(request).await?;
-        let route = answer.request().match_pattern().map(RouteName);
+        let route = answer
+            .request()
+            .match_pattern()
+            .map(|pattern| RouteName(pattern.into()));
         Ok((answer.into_parts().1, route))
     }
 }

@@ -32,6 +32,8 @@ const FRAMING: [&str; 4] = ["host", "content-length", "transfer-encoding", "upgr
 /// How long a browser shall use TLS alone once it has, in seconds: a year.
 const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
+const X_POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
+
 /// Takes away claims of identity, and whatever the `Connection` header names (RFC 9110, section 7.6.1).
 pub(crate) fn clean_request(request: &mut ServiceRequest) {
     let headers = request.headers();
@@ -64,7 +66,7 @@ pub(crate) fn finish_response(headers: &mut HeaderMap, secure: bool) {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY);
     }
     headers.remove(header::SERVER);
-    headers.remove("x-powered-by");
+    headers.remove(X_POWERED_BY);
     if headers
         .get(header::CONTENT_ENCODING)
         .is_some_and(|value| value == "identity")

@@ -6,15 +6,16 @@
 //! | layer | file | does |
 //! |---|---|---|
 //! | context | `kernel::http::context` | request id, trace, panics and errors to problems, access log, metrics |
-//! | cross-origin | `cors.rs` | preflights; marks answers for the origins that may read them |
+//! | cross-origin | `cors.rs` | preflights; marks answers for the origins that may read them, where there are any |
 //! | cleaning | `hygiene.rs` | takes away headers that only we may set |
 //! | load | `load.rs` | refuses what there is no time for, checkouts last |
 //! | admission | `admission.rs` | refuses addresses and headers that are not in the one canonical form, or too long |
 //! | rates | `rates.rs` | requests per minute and address |
 //! | identity | `guard` | an access token that does not hold goes no further |
+//! | cache | `cache.rs` | gives what is everybody's from memory |
 //! | deadline | `guard` | no work goes on longer than the client says that it waits |
 //! | compression | actix | brotli or gzip by `Accept-Encoding` |
-//! | cache | `cache.rs` | gives what is everybody's from memory |
+//! | flights | `cache.rs` | asks once for all who want what the cache does not have yet |
 //! | destination | `destinations.rs` | the module that a path belongs to: here (`here.rs`) or elsewhere (`forward.rs`, `upload.rs`) |
 //!
 //! A module here and one elsewhere are asked alike: by a request that is made anew from what the edge has understood.
@@ -38,10 +39,9 @@ use std::time::Duration;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, RequestHead, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, Uri};
-use actix_web::middleware::{Compress, Next, from_fn};
+use actix_web::middleware::{Compress, Condition, Next, from_fn};
 use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
-use kernel::http::context::RequestId;
 use kernel::http::routes::RouteTable;
 use kernel::http::{Api, api, with_context};
 use kernel::identity::{Caller, authenticate};
@@ -59,7 +59,7 @@ use crate::cache::{Answered, Cache, CachedModule, Stance};
 use crate::destinations::{Destination, Destinations};
 use crate::documentation::Documentation;
 use crate::forward::Forwarder;
-use crate::here::{Here, Known};
+use crate::here::Here;
 use crate::load::Load;
 use crate::peer::{Origin, TrustedProxies};
 use crate::rates::{RateLimits, Standing};
@@ -175,6 +175,7 @@ impl Gateway {
         + use<>,
     > {
         let here = self.here.clone();
+        let origins = &self.edge.origins;
         App::new()
             .app_data(self.edge.clone())
             .app_data(self.verifier.clone())
@@ -186,7 +187,7 @@ impl Gateway {
             .default_service(web::to(|request, payload| dispatch(request, payload, None)))
             .wrap(Compress::default())
             .wrap(from_fn(guard))
-            .wrap(cors::layer(&self.edge.origins))
+            .wrap(Condition::new(!origins.is_empty(), cors::layer(origins)))
             .wrap(from_fn(with_context))
     }
 
@@ -238,7 +239,10 @@ async fn guard<B: MessageBody + 'static>(
         Err(problem) => Err(problem.clone()),
     };
     let mut response = match admitted {
-        Ok(()) => within_deadline(request, next).await?.map_into_left_body(),
+        Ok(()) => match kept(&request).await {
+            Some(answer) => request.into_response(answer).map_into_right_body(),
+            None => within_deadline(request, next).await?.map_into_left_body(),
+        },
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
     rates::describe(&standings, response.headers_mut());
@@ -256,6 +260,22 @@ async fn admit(request: &ServiceRequest, standings: &mut Vec<Standing>) -> Resul
         authenticate(request.request()).await?;
     }
     Ok(())
+}
+
+/// The answer from memory, where there is a fresh one. Most visitors get theirs here, so that nothing is between that they
+/// do not need.
+async fn kept(request: &ServiceRequest) -> Option<HttpResponse> {
+    let edge = request.app_data::<web::Data<Edge>>()?;
+    let cache = edge.cache.as_ref()?;
+    let Some(Stance::Asks(question)) = cache.stance(request.head(), &edge.proxies) else {
+        return None;
+    };
+    let (answer, route) = cache.hit(request.request(), &question).await?;
+    let route = route.or_else(|| edge.destinations.names(request.path()).map(|(_, route)| route));
+    if let Some(route) = route {
+        request.extensions_mut().insert(route);
+    }
+    Some(answer)
 }
 
 /// Works on a request no longer than its client says that it waits.
@@ -318,9 +338,6 @@ async fn ask_through(cache: &Arc<Cache>, request: &HttpRequest, payload: Payload
             return Ok((answer, route));
         }
     };
-    if let Some(answered) = cache.hit(request, &question).await {
-        return Ok(answered);
-    }
     let courier = Courier::of(request)?;
     let ask = {
         let courier = courier.clone();
@@ -348,7 +365,7 @@ fn head_of(request: &HttpRequest, instead: Option<&'static str>) -> RequestHead 
 struct Courier {
     edge: web::Data<Edge>,
     here: web::Data<Here>,
-    known: Known,
+    caller: Option<Caller>,
 }
 
 impl Courier {
@@ -356,10 +373,7 @@ impl Courier {
         Ok(Self {
             edge: part::<web::Data<Edge>>(request)?.clone(),
             here: part::<web::Data<Here>>(request)?.clone(),
-            known: Known {
-                caller: request.extensions().get::<Caller>().cloned(),
-                id: request.extensions().get::<RequestId>().cloned(),
-            },
+            caller: request.extensions().get::<Caller>().cloned(),
         })
     }
 
@@ -371,7 +385,7 @@ impl Courier {
     /// Has the module answer a request that comes from `origin`.
     async fn ask_for(self, head: RequestHead, payload: Payload, origin: Origin) -> Result<Answered, Error> {
         match self.edge.destinations.of(head.uri.path()) {
-            Destination::Here => self.here.ask(head, payload, self.known).await,
+            Destination::Here => self.here.ask(head, payload, self.caller).await,
             Destination::Elsewhere(upstream) => Ok(self.edge.forwarder.ask(&upstream, &head, payload, &origin).await?),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use kernel::Problem;
+use metrics::Gauge;
 
 /// The share of the places, in percent, that whatever is no checkout may fill.
 const ORDINARY_SHARE: usize = 80;
@@ -25,17 +26,25 @@ pub(crate) enum Priority {
 /// The requests that the gateway works on, and how many it may.
 pub(crate) struct Load {
     limit: usize,
-    in_flight: Arc<AtomicUsize>,
+    in_flight: Arc<InFlight>,
 }
 
 /// A request that is being worked on, until it is dropped.
-pub(crate) struct Place(Arc<AtomicUsize>);
+pub(crate) struct Place(Arc<InFlight>);
+
+struct InFlight {
+    count: AtomicUsize,
+    shown: Gauge,
+}
 
 impl Load {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
-            in_flight: Arc::default(),
+            in_flight: Arc::new(InFlight {
+                count: AtomicUsize::new(0),
+                shown: metrics::gauge!("gateway_requests_in_flight"),
+            }),
         }
     }
 
@@ -45,6 +54,7 @@ impl Load {
         let places = priority.places(self.limit);
         let entered = self
             .in_flight
+            .count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
                 (now < places).then_some(now + 1)
             });
@@ -57,15 +67,15 @@ impl Load {
             );
             return Err(problem.with_retry_after(PAUSE));
         }
-        metrics::gauge!("gateway_requests_in_flight").increment(1);
+        self.in_flight.shown.increment(1);
         Ok(Place(Arc::clone(&self.in_flight)))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-        metrics::gauge!("gateway_requests_in_flight").decrement(1);
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+        self.0.shown.decrement(1);
     }
 }
 

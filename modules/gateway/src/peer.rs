@@ -3,6 +3,10 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use actix_web::dev::RequestHead;
+use actix_web::http::header::{self, HeaderName};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Where one client ends and the next begins: an IPv4 address, or a network of 64 bits of IPv6, which is what one
 /// household gets.
@@ -80,7 +84,7 @@ impl TrustedProxies {
 
     /// Where a request comes from, for the modules.
     pub(crate) fn origin_of(&self, request: &RequestHead) -> Origin {
-        let host = request.headers.get("host").and_then(|value| value.to_str().ok());
+        let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
         Origin {
             address: self.address_of(request),
             scheme: self.scheme_of(request),
@@ -97,13 +101,13 @@ impl TrustedProxies {
     pub(crate) fn is_secure(&self, request: &RequestHead) -> bool {
         let scheme = request
             .headers
-            .get("x-forwarded-proto")
+            .get(FORWARDED_PROTO)
             .and_then(|value| value.to_str().ok());
         scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) && self.contains(peer_of(request))
     }
 
     fn address_of(&self, request: &RequestHead) -> IpAddr {
-        let forwarded = request.headers.get_all("x-forwarded-for");
+        let forwarded = request.headers.get_all(FORWARDED_FOR);
         let hops: Vec<&str> = forwarded
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))

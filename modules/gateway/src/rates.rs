@@ -233,6 +233,7 @@ mod tests {
             upload_bytes: 0,
             connections: 0,
             in_flight: 0,
+            idle_timeout: Duration::ZERO,
             head_timeout: Duration::ZERO,
             body_timeout: Duration::ZERO,
             write_timeout: Duration::ZERO,

@@ -13,7 +13,7 @@ pub mod routes;
 mod unread;
 
 pub use api::Api;
-pub use context::{RequestId, with_context};
+pub use context::with_context;
 pub use idempotency::{Answer, Call, IdempotencyKey};
 pub use json::Json;
 pub use path::Path;

@@ -108,8 +108,10 @@ impl Remote {
             HeaderName::from_static(service_token::HEADER),
             value(&self.tokens.token()?)?,
         );
-        for (name, text) in Trace::current().into_iter().flat_map(|trace| trace.headers()) {
-            headers.insert(HeaderName::from_static(name), value(&text)?);
+        if let Some(trace) = Trace::current() {
+            for (name, text) in trace.headers() {
+                headers.insert(HeaderName::from_static(name), value(text)?);
+            }
         }
         let target = PathAndQuery::try_from(target).map_err(|error| Fault::internal(error.to_string()))?;
         let request = Outgoing {

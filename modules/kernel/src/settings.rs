@@ -262,6 +262,9 @@ pub struct Limits {
     pub connections: usize,
     /// Requests that the gateway works on at a time; the last fifth is for checkouts.
     pub in_flight: usize,
+    /// How long a connection without a request stays open.
+    #[serde(deserialize_with = "duration")]
+    pub idle_timeout: Duration,
     /// How long the head of a request may take to come.
     #[serde(deserialize_with = "duration")]
     pub head_timeout: Duration,

@@ -25,7 +25,6 @@ use kernel::module::Context;
 use kernel::page::Cursors;
 use kernel::{Clock, Fault};
 use product_api::ProductApi;
-use tracing::Instrument;
 
 use crate::error::OrderError;
 use crate::providers::{Providers, Sandbox};
@@ -132,7 +131,7 @@ impl Service {
         T: Send + 'static,
         F: Future<Output = Result<T, OrderError>> + Send + 'static,
     {
-        let task = tokio::spawn(Trace::carried(work(self.clone())).in_current_span());
+        let task = tokio::spawn(Trace::carried(work(self.clone())));
         task.await
             .unwrap_or_else(|error| Err(Fault::internal(format!("an order's task: {error}")).into()))
     }

@@ -46,6 +46,44 @@ async fn who_does_not_finish_the_head_of_a_request_is_sent_away_and_others_are_s
 }
 
 #[tokio::test]
+async fn a_later_head_may_not_take_for_ever_either() {
+    let echo = Echo::start().await;
+    let edge = Edge::with(&echo, [("limits.idle_timeout", "1s"), ("limits.head_timeout", "500ms")]).await;
+    let after_an_answer = async |begun: &str| {
+        let mut wire = edge.connect().await;
+        wire.send(get("/api/v1/products")).await;
+        wire.answer().await.expect(200);
+        wire.send(begun).await;
+        wire
+    };
+    let begun = "GET /api/v1/products HTTP/1.1\r\nHost: x\r\nX-Slow: ";
+    let (mut slow, mut stuck, mut silent) =
+        tokio::join!(after_an_answer(begun), after_an_answer(begun), after_an_answer(""));
+    let came = tokio::join!(slow.trickle(), stuck.rest(), silent.rest());
+    assert_eq!(came, (Vec::new(), Vec::new(), Vec::new()));
+    assert_eq!(echo.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_slow_module_is_not_taken_for_idle() {
+    let echo = Echo::start().await;
+    let changes = [
+        ("limits.idle_timeout", "200ms"),
+        ("limits.head_timeout", "200ms"),
+        ("gateway.first_byte_timeout", "2s"),
+    ];
+    let edge = Edge::with(&echo, changes).await;
+    never(&echo);
+    for _ in 0..2 {
+        let mut wire = edge.connect().await;
+        wire.send(get(WELL)).await;
+        wire.answer().await.expect(200);
+        wire.send(get("/api/v1/products")).await;
+        wire.answer().await.problem(504, "timeout");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_comes_too_slowly_is_cut_off_on_its_way_to_a_module() {
     let echo = Echo::start().await;
     let edge = Edge::with(&echo, [("limits.body_timeout", "500ms")]).await;

@@ -233,6 +233,20 @@ impl Wire {
         sent
     }
 
+    /// Sends a byte now and then, until the other side closes the connection; answers what came meanwhile.
+    pub(crate) async fn trickle(&mut self) -> Vec<u8> {
+        let trickled = async {
+            loop {
+                self.send("x").await;
+                if let Ok(false) = timeout(PAUSE, self.more()).await {
+                    break;
+                }
+            }
+        };
+        patiently(trickled).await;
+        std::mem::take(&mut self.buffer)
+    }
+
     /// The next answer; one without a status where the connection is closed instead.
     pub(crate) async fn answer(&mut self) -> Answer {
         patiently(self.read_answer(true)).await

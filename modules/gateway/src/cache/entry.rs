@@ -64,7 +64,7 @@ pub(super) struct Entry {
 pub(super) enum Coding {
     Brotli,
     Gzip,
-    /// As it is, or as the compression layer makes it.
+    /// As it is.
     Plain,
 }
 

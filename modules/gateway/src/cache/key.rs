@@ -42,7 +42,7 @@ pub(super) fn is_for_everybody(head: &RequestHead) -> bool {
         let length = head.headers.get(header::CONTENT_LENGTH);
         length.is_some_and(|length| length != "0")
     };
-    let is_special = || PAST_THE_CACHE.iter().any(|name| head.headers.contains_key(*name));
+    let is_special = || head.headers.keys().any(|name| PAST_THE_CACHE.contains(&name.as_str()));
     head.method == Method::GET && !is_special() && !has_body()
 }
 

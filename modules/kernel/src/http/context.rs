@@ -1,8 +1,10 @@
-//! The context of a request: its id and trace, a span for the log, errors and panics turned into problems, one access
-//! line and one measurement. The outermost layer of every listener.
+//! The context of a request: its id and trace, errors and panics turned into problems, one access line and one
+//! measurement. The outermost layer of every listener.
 
+use std::fmt::Write;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -13,12 +15,11 @@ use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
-use tracing::Instrument;
+use metrics::{Label, SharedString};
 use uuid::Uuid;
 
 use super::unread::Unread;
 use crate::identity::Caller;
-use crate::keys::random_bytes;
 use crate::{Fault, Problem, problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,14 +27,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const BUSY: Duration = Duration::from_secs(1);
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The id of the current request: the client's own where it is well-formed, else a new one.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub String);
+/// The target of access lines in the log.
+pub const ACCESS: &str = "access";
 
 /// The template of the route that answers, e.g. `/api/v1/carts/{id}`, where that is not actix's own match: put it into the
 /// request's extensions. It names the route in logs and metrics, which must never hold a path's values.
 #[derive(Clone, Debug)]
-pub struct RouteName(pub String);
+pub struct RouteName(pub Arc<str>);
 
 /// The module elsewhere that a request belongs to: put it into the request's extensions. It is named in the log.
 #[derive(Clone, Debug)]
@@ -42,12 +42,13 @@ pub struct UpstreamName(pub String);
 /// The header in which a module elsewhere tells the gateway its [`RouteName`].
 pub const ROUTE_HEADER: &str = "bodega-route";
 
-/// What a request is known by, here and in every process that it leads to.
+/// What a request is known by, here and in every process that it leads to. Each line of the log names it.
 #[derive(Clone, Debug)]
 pub struct Trace {
-    request_id: String,
+    /// The client's own id where it is well-formed, else a new one.
+    request_id: Arc<str>,
     /// W3C Trace Context.
-    parent: String,
+    parent: Arc<str>,
 }
 
 tokio::task_local! {
@@ -60,12 +61,19 @@ impl Trace {
         TRACE.try_with(Clone::clone).ok()
     }
 
+    /// The id that the client is told, and that problems and the log name.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// The id of the whole trace: 32 hexadecimal digits.
+    pub fn trace_id(&self) -> &str {
+        self.parent.get(3..35).unwrap_or_default()
+    }
+
     /// The headers that carry it on.
-    pub fn headers(&self) -> [(&'static str, String); 2] {
-        [
-            ("x-request-id", self.request_id.clone()),
-            ("traceparent", self.parent.clone()),
-        ]
+    pub fn headers(&self) -> [(&'static str, &str); 2] {
+        [("x-request-id", &self.request_id), ("traceparent", &self.parent)]
     }
 
     /// Gives a task of its own the trace of the task that makes it.
@@ -86,21 +94,12 @@ pub async fn with_context(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let id = request_id(&request);
-    let trace = trace_parent(&request);
+    let trace = Trace::of(&request);
     let method = request.method().clone();
-    let path = request.path().to_owned();
+    let uri = request.uri().clone();
     let unread = Unread::hold(&mut request);
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let span = tracing::info_span!("request", request_id = %id, trace_id = trace.get(3..35).unwrap_or_default());
-
-    let carried = Trace {
-        request_id: id.clone(),
-        parent: trace.clone(),
-    };
-    let answer = AssertUnwindSafe(TRACE.scope(carried, next.call(request)))
+    let answer = AssertUnwindSafe(TRACE.scope(trace.clone(), next.call(request)))
         .catch_unwind()
-        .instrument(span.clone())
         .await;
     let (request, response) = match answer {
         Ok(Ok(response)) => {
@@ -113,16 +112,16 @@ pub async fn with_context(
             (None, HttpResponse::from_error(Problem::from(Fault::internal(detail))))
         }
     };
-    let _entered = span.enter();
-    let mut response = explain(response, &path, &id);
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID, value);
-    }
-    if let Ok(value) = HeaderValue::from_str(&trace) {
-        headers.insert(TRACEPARENT, value);
-    }
-    record(request.as_ref(), response.status(), method.as_str(), started);
+    let response = TRACE.sync_scope(trace.clone(), || {
+        let mut response = explain(response, uri.path(), &trace.request_id);
+        for (name, value) in [(REQUEST_ID, &trace.request_id), (TRACEPARENT, &trace.parent)] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        record(request.as_ref(), response.status(), method.as_str(), started);
+        response
+    });
     let response = match unread {
         Some(unread) => unread.until_left(response),
         None => response,
@@ -139,30 +138,46 @@ pub async fn with_context(
 /// which may be personal or secret.
 fn record(request: Option<&HttpRequest>, status: StatusCode, method: &str, started: Instant) {
     let elapsed = started.elapsed();
-    let named = request.and_then(|request| request.extensions().get::<RouteName>().cloned());
-    let route = named
-        .map(|name| name.0)
-        .or_else(|| request.and_then(HttpRequest::match_pattern))
-        .unwrap_or_else(|| "_unmatched".to_owned());
-    let status = status.as_u16();
-    let upstream = request.and_then(|request| request.extensions().get::<UpstreamName>().cloned());
-    let upstream = upstream.as_ref().map(|name| name.0.as_str());
-    let user = request.and_then(|request| match request.extensions().get::<Caller>() {
-        Some(Caller::SignedIn(who)) => Some(who.user),
-        _ => None,
-    });
-    let labels = [
-        ("http_request_method", known_method(method).to_owned()),
-        ("http_route", route.clone()),
-        ("http_response_status_code", status.to_string()),
+    let extensions = request.map(HttpRequest::extensions);
+    let named = extensions.as_ref().and_then(|extensions| extensions.get::<RouteName>());
+    let route = match named {
+        Some(RouteName(name)) => SharedString::from(Arc::clone(name)),
+        None => match request.and_then(HttpRequest::match_pattern) {
+            Some(pattern) => SharedString::from(pattern),
+            None => SharedString::const_str("_unmatched"),
+        },
+    };
+    let method = known_method(method);
+    let labels = vec![
+        Label::from_static_parts("http_request_method", method),
+        Label::new("http_route", route.clone()),
+        Label::new("http_response_status_code", status.as_str().to_owned()),
     ];
-    metrics::histogram!("http_server_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
+    metrics::histogram!("http_server_request_duration_seconds", labels).record(elapsed.as_secs_f64());
+    let upstream = extensions
+        .as_ref()
+        .and_then(|extensions| extensions.get::<UpstreamName>());
+    let user = extensions
+        .as_ref()
+        .and_then(|extensions| match extensions.get::<Caller>() {
+            Some(Caller::SignedIn(who)) => Some(who.user),
+            _ => None,
+        });
     let duration_ms = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX) as f64 / 1000.0;
-    tracing::info!(target: "access", method = known_method(method), route, status, duration_ms, upstream, user_id = user.map(tracing::field::display), "request");
+    tracing::info!(
+        target: ACCESS,
+        method,
+        route = &*route,
+        status = status.as_u16(),
+        duration_ms,
+        upstream = upstream.map(|name| name.0.as_str()),
+        user_id = user.map(tracing::field::display),
+        "request"
+    );
 }
 
 /// Methods are a closed list, so that a client cannot make up metric labels.
-fn known_method(method: &str) -> &str {
+fn known_method(method: &str) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method).unwrap_or("_OTHER")
 }
@@ -224,43 +239,48 @@ fn generic(status: StatusCode) -> Problem {
     }
 }
 
-fn request_id(request: &ServiceRequest) -> String {
-    let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
-    let sound = |id: &&str| {
-        (1..=128).contains(&id.len())
-            && id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
-    };
-    given
-        .filter(sound)
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+impl Trace {
+    /// What the client says about its request, and new ids for the rest.
+    fn of(request: &ServiceRequest) -> Self {
+        let stated = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let (id, parent) = (stated(&REQUEST_ID), stated(&TRACEPARENT));
+        let fresh = Uuid::now_v7();
+        Self {
+            request_id: match id.filter(|id| is_request_id(id)) {
+                Some(id) => id.into(),
+                None => (&*fresh.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())).into(),
+            },
+            parent: match parent.filter(|parent| is_trace_parent(parent)) {
+                Some(parent) => parent.into(),
+                None => new_trace_parent(fresh).into(),
+            },
+        }
+    }
 }
 
-/// The `traceparent` (W3C Trace Context) of the request, or a new one.
-fn trace_parent(request: &ServiceRequest) -> String {
-    let given = request
-        .headers()
-        .get(&TRACEPARENT)
-        .and_then(|value| value.to_str().ok());
-    let sound = |text: &&str| {
-        let parts: Vec<&str> = text.split('-').collect();
-        let lower_hex = |part: &str, length: usize| {
-            part.len() == length
-                && part
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        };
-        matches!(parts[..], ["00", trace, span, flags]
-            if lower_hex(trace, 32) && lower_hex(span, 16) && lower_hex(flags, 2)
-                && trace.bytes().any(|byte| byte != b'0') && span.bytes().any(|byte| byte != b'0'))
-    };
-    let fresh = || format!("00-{}-{}-01", Uuid::now_v7().simple(), base16(&random_bytes(8)));
-    given.filter(sound).map_or_else(fresh, str::to_owned)
+fn is_request_id(text: &str) -> bool {
+    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=128).contains(&text.len()) && text.bytes().all(is_sound)
 }
 
-fn base16(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Whether a text is a `traceparent` (W3C Trace Context, section 3.2) of the version that we know.
+fn is_trace_parent(text: &str) -> bool {
+    let is_id = |part: &str, length: usize| {
+        let is_hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        part.len() == length && part.bytes().all(is_hexadecimal)
+    };
+    let is_zero = |part: &str| part.bytes().all(|byte| byte == b'0');
+    let mut parts = text.split('-');
+    let [version, trace, span, flags] = [(); 4].map(|()| parts.next().unwrap_or_default());
+    let is_known = version == "00" && is_id(trace, 32) && is_id(span, 16) && is_id(flags, 2);
+    is_known && !is_zero(trace) && !is_zero(span) && parts.next().is_none()
+}
+
+fn new_trace_parent(trace: Uuid) -> String {
+    let mut text = String::with_capacity(55);
+    // Writing to a text does not fail. The span's id must not be zero.
+    let _ = write!(text, "00-{}-{:016x}-01", trace.simple(), fastrand::u64(1..));
+    text
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
