@@ -233,6 +233,9 @@ impl Upstream {
             }
             Some(Err(Failure::Unreachable(reason))) => {
                 trial.ends(false);
+                // A process that nobody can connect to is gone. It may be back before the next look at `/readyz`, which
+                // then must not take it for one that has been there all the time.
+                self.note(index, false);
                 Err(UpstreamError::Unreachable(self.name.clone(), reason))
             }
             Some(Err(_)) if request.body.is_broken() => Err(UpstreamError::Unfinished(self.name.clone())),
@@ -338,6 +341,11 @@ impl Upstream {
         let asked = client.send(self.address(index, &request, CHECK_TIMEOUT));
         let answer = tokio::time::timeout(CHECK_TIMEOUT, asked).await;
         let ready = matches!(&answer, Ok(Ok(answer)) if answer.status().is_success());
+        self.note(index, ready);
+    }
+
+    /// Takes down whether an endpoint is ready.
+    fn note(&self, index: usize, ready: bool) {
         self.health().says_ready(index, ready);
         let labels = [
             ("upstream", self.name.clone()),

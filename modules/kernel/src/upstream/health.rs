@@ -76,7 +76,7 @@ impl Health {
         match endpoint.out_until {
             None if endpoint.unready => Standing::Unready,
             None => Standing::Well,
-            Some(_) if endpoint.on_trial => Standing::Open,
+            Some(until) if now >= until && endpoint.on_trial => Standing::Open,
             Some(until) if now >= until && !endpoint.unready => Standing::Well,
             Some(until) if now >= until => Standing::Unready,
             // With nobody else to go to, the break is what keeps callers from waiting.
@@ -85,7 +85,8 @@ impl Health {
         }
     }
 
-    /// A request goes to the endpoint; one that was taken out is on trial with it.
+    /// A request goes to the endpoint; one that was taken out is on trial with it. When its time is over there is one trial
+    /// at a time; before, it is asked only where there is nobody else, by all.
     pub(super) fn chosen(&mut self, index: usize) {
         let endpoint = &mut self.endpoints[index];
         endpoint.on_trial = endpoint.out_until.is_some();
@@ -95,10 +96,11 @@ impl Health {
     pub(super) fn succeeded(&mut self, index: usize, now: Instant) {
         let endpoint = &mut self.endpoints[index];
         endpoint.failures = 0;
-        endpoint.on_trial = false;
+        let trial = std::mem::take(&mut endpoint.on_trial);
         if let Some(until) = endpoint.out_until {
-            // An answer to a request that was sent before the ejection says nothing about the present.
-            if now < until {
+            // An answer to a request that was sent before the ejection says nothing about the present. One that was asked
+            // because there was nobody else shows that it works again.
+            if now < until && !trial {
                 return;
             }
             if now.saturating_duration_since(until) > REHABILITATION {
@@ -215,6 +217,17 @@ mod tests {
         assert_eq!(health.candidates(now, &[1]), [0]);
         health.says_ready(1, false);
         assert_eq!(health.candidates(now, &[]), [0]);
+    }
+
+    #[test]
+    fn an_ejected_endpoint_that_does_the_work_of_all_others_is_back() {
+        let (mut health, now) = (Health::of(2), Instant::now());
+        fail(&mut health, 0, FAILURES, now);
+        health.says_ready(1, false);
+        health.chosen(0);
+        assert_eq!(health.candidates(now, &[]), [0], "while the first one waits for it");
+        health.succeeded(0, now);
+        assert_eq!(health.standing(0, now), Standing::Well);
     }
 
     #[test]
