@@ -3,6 +3,7 @@
 mod administration;
 mod catalogue;
 mod categories;
+mod exports;
 mod imports;
 mod refusal;
 mod stock;
@@ -38,6 +39,8 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
     config
         .service(administration::list_admin_products)
         .service(administration::create_product)
+        // Before the product whose id it could be.
+        .service(exports::get_product_export)
         .service(administration::get_admin_product)
         .service(administration::update_product)
         .service(administration::delete_product)
@@ -52,7 +55,10 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(stock::create_adjustment)
         .service(stock::get_stock)
         .service(imports::create_import)
-        .service(imports::get_import);
+        .service(imports::list_imports)
+        .service(imports::get_import)
+        .service(imports::list_import_errors)
+        .service(imports::cancel_import);
 }
 
 /// A public answer that changes its tag whenever anything shown changes; without a body for whoever has it already.

@@ -6,6 +6,7 @@
 pub(crate) mod categories;
 pub(crate) mod facets;
 mod filter;
+pub(crate) mod import_work;
 pub(crate) mod imports;
 pub(crate) mod lists;
 pub(crate) mod products;

@@ -4,29 +4,33 @@ mod cache;
 mod catalogue;
 mod categories;
 mod editing;
+mod exporting;
+mod import_jobs;
+mod import_worker;
 mod importing;
-mod jobs;
 mod reservations;
 mod stock;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use database::{Db, Together};
+use kernel::job::Wake;
 use kernel::module::{Context, Finding};
 use kernel::page::Cursors;
 use kernel::{Clock, Currency, Fault};
 use product_api::{ProductError, Quote};
-use tokio::sync::Semaphore;
 
 use crate::domain::SCHEMA;
 use crate::queries;
 use crate::queries::reservations::Wanted;
 use crate::queries::stock::Enquiry;
 use cache::Cache;
+use import_worker::Running;
 
 pub(crate) use catalogue::ProductList;
-pub(crate) use importing::{Importer, export};
-pub(crate) use jobs::Upload;
+pub(crate) use exporting::ExportPage;
+pub(crate) use import_jobs::Upload;
+pub(crate) use importing::Implied;
 
 /// The catalogue and its stock. Cheap to clone.
 #[derive(Clone)]
@@ -39,8 +43,10 @@ pub(crate) struct Service {
     /// Quotes and reservations of checkouts at the same moment.
     quotes: Together<Enquiry, Vec<Quote>>,
     reservations: Together<Wanted, bool>,
-    /// One uploaded file at a time: an import takes what a core and a disk have to give.
-    importing: Arc<Semaphore>,
+    /// The uploaded file that this process is at.
+    importing: Arc<Mutex<Option<Running>>>,
+    /// For whoever waits for uploaded files.
+    uploaded: Wake,
 }
 
 impl Service {
@@ -53,7 +59,8 @@ impl Service {
             currency: context.settings.shop.currency,
             cursors: Cursors::new(context.keys.secret.clone()),
             cache: Arc::default(),
-            importing: Arc::new(Semaphore::new(1)),
+            importing: Arc::default(),
+            uploaded: Wake::default(),
         }
     }
 
@@ -75,10 +82,6 @@ impl Service {
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Fault::internal(error.to_string()))?
-    }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
     }
 
     /// A connection of its own whose statements may take long.

@@ -127,6 +127,9 @@ pub enum ProductError {
     /// The object is still needed by others, e.g. a category with products.
     #[error("still in use: {0}")]
     InUse(String),
+    /// What is to be stopped has ended by itself.
+    #[error("the {0} has ended")]
+    Ended(String),
     /// The resource has changed since the client read it; its present version.
     #[error("the resource is at version {0}")]
     VersionMismatch(i64),
@@ -175,6 +178,7 @@ impl From<ProductError> for Problem {
             ProductError::InsufficientStock(lines) => Self::conflict("insufficient_stock", detail).with("lines", lines),
             ProductError::Taken(_) => Self::conflict("already_taken", detail),
             ProductError::InUse(_) => Self::conflict("in_use", detail),
+            ProductError::Ended(_) => Self::conflict("already_ended", detail),
             ProductError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
             ProductError::Fault(fault) => fault.into(),
         }
@@ -205,7 +209,8 @@ mod tests {
             }]),
             ProductError::InsufficientStock(_) => ProductError::Taken("handle".to_owned()),
             ProductError::Taken(_) => ProductError::InUse("has products".to_owned()),
-            ProductError::InUse(_) => ProductError::VersionMismatch(2),
+            ProductError::InUse(_) => ProductError::Ended("import".to_owned()),
+            ProductError::Ended(_) => ProductError::VersionMismatch(2),
             ProductError::VersionMismatch(_) => Fault::unavailable("down").into(),
             ProductError::Fault(Fault::Unavailable { .. }) => Fault::timeout("slow").into(),
             ProductError::Fault(Fault::Timeout { .. }) => Fault::internal("a bug").into(),

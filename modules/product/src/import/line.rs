@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use kernel::{Currency, Text};
 use serde::{Deserialize, Serialize};
 
-use super::ImportedProduct;
+use super::{ImportedProduct, WrongRow};
 use crate::domain::attributes::Attributes;
 use crate::domain::category::{CategoryName, SEPARATOR};
 use crate::domain::handle::Handle;
@@ -57,13 +57,15 @@ struct LineVariant {
 
 impl Line {
     /// The product of the line, or what is wrong with it.
-    pub(super) fn into_product(self, line: u64, currency: Currency) -> Result<ImportedProduct, String> {
+    pub(super) fn into_product(self, line: u64, currency: Currency) -> Result<ImportedProduct, WrongRow> {
+        let refuse = |pointer, code, detail: &str| Err(WrongRow::new(line, pointer, code, detail));
         if self.currency.is_some_and(|named| named != currency) {
-            return Err(format!("/currency: this shop sells in {currency}"));
+            let detail = format!("this shop sells in {currency}");
+            return refuse("/currency", "unsupported_currency", &detail);
         }
         let external_id = filled(self.id);
         if external_id.is_none() && self.handle.is_none() {
-            return Err("id or handle is needed to know the product by".to_owned());
+            return refuse("/handle", "required", "id or handle is needed to know the product by");
         }
         let category = self
             .category
@@ -74,38 +76,41 @@ impl Line {
         let image = image
             .map(ImageUrl::parse)
             .transpose()
-            .map_err(|error| format!("/image_url: {error}"))?;
+            .map_err(|error| WrongRow::from_message(line, "/image_url", error))?;
         let only_image = image.map(|url| vec![Image { url, alt: None }]);
-        let variants = match self.variants {
-            Some(_) if self.price_minor.is_some() => {
-                return Err("price_minor and variants exclude each other".to_owned());
+        let variants = match (self.variants, self.price_minor) {
+            (Some(_), Some(_)) => {
+                let detail = "price_minor and variants exclude each other";
+                return refuse("/price_minor", "exclusive", detail);
             }
-            Some(variants) => variants,
-            None => vec![LineVariant {
+            (Some(variants), None) => variants,
+            (None, Some(price_minor)) => vec![LineVariant {
                 sku: self.sku,
                 barcode: self.barcode,
                 title: None,
                 options: Pairs::default(),
-                price_minor: self.price_minor.ok_or("price_minor or variants are needed")?,
+                price_minor,
                 compare_at_price_minor: self.compare_at_price_minor,
                 stock: self.stock,
             }],
+            (None, None) => return refuse("/price_minor", "required", "price_minor or variants are needed"),
         };
         Ok(ImportedProduct {
             line,
+            size: 0,
             external_id,
             handle: self.handle,
             title: self.title.into_string(),
             description: self.description.map(String::from),
             brand: filled(self.brand),
             status: self.status,
-            category: category.map_err(|error| format!("/category: {error}"))?,
+            category: category.map_err(|error| WrongRow::from_message(line, "/category", error))?,
             tags: self.tags.map(|tags| tags.into_iter().map(String::from).collect()),
             attributes: self.attributes,
             images: self.images.or(only_image),
             options: self.options.unwrap_or_default(),
             released_on: self.released_on,
-            variants: variants.into_iter().map(LineVariant::into_listed).collect(),
+            variants: Some(variants.into_iter().map(LineVariant::into_listed).collect()),
         })
     }
 }
@@ -166,7 +171,7 @@ struct WrittenVariant<'a> {
 }
 
 /// Writes a product as a line that an import reads back.
-pub(crate) fn write(out: &mut dyn std::io::Write, listing: &Listing, category: &[String]) -> std::io::Result<()> {
+pub(super) fn write(out: &mut Vec<u8>, listing: &Listing, category: &[String]) -> std::io::Result<()> {
     let line = WrittenLine {
         id: listing.external_id.as_deref(),
         handle: &listing.handle,
@@ -184,7 +189,8 @@ pub(crate) fn write(out: &mut dyn std::io::Write, listing: &Listing, category: &
         variants: listing.variants.iter().map(WrittenVariant::new).collect(),
     };
     serde_json::to_writer(&mut *out, &line)?;
-    out.write_all(b"\n")
+    out.push(b'\n');
+    Ok(())
 }
 
 impl<'a> WrittenVariant<'a> {

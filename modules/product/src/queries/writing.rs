@@ -54,6 +54,28 @@ pub(crate) fn delete_product(connection: &mut PgConnection, id: Uuid, now: DateT
     Ok(())
 }
 
+/// Gives products handles that nobody else can want, in a transaction that is undone.
+pub(crate) fn give_up_handles(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.products SET handle = 'released-' || id::text WHERE id = ANY(?)";
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Statement::new(SCHEMA, SQL, [Bind::Uuids(ids)])
+        .execute(connection)
+        .map(drop)
+}
+
+/// Takes SKUs from their variants, in a transaction that is undone.
+pub(crate) fn give_up_skus(connection: &mut PgConnection, skus: Vec<String>) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.variants SET sku = NULL WHERE deleted_at IS NULL AND sku = ANY(?)";
+    if skus.is_empty() {
+        return Ok(());
+    }
+    Statement::new(SCHEMA, SQL, [Bind::Texts(skus)])
+        .execute(connection)
+        .map(drop)
+}
+
 #[derive(Serialize)]
 struct ProductJson<'a> {
     id: Uuid,

@@ -4,6 +4,8 @@
 
 mod browsing;
 mod editing;
+mod exporting;
+mod import_jobs;
 mod importing;
 mod stock;
 mod support;

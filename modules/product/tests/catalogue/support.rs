@@ -5,6 +5,7 @@ use std::io::Cursor;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
@@ -21,12 +22,14 @@ use kernel::{Clock, Fault};
 use product::{ImportFormat, ImportReport};
 use product_api::ProductApi;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use utoipa_actix_web::AppExt;
 
 /// One shop with a database of its own.
 pub(crate) struct Shop {
     pub(crate) module: product::Module,
     pub(crate) database: Db,
+    context: Context,
     staff: UserId,
     _server: Arc<Server>,
 }
@@ -66,6 +69,7 @@ pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    pub(crate) text: String,
 }
 
 impl Shop {
@@ -91,8 +95,20 @@ impl Shop {
         Self {
             module,
             database,
+            context,
             staff: UserId::generate(),
             _server: server,
+        }
+    }
+
+    /// The same shop in another process.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            module: product::Module::new(&self.context, self.database.clone()),
+            database: self.database.clone(),
+            context: self.context.clone(),
+            staff: self.staff,
+            _server: Arc::clone(&self._server),
         }
     }
 
@@ -171,6 +187,45 @@ impl Shop {
         self.module.import(source, format, dry_run, |_| ()).await.unwrap()
     }
 
+    /// Does the work of the background jobs from now on.
+    pub(crate) fn work(&self) -> watch::Sender<bool> {
+        let (stop, stopped) = watch::channel(false);
+        for job in self.module.jobs() {
+            job.spawn(stopped.clone());
+        }
+        stop
+    }
+
+    /// Uploads a file for import; answers the job.
+    pub(crate) async fn upload(&self, text: &str, query: &str) -> Value {
+        let ndjson = [("Content-Type", "application/octet-stream")];
+        let path = format!("/admin/imports{query}");
+        let begun = self
+            .admin_with(Method::POST, &path, Value::String(text.to_owned()), &ndjson)
+            .await;
+        assert_eq!(begun.status, 202, "{}", begun.body);
+        begun.body
+    }
+
+    /// The import, once it fulfils `wanted`.
+    pub(crate) async fn import_when(&self, job: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
+        let path = format!("/admin/imports/{}", job["id"].as_str().unwrap());
+        let started = Instant::now();
+        loop {
+            let job = self.admin(Method::GET, &path, Value::Null).await.body;
+            if wanted(&job) {
+                return job;
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "{job}");
+            actix_web::rt::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The import, once it has ended.
+    pub(crate) async fn ended(&self, job: &Value) -> Value {
+        self.import_when(job, |job| !job["finished_at"].is_null()).await
+    }
+
     /// The books are in order.
     pub(crate) async fn assert_in_order(&self) {
         assert_eq!(self.module.verify().await.unwrap(), []);
@@ -205,7 +260,13 @@ impl Shop {
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = test::read_body(response).await;
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Response { status, headers, body }
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Response {
+            status,
+            headers,
+            body,
+            text,
+        }
     }
 
     fn signed_in(&self, roles: Vec<Role>) -> Caller {

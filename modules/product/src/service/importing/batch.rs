@@ -11,14 +11,16 @@ use kernel::id::{CategoryId, ProductId};
 use product_api::ProductChanged;
 use uuid::Uuid;
 
+use super::merge::{Defaults, merge};
+use super::names::{Implied, Kind, Names};
 use super::{End, Written};
 use crate::domain::SCHEMA;
 use crate::domain::category::{Category, StoredCategory};
 use crate::domain::draft::CategoryReference;
 use crate::domain::handle::Handle;
-use crate::domain::listing::{ListedVariant, Listing};
+use crate::domain::listing::Listing;
 use crate::domain::plan::{Change, Outcome, Plan, Stored};
-use crate::import::{ImportedProduct, RowError};
+use crate::import::{ImportedProduct, WrongRow};
 use crate::queries::writing::Stamp;
 use crate::queries::{categories, products, writing};
 use crate::service::categories::below;
@@ -29,32 +31,39 @@ pub(super) struct Batch<'a> {
     pub(super) currency: Currency,
     pub(super) actor: &'a str,
     pub(super) categories: &'a HashMap<Vec<String>, Uuid>,
+    pub(super) names: &'a Names,
+    /// Whether all is undone, so that what rows before have done has been undone as well.
+    pub(super) dry_run: bool,
 }
 
 /// Who is who among the products that a batch may be about.
-struct Known {
+struct Known<'a> {
     by_external_id: HashMap<String, Uuid>,
     by_handle: HashMap<String, Uuid>,
     stored: HashMap<Uuid, Stored>,
     sku_owners: HashMap<String, Uuid>,
-    /// Handles that this batch has given away.
-    given: HashSet<String>,
+    /// Handles that can be made from titles, and belong to others.
+    taken_handles: HashSet<String>,
+    /// From the rows before this batch.
+    names: &'a Names,
+    /// From the rows of this batch.
+    implied: Implied,
 }
 
 impl Batch<'_> {
     /// Writes `products` in the transaction that `connection` is in.
-    pub(super) fn write(&self, connection: &mut PgConnection, products: &[ImportedProduct]) -> Result<Written, End> {
+    pub(super) fn write(&self, connection: &mut PgConnection, products: &[&ImportedProduct]) -> Result<Written, End> {
         let category_ids = self.categories_of(connection, products)?;
-        let mut known = Known::of(connection, products)?;
+        let mut known = Known::of(connection, products, self.names)?;
+        if self.dry_run {
+            known.give_up_released(connection)?;
+        }
         let mut changes = Vec::with_capacity(products.len());
         let mut refused = Vec::new();
         for product in products {
-            match self.change(connection, product, &mut known, &category_ids)? {
+            match self.change(product, &mut known, &category_ids) {
                 Ok(change) => changes.push(change),
-                Err(reason) => refused.push(RowError {
-                    line: product.line,
-                    reason,
-                }),
+                Err(wrong) => refused.push(wrong),
             }
         }
         let plan = Plan::of(changes, Uuid::now_v7);
@@ -72,38 +81,44 @@ impl Batch<'_> {
             outcomes: plan.outcomes.into_iter().map(|(_, outcome)| outcome).collect(),
             refused,
             categories: category_ids,
+            implied: known.implied,
         })
     }
 
     /// What a row comes to: what is to become of which product, or why not.
     fn change(
         &self,
-        connection: &mut PgConnection,
         product: &ImportedProduct,
-        known: &mut Known,
+        known: &mut Known<'_>,
         category_ids: &HashMap<Vec<String>, Uuid>,
-    ) -> QueryResult<Result<Change, String>> {
-        let before = match known.find(product) {
-            Ok(id) => id.and_then(|id| known.stored.get(&id)).cloned(),
-            Err(reason) => return Ok(Err(reason)),
-        };
-        if let Some(sku) = known.foreign_sku(product, before.as_ref()) {
-            return Ok(Err(format!("another product has the SKU `{sku}`")));
+    ) -> Result<Change, WrongRow> {
+        let before = known.find(product)?.and_then(|id| known.stored.get(&id)).cloned();
+        known.check_skus(product, before.as_ref())?;
+        if before.is_none() && product.variants.is_none() {
+            let detail = "a new product needs a price";
+            return Err(WrongRow::new(product.line, "/variants", "required", detail));
         }
         let handle = match (&product.handle, &before) {
             (Some(handle), _) => handle.clone(),
             (None, Some(before)) => before.listing.handle.clone(),
-            (None, None) => known.free_handle(connection, product)?,
+            (None, None) => known.free_handle(product)?,
         };
-        known.given.insert(handle.to_string());
-        let mut after = merge(product, before.as_ref().map(|before| &before.listing), handle, self);
+        let defaults = Defaults {
+            currency: self.currency,
+            today: self.now.date_naive(),
+        };
+        let mut after = merge(
+            product,
+            before.as_ref().map(|before| &before.listing),
+            handle,
+            &defaults,
+        );
         if let Some(path) = &product.category {
             after.category = category_ids.get(&names(path)).copied();
         }
-        if let Err(errors) = after.check() {
-            return Ok(Err(errors.to_string()));
-        }
-        Ok(Ok(Change { before, after }))
+        after.check().map_err(|errors| WrongRow::of(product.line, &errors))?;
+        known.learn(product, before.as_ref(), &after)?;
+        Ok(Change { before, after })
     }
 
     /// The ids of the categories that products name. The tree stays as it is from here on; where some are missing, they
@@ -111,7 +126,7 @@ impl Batch<'_> {
     fn categories_of(
         &self,
         connection: &mut PgConnection,
-        products: &[ImportedProduct],
+        products: &[&ImportedProduct],
     ) -> Result<HashMap<Vec<String>, Uuid>, End> {
         let wanted: HashSet<Vec<String>> = products
             .iter()
@@ -195,8 +210,8 @@ impl Batch<'_> {
     }
 }
 
-impl Known {
-    fn of(connection: &mut PgConnection, products: &[ImportedProduct]) -> QueryResult<Self> {
+impl<'a> Known<'a> {
+    fn of(connection: &mut PgConnection, products: &[&ImportedProduct], names: &'a Names) -> QueryResult<Self> {
         let external_ids = products
             .iter()
             .filter_map(|product| product.external_id.clone())
@@ -207,27 +222,50 @@ impl Known {
             .collect();
         let skus = products
             .iter()
-            .flat_map(|product| &product.variants)
+            .flat_map(|product| product.variants.iter().flatten())
             .filter_map(|variant| variant.sku.clone());
         let found = products::identify(connection, external_ids, handles)?;
         let ids = found.iter().map(|(id, _, _)| *id).collect();
         let stored = products::lock(connection, ids)?;
         let sku_owners = products::owners_of_skus(connection, skus.collect())?;
+        let candidates: Vec<Handle> = products
+            .iter()
+            .filter(|product| product.handle.is_none())
+            .flat_map(|product| candidates(product))
+            .collect();
+        let taken_handles = match candidates.is_empty() {
+            true => Vec::new(),
+            false => products::taken_handles(connection, &candidates)?,
+        };
         // As they are now that they are locked: they may have changed since they were found.
-        let names = || stored.iter().map(|stored| (stored.id, &stored.listing));
+        let listings = || stored.iter().map(|stored| (stored.id, &stored.listing));
         Ok(Self {
-            by_external_id: names()
+            by_external_id: listings()
                 .filter_map(|(id, listing)| Some((listing.external_id.clone()?, id)))
                 .collect(),
-            by_handle: names().map(|(id, listing)| (listing.handle.to_string(), id)).collect(),
+            by_handle: listings()
+                .map(|(id, listing)| (listing.handle.to_string(), id))
+                .collect(),
             sku_owners: sku_owners.into_iter().collect(),
-            given: HashSet::new(),
+            taken_handles: taken_handles.into_iter().collect(),
             stored: stored.into_iter().map(|stored| (stored.id, stored)).collect(),
+            names,
+            implied: Implied::default(),
         })
     }
 
+    /// Takes names from those who have lost them by rows before this batch, as a real run would have.
+    fn give_up_released(&self, connection: &mut PgConnection) -> QueryResult<()> {
+        let is_released = |kind: Kind, name: &str| self.names.is_released(&kind.digest(name));
+        let handles = self.by_handle.iter();
+        let handles = handles.filter(|(handle, _)| is_released(Kind::Handle, handle));
+        let skus = self.sku_owners.keys().filter(|sku| is_released(Kind::Sku, sku));
+        writing::give_up_handles(connection, handles.map(|(_, id)| *id).collect())?;
+        writing::give_up_skus(connection, skus.cloned().collect())
+    }
+
     /// The product that a row is about: known by its external id, else by its handle.
-    fn find(&self, product: &ImportedProduct) -> Result<Option<Uuid>, String> {
+    fn find(&self, product: &ImportedProduct) -> Result<Option<Uuid>, WrongRow> {
         let by_id = product
             .external_id
             .as_ref()
@@ -236,9 +274,13 @@ impl Known {
         let by_handle = product
             .handle
             .as_ref()
+            .filter(|handle| !self.is_released(Kind::Handle, handle.as_str()))
             .and_then(|handle| self.by_handle.get(handle.as_str()))
             .copied();
-        let taken = || Err("another product has this handle".to_owned());
+        let taken = || {
+            let detail = "another product has this handle";
+            Err(WrongRow::new(product.line, "/handle", "already_taken", detail))
+        };
         match (by_id, by_handle) {
             (Some(id), Some(other)) if id != other => taken(),
             (Some(id), _) => Ok(Some(id)),
@@ -256,77 +298,96 @@ impl Known {
         }
     }
 
-    fn foreign_sku<'a>(&self, product: &'a ImportedProduct, before: Option<&Stored>) -> Option<&'a str> {
+    /// Refuses SKUs of other products.
+    fn check_skus(&self, product: &ImportedProduct, before: Option<&Stored>) -> Result<(), WrongRow> {
         let own = before.map(|before| before.id);
-        let skus = product.variants.iter().filter_map(|variant| variant.sku.as_deref());
-        skus.into_iter()
-            .find(|sku| self.sku_owners.get(*sku).is_some_and(|owner| Some(*owner) != own))
-    }
-
-    fn free_handle(&self, connection: &mut PgConnection, product: &ImportedProduct) -> QueryResult<Handle> {
-        let unique = Uuid::now_v7().simple().to_string();
-        let candidates = Handle::candidates(&product.title, product.external_id.as_deref().unwrap_or(&unique));
-        let taken = products::taken_handles(connection, &candidates)?;
-        let is_free = |handle: &&Handle| {
-            !taken.iter().any(|taken| taken == handle.as_str()) && !self.given.contains(handle.as_str())
+        let is_foreign = |sku: &str| {
+            let owner = self.sku_owners.get(sku).copied();
+            owner.is_some() && owner != own && !self.is_released(Kind::Sku, sku)
         };
-        let last = || Handle::candidates(&product.title, &unique).pop();
-        let free = candidates.iter().find(is_free).cloned().or_else(last);
-        free.ok_or_else(|| diesel::result::Error::SerializationError("no handle can be made".into()))
+        for (index, variant) in product.variants.iter().flatten().enumerate() {
+            if let Some(sku) = variant.sku.as_deref().filter(|sku| is_foreign(sku)) {
+                let detail = format!("another product has the SKU `{sku}`");
+                let pointer = format!("/variants/{index}/sku");
+                return Err(WrongRow::new(product.line, &pointer, "already_taken", detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn free_handle(&self, product: &ImportedProduct) -> Result<Handle, WrongRow> {
+        let is_free = |handle: &Handle| {
+            let is_given = self.line_of(Kind::Handle, handle.as_str()).is_some();
+            let is_taken = self.taken_handles.contains(handle.as_str());
+            !is_given && (!is_taken || self.is_released(Kind::Handle, handle.as_str()))
+        };
+        let unique = || Handle::candidates(&product.title, &Uuid::now_v7().simple().to_string()).pop();
+        let free = candidates(product).into_iter().find(is_free).or_else(unique);
+        let detail = "no handle can be made from the title";
+        free.ok_or_else(|| WrongRow::new(product.line, "/handle", "required", detail))
+    }
+
+    /// Remembers what the product is known by although its row does not say so, and what it is no longer known by. A
+    /// product that another row is about already is refused.
+    fn learn(&mut self, product: &ImportedProduct, before: Option<&Stored>, after: &Listing) -> Result<(), WrongRow> {
+        let mut given = Vec::new();
+        if product.handle.is_none() {
+            given.push((Kind::Handle, after.handle.as_str()));
+        }
+        if let (None, Some(id)) = (&product.external_id, &after.external_id) {
+            given.push((Kind::ExternalId, id));
+        }
+        for (kind, name) in &given {
+            // Names of rows that come later in this batch are known already.
+            if let Some(line) = self.line_of(*kind, name).filter(|line| *line < product.line) {
+                let detail = format!("line {line} is about the same product");
+                return Err(WrongRow::new(product.line, "", "duplicate", detail));
+            }
+        }
+        let given = given.into_iter();
+        let given = given.map(|(kind, name)| (kind.digest(name), product.line));
+        self.implied.given.extend(given);
+        let Some(before) = before else { return Ok(()) };
+        if before.listing.handle != after.handle {
+            self.release(Kind::Handle, before.listing.handle.as_str());
+        }
+        let kept: HashSet<&String> = after
+            .variants
+            .iter()
+            .filter_map(|variant| variant.sku.as_ref())
+            .collect();
+        for sku in before
+            .listing
+            .variants
+            .iter()
+            .filter_map(|variant| variant.sku.as_ref())
+        {
+            if !kept.contains(sku) {
+                self.release(Kind::Sku, sku);
+            }
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, kind: Kind, name: &str) {
+        self.implied.released.push(kind.digest(name));
+    }
+
+    fn is_released(&self, kind: Kind, name: &str) -> bool {
+        let digest = kind.digest(name);
+        self.names.is_released(&digest) || self.implied.released.contains(&digest)
+    }
+
+    fn line_of(&self, kind: Kind, name: &str) -> Option<u64> {
+        let digest = kind.digest(name);
+        let in_batch = self.implied.given.iter().find(|(known, _)| *known == digest);
+        in_batch.map(|(_, line)| *line).or_else(|| self.names.line_of(&digest))
     }
 }
 
-/// The product as it is to be: what the row says, else what there is already, else the usual.
-fn merge(product: &ImportedProduct, before: Option<&Listing>, handle: Handle, batch: &Batch<'_>) -> Listing {
-    let mut after = before.cloned().unwrap_or_else(|| Listing {
-        external_id: None,
-        handle: handle.clone(),
-        title: String::new(),
-        description: String::new(),
-        brand: None,
-        status: Default::default(),
-        category: None,
-        tags: Vec::new(),
-        attributes: Default::default(),
-        images: Vec::new(),
-        options: Vec::new(),
-        currency: batch.currency,
-        released_on: batch.now.date_naive(),
-        variants: Vec::new(),
-    });
-    after.handle = handle;
-    after.title.clone_from(&product.title);
-    set(&mut after.description, &product.description);
-    set(&mut after.status, &product.status);
-    set(&mut after.tags, &product.tags);
-    set(&mut after.attributes, &product.attributes);
-    set(&mut after.images, &product.images);
-    set(&mut after.released_on, &product.released_on);
-    after.external_id = product.external_id.clone().or(after.external_id);
-    after.brand = product.brand.clone().or(after.brand);
-    after.options.clone_from(&product.options);
-    let old = std::mem::replace(&mut after.variants, product.variants.clone());
-    after.derive_options();
-    for variant in &mut after.variants {
-        keep_codes(variant, &old);
-    }
-    after
-}
-
-/// A file without SKUs and barcodes leaves those alone that there are.
-fn keep_codes(variant: &mut ListedVariant, old: &[ListedVariant]) {
-    let mut same = old.iter().filter(|old| old.values == variant.values);
-    if let Some(old) = same.next() {
-        variant.sku = variant.sku.take().or_else(|| old.sku.clone());
-        variant.barcode = variant.barcode.take().or_else(|| old.barcode.clone());
-        variant.title = variant.title.take().or_else(|| old.title.clone());
-    }
-}
-
-fn set<T: Clone>(field: &mut T, value: &Option<T>) {
-    if let Some(value) = value {
-        field.clone_from(value);
-    }
+/// Handles for a product that has none, the nicest first.
+fn candidates(product: &ImportedProduct) -> Vec<Handle> {
+    Handle::candidates(&product.title, product.external_id.as_deref().unwrap_or_default())
 }
 
 fn names(path: &[crate::domain::category::CategoryName]) -> Vec<String> {
