@@ -1,25 +1,28 @@
 //! Imports of product files. Products are written some hundred at a time; each batch is one transaction, so that what is
 //! imported is whole, whatever happens next.
 
+mod account;
 mod batch;
+mod known;
 mod merge;
 mod names;
+mod refusal;
 
 use std::collections::HashMap;
 
 use diesel::connection::SimpleConnection;
-use diesel::result::{DatabaseErrorKind, Error};
-use diesel::{Connection, PgConnection, QueryResult};
+use diesel::result::Error;
+use diesel::{Connection, PgConnection};
 use kernel::{Clock, Currency, Fault};
 use uuid::Uuid;
 
 use crate::domain::plan::Outcome;
-use crate::import::{
-    ImportError, ImportReport, ImportedProduct, MAX_ERRORS, Products, Progress, RowError, Unread, WrongRow,
-};
+use crate::import::{ImportError, ImportReport, ImportedProduct, Products, Progress, RowError, Unread, WrongRow};
 use batch::Batch;
 use names::Names;
+use refusal::{is_passing, is_refusal, refusal};
 
+pub(crate) use account::{Account, Entry, InMemory, Manner};
 pub(crate) use names::Implied;
 
 /// How many products are written at a time, and how many bytes of a file at most.
@@ -31,50 +34,6 @@ const WRONG: usize = 1000;
 const TRIES: usize = 3;
 /// After an import of as many products the database is asked to look at its tables anew.
 const MANY: u64 = 500;
-
-/// How to import.
-#[derive(Clone, Debug)]
-pub(crate) struct Manner {
-    /// Whether nothing is kept.
-    pub(crate) dry_run: bool,
-    /// Who stands in the ledger of stock.
-    pub(crate) actor: String,
-}
-
-/// Where the account of an import is kept.
-pub(crate) trait Account: Send {
-    /// Notes how far the import is now, within the transaction of the rows in question; with a dry run in one of its own.
-    /// False where the import is no longer ours: then nothing of these rows may stay.
-    fn note(&mut self, connection: &mut PgConnection, entry: &Entry<'_>) -> QueryResult<bool>;
-
-    /// What the last entry said has been committed.
-    fn settle(&mut self, entry: &Entry<'_>);
-}
-
-/// What some rows came to.
-pub(crate) struct Entry<'a> {
-    /// How far the import is with them.
-    pub(crate) progress: Progress,
-    /// What is wrong with them.
-    pub(crate) errors: &'a [RowError],
-    /// Names that they have got and lost.
-    pub(crate) implied: &'a Implied,
-}
-
-/// The account of an import that nobody else asks for: the errors, as many as are kept.
-#[derive(Default)]
-pub(crate) struct InMemory(Vec<RowError>);
-
-impl Account for InMemory {
-    fn note(&mut self, _: &mut PgConnection, _: &Entry<'_>) -> QueryResult<bool> {
-        Ok(true)
-    }
-
-    fn settle(&mut self, entry: &Entry<'_>) {
-        let room = MAX_ERRORS.saturating_sub(self.0.len());
-        self.0.extend(entry.errors.iter().take(room).cloned());
-    }
-}
 
 /// An import at work.
 pub(crate) struct Importer<A> {
@@ -408,35 +367,4 @@ fn note(account: &mut impl Account, connection: &mut PgConnection, entry: &Entry
         true => Ok(()),
         false => Err(End::Lost),
     }
-}
-
-/// Whether the database says no to a row, as opposed to failing.
-fn is_refusal(error: &Error) -> bool {
-    let Error::DatabaseError(kind, _) = error else {
-        return false;
-    };
-    !is_passing(error) && !matches!(kind, DatabaseErrorKind::ReadOnlyTransaction)
-}
-
-fn refusal(line: u64, error: &Error) -> WrongRow {
-    let Error::DatabaseError(_, information) = error else {
-        return WrongRow::new(line, "", "refused", error.to_string());
-    };
-    let taken = |pointer, what: &str| {
-        let detail = format!("another product has this {what}");
-        WrongRow::new(line, pointer, "already_taken", detail)
-    };
-    match information.constraint_name() {
-        Some("products_handle_key") => taken("/handle", "handle"),
-        Some("products_external_id_key") => taken("/id", "id"),
-        Some("variants_sku_key") => taken("/variants", "SKU"),
-        _ => {
-            let detail = format!("the database refuses it: {}", information.message());
-            WrongRow::new(line, "", "refused", detail)
-        }
-    }
-}
-
-fn is_passing(error: &Error) -> bool {
-    matches!(database::failure::fault_of(error), Fault::Unavailable { .. })
 }
