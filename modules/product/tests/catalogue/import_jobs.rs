@@ -121,7 +121,7 @@ async fn no_more_than_twenty_imports_wait() {
 #[actix_web::test]
 async fn a_cancelled_import_adds_nothing_from_then_on() {
     let shop = Shop::open().await;
-    let job = shop.upload(&file(20_000), "").await;
+    let job = shop.upload(&file(8_000), "").await;
     let path = format!("/admin/imports/{}/cancel", job["id"].as_str().unwrap());
     let _work = shop.work();
     shop.import_when(&job, |job| job["created"].as_u64() > Some(0)).await;
@@ -153,9 +153,8 @@ async fn an_import_whose_process_is_gone_is_gone_on_with_by_another_row_by_row()
         let job = shop.upload(&file(6_000), query).await;
         let work = shop.work();
         shop.import_when(&job, |job| job["rows_done"].as_u64() > Some(0)).await;
-        work.send_replace(true);
-        // Between two rounds nothing moves: the process is gone, with its lease.
-        actix_web::rt::time::sleep(std::time::Duration::from_secs(2)).await;
+        // Between two rounds nothing moves: it is as if the process were gone.
+        work.stop().await;
         let left = shop.import_when(&job, |_| true).await;
         assert_eq!(left["state"], "running", "it must be stopped half-way: {left}");
         change(
@@ -179,8 +178,8 @@ async fn an_import_whose_process_is_gone_is_gone_on_with_by_another_row_by_row()
 #[actix_web::test]
 async fn whoever_has_lost_an_import_writes_no_more_of_it() {
     let shop = Shop::open().await;
-    let job = shop.upload(&file(3_000), "").await;
-    let _work = shop.work();
+    let job = shop.upload(&file(6_000), "").await;
+    let work = shop.work();
     shop.import_when(&job, |job| job["rows_done"].as_u64() > Some(0)).await;
     change(
         &shop,
@@ -188,8 +187,9 @@ async fn whoever_has_lost_an_import_writes_no_more_of_it() {
     )
     .await;
     let lost = shop.import_when(&job, |_| true).await;
-    actix_web::rt::time::sleep(std::time::Duration::from_secs(1)).await;
+    work.stop().await;
     let later = shop.import_when(&job, |_| true).await;
+    assert_eq!(later["state"], "running", "it must be lost half-way: {later}");
     assert_eq!(counts(&lost), counts(&later));
     assert_eq!(shop.get("/products").await.body["total"]["value"], lost["created"]);
 }

@@ -23,6 +23,7 @@ use product::{ImportFormat, ImportReport};
 use product_api::ProductApi;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
 
 /// One shop with a database of its own.
@@ -188,12 +189,11 @@ impl Shop {
     }
 
     /// Does the work of the background jobs from now on.
-    pub(crate) fn work(&self) -> watch::Sender<bool> {
+    pub(crate) fn work(&self) -> Work {
         let (stop, stopped) = watch::channel(false);
-        for job in self.module.jobs() {
-            job.spawn(stopped.clone());
-        }
-        stop
+        let jobs = self.module.jobs().into_iter();
+        let jobs = jobs.map(|job| job.spawn(stopped.clone())).collect();
+        Work { stop, jobs }
     }
 
     /// Uploads a file for import; answers the job.
@@ -275,6 +275,22 @@ impl Shop {
             session: SessionId::generate(),
             roles,
         })
+    }
+}
+
+/// Background jobs at work, for as long as this is kept.
+pub(crate) struct Work {
+    stop: watch::Sender<bool>,
+    jobs: Vec<JoinHandle<()>>,
+}
+
+impl Work {
+    /// Ends it, and waits for what has begun.
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        for job in self.jobs {
+            job.await.unwrap();
+        }
     }
 }
 
