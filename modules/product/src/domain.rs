@@ -8,9 +8,11 @@ pub(crate) mod filter;
 pub(crate) mod handle;
 pub(crate) mod image;
 pub(crate) mod listing;
+pub(crate) mod merchandising;
 pub(crate) mod pairs;
 pub(crate) mod plan;
 pub(crate) mod product;
+pub(crate) mod product_type;
 pub(crate) mod stock;
 
 /// The schema that all of this lives in.

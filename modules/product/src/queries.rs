@@ -8,6 +8,7 @@ pub(crate) mod facets;
 mod filter;
 pub(crate) mod imports;
 pub(crate) mod lists;
+pub(crate) mod product_types;
 pub(crate) mod products;
 pub(crate) mod reservations;
 mod select;

@@ -6,6 +6,8 @@ mod categories;
 mod editing;
 mod importing;
 mod jobs;
+mod product_types;
+mod publishing;
 mod reservations;
 mod stock;
 
@@ -27,6 +29,7 @@ use cache::Cache;
 pub(crate) use catalogue::ProductList;
 pub(crate) use importing::{Importer, export};
 pub(crate) use jobs::Upload;
+pub(crate) use publishing::job as publishing;
 
 /// The catalogue and its stock. Cheap to clone.
 #[derive(Clone)]
@@ -106,6 +109,8 @@ fn refuse_duplicates(error: diesel::result::Error) -> database::Failure<ProductE
         Some("variants_sku_key") => "variant (by its sku)",
         Some("variants_options_key") => "variant (by its options)",
         Some("categories_handle_key") => "category (by its handle)",
+        Some("product_types_handle_key") => "product type (by its handle)",
+        Some("collections_handle_key") => "collection (by its handle)",
         Some("categories_name_key") => "category (by its name and parent)",
         _ => return error.into(),
     };

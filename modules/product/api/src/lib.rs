@@ -9,7 +9,16 @@ use kernel::{Currency, Fault, FieldErrors, Money, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["products", "categories", "variants", "stock", "imports"];
+pub const PREFIXES: &[&str] = &[
+    "products",
+    "product-types",
+    "categories",
+    "collections",
+    "prices",
+    "variants",
+    "stock",
+    "imports",
+];
 
 /// The product module, here or elsewhere.
 #[async_trait]

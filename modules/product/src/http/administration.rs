@@ -5,12 +5,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, get, patch, post, web};
 use kernel::Problem;
 use kernel::http::query::NoParameters;
-use kernel::http::{IdempotencyKey, IfMatch, Json, Path, Query, version_tag};
+use kernel::http::{IdempotencyKey, IfMatch, Json, Path, Query};
 use kernel::id::{ProductId, VariantId};
 use kernel::identity::Staff;
 use kernel::problem::ProblemSchema;
 
-use super::private;
+use super::{private, versioned};
 use crate::domain::draft::{NewProduct, NewVariant, ProductPatch, VariantPatch};
 use crate::domain::filter::AdminListQuery;
 use crate::domain::product::{AdminProduct, AdminVariant};
@@ -252,11 +252,4 @@ pub(super) async fn delete_variant(
 ) -> Result<HttpResponse, Problem> {
     service.delete_variant(*id, condition, staff.0.user).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// An answer for staff whose tag is the version to edit.
-fn versioned(version: i64, value: &impl serde::Serialize) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    response.insert_header(version_tag(version));
-    private(response, value)
 }

@@ -74,11 +74,17 @@ struct ProductJson<'a> {
     released_on: NaiveDate,
     price_min: i64,
     price_max: i64,
+    product_type_id: Option<Uuid>,
+    seo_title: Option<&'a str>,
+    seo_description: Option<&'a str>,
+    publish_at: Option<DateTime<Utc>>,
+    unpublish_at: Option<DateTime<Utc>>,
 }
 
 impl<'a> ProductJson<'a> {
     fn new(id: Uuid, listing: &'a Listing, paths: &'a Paths) -> Self {
         let (price_min, price_max) = listing.price_range();
+        let decided = &listing.merchandising;
         let path = listing.category.and_then(|category| paths.get(&category));
         Self {
             id,
@@ -99,6 +105,11 @@ impl<'a> ProductJson<'a> {
             released_on: listing.released_on,
             price_min,
             price_max,
+            product_type_id: decided.product_type,
+            seo_title: decided.seo.title.as_deref(),
+            seo_description: decided.seo.description.as_deref(),
+            publish_at: decided.publish_at,
+            unpublish_at: decided.unpublish_at,
         }
     }
 }
@@ -111,13 +122,15 @@ fn insert_products(
 ) -> QueryResult<()> {
     const SQL: &str = "INSERT INTO @.products (id, external_id, handle, title, description, brand, status, category_id, \
         category_path, tags, codes, attributes, images, options, currency, released_on, price_min, price_max, \
-        created_at, updated_at) \
+        product_type_id, seo_title, seo_description, publish_at, unpublish_at, created_at, updated_at) \
         SELECT row.id, row.external_id, row.handle, row.title, row.description, row.brand, row.status, row.category_id, \
         row.category_path, row.tags, row.codes, row.attributes, row.images, row.options, row.currency, row.released_on, \
-        row.price_min, row.price_max, ?, ? \
+        row.price_min, row.price_max, row.product_type_id, row.seo_title, row.seo_description, row.publish_at, \
+        row.unpublish_at, ?, ? \
         FROM json_to_recordset(?::json) AS row (id UUID, external_id TEXT, handle TEXT, title TEXT, description TEXT, \
         brand TEXT, status TEXT, category_id UUID, category_path TEXT[], tags TEXT[], codes TEXT[], attributes JSON, \
-        images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT)";
+        images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT, product_type_id UUID, \
+        seo_title TEXT, seo_description TEXT, publish_at TIMESTAMPTZ, unpublish_at TIMESTAMPTZ)";
     let rows: Vec<_> = rows
         .iter()
         .map(|(id, listing)| ProductJson::new(*id, listing, paths))
@@ -141,10 +154,13 @@ fn update_products(
         category_id = row.category_id, category_path = row.category_path, tags = row.tags, codes = row.codes, \
         attributes = row.attributes, images = row.images, options = row.options, currency = row.currency, \
         released_on = row.released_on, price_min = row.price_min, price_max = row.price_max, \
+        product_type_id = row.product_type_id, seo_title = row.seo_title, seo_description = row.seo_description, \
+        publish_at = row.publish_at, unpublish_at = row.unpublish_at, \
         version = product.version + 1, updated_at = ? \
         FROM json_to_recordset(?::json) AS row (id UUID, external_id TEXT, handle TEXT, title TEXT, description TEXT, \
         brand TEXT, status TEXT, category_id UUID, category_path TEXT[], tags TEXT[], codes TEXT[], attributes JSON, \
-        images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT) \
+        images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT, product_type_id UUID, \
+        seo_title TEXT, seo_description TEXT, publish_at TIMESTAMPTZ, unpublish_at TIMESTAMPTZ) \
         WHERE product.id = row.id";
     let rows: Vec<_> = rows
         .iter()

@@ -10,12 +10,12 @@ use kernel::{FieldErrors, Patch};
 use product_api::{ProductChanged, ProductError};
 use uuid::Uuid;
 
-use super::{Service, refuse_duplicates};
+use super::{Service, product_types, refuse_duplicates};
 use crate::domain::SCHEMA;
 use crate::domain::draft::{CategoryReference, NewProduct, NewVariant, ProductPatch, VariantPatch};
 use crate::domain::handle::Handle;
 use crate::domain::listing::Listing;
-use crate::domain::plan::{Change, Plan, Stored};
+use crate::domain::plan::{Change, Outcome, Plan, Stored};
 use crate::domain::product::{AdminProduct, AdminVariant};
 use crate::queries::writing::Stamp;
 use crate::queries::{categories, products, writing};
@@ -49,6 +49,7 @@ impl Service {
                 .map_err(ProductError::Invalid)
                 .or_refuse()?;
             listing.category = category;
+            check_type(connection, &listing)?;
             let id = save(connection, None, listing, &stamp)?;
             read(connection, id)
         };
@@ -76,6 +77,7 @@ impl Service {
             };
             patch.apply(&mut listing);
             listing.check().map_err(ProductError::Invalid).or_refuse()?;
+            check_type(connection, &listing)?;
             save(connection, Some(before), listing, &stamp)?;
             read(connection, id.uuid())
         };
@@ -201,6 +203,23 @@ pub(super) fn publish(connection: &mut PgConnection, products: &[Uuid], now: Dat
     Ok(outbox::append_all(connection, SCHEMA, &events)?)
 }
 
+/// Writes products as they are to be, whose categories are known to be there, and tells of those that have changed.
+pub(super) fn write(connection: &mut PgConnection, changes: Vec<Change>, stamp: &Stamp) -> Work<Plan> {
+    let mut ids: Vec<Uuid> = changes.iter().filter_map(|change| change.after.category).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let paths = categories::paths(connection, ids)?;
+    let plan = Plan::of(changes, Uuid::now_v7);
+    writing::write(connection, &plan, &paths, stamp).map_err(refuse_duplicates)?;
+    let changed = plan
+        .outcomes
+        .iter()
+        .filter(|(_, outcome)| *outcome != Outcome::Unchanged);
+    let changed: Vec<Uuid> = changed.map(|(id, _)| *id).collect();
+    publish(connection, &changed, stamp.now)?;
+    Ok(plan)
+}
+
 /// Writes one product as it is to be.
 fn save(connection: &mut PgConnection, before: Option<Stored>, mut after: Listing, stamp: &Stamp) -> Work<Uuid> {
     let ids: Vec<Uuid> = after.category.into_iter().collect();
@@ -218,6 +237,14 @@ fn save(connection: &mut PgConnection, before: Option<Stored>, mut after: Listin
     ids.first()
         .copied()
         .ok_or_else(|| Failure::Refused(ProductError::NotFound("product".to_owned())))
+}
+
+/// Refuses attributes that do not satisfy the product's type.
+fn check_type(connection: &mut PgConnection, listing: &Listing) -> Work<()> {
+    let types = product_types::types_of(connection, [listing])?;
+    product_types::check(&types, listing)
+        .map_err(ProductError::Invalid)
+        .or_refuse()
 }
 
 /// Edits of a product leave the stock of its variants alone: sales go on meanwhile.

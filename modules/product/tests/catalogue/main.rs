@@ -5,5 +5,7 @@
 mod browsing;
 mod editing;
 mod importing;
+mod product_types;
+mod publishing;
 mod stock;
 mod support;
