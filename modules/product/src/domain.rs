@@ -2,6 +2,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod category;
+pub(crate) mod collection;
 pub(crate) mod draft;
 pub(crate) mod facet;
 pub(crate) mod filter;
@@ -13,6 +14,7 @@ pub(crate) mod pairs;
 pub(crate) mod plan;
 pub(crate) mod product;
 pub(crate) mod product_type;
+pub(crate) mod rule;
 pub(crate) mod stock;
 
 /// The schema that all of this lives in.

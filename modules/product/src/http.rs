@@ -3,6 +3,7 @@
 mod administration;
 mod catalogue;
 mod categories;
+mod collections;
 mod imports;
 mod product_types;
 mod refusal;
@@ -62,6 +63,17 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(product_types::update_product_type)
         .service(product_types::delete_product_type)
         .service(product_types::list_product_type_violations);
+    config
+        .service(collections::list_collections)
+        .service(collections::get_collection)
+        .service(collections::list_collection_products)
+        .service(collections::list_admin_collections)
+        .service(collections::create_collection)
+        .service(collections::get_admin_collection)
+        .service(collections::update_collection)
+        .service(collections::delete_collection)
+        .service(collections::update_collection_products)
+        .service(collections::show_collection_preview);
 }
 
 /// A public answer that changes its tag whenever anything shown changes; without a body for whoever has it already.

@@ -128,6 +128,7 @@ impl kernel::module::Module for Module {
         vec![
             housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone()),
             service::publishing(&self.service),
+            service::collections(&self.service),
         ]
     }
 

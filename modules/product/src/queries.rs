@@ -4,10 +4,12 @@
 //! for writing one statement per table, whatever the number of rows.
 
 pub(crate) mod categories;
+pub(crate) mod collections;
 pub(crate) mod facets;
 mod filter;
 pub(crate) mod imports;
 pub(crate) mod lists;
+pub(crate) mod membership;
 pub(crate) mod product_types;
 pub(crate) mod products;
 pub(crate) mod reservations;

@@ -3,6 +3,7 @@
 mod cache;
 mod catalogue;
 mod categories;
+mod collections;
 mod editing;
 mod importing;
 mod jobs;
@@ -27,6 +28,7 @@ use crate::queries::stock::Enquiry;
 use cache::Cache;
 
 pub(crate) use catalogue::ProductList;
+pub(crate) use collections::job as collections;
 pub(crate) use importing::{Importer, export};
 pub(crate) use jobs::Upload;
 pub(crate) use publishing::job as publishing;

@@ -23,6 +23,7 @@ use crate::service::{ProductList, Service};
         ("status" = Option<Vec<String>>, Query, description = "active, draft, archived"),
         ("q" = Option<String>, Query, description = "words to search for"),
         ("category" = Option<Vec<String>>, Query, description = "id or handle"),
+        ("collection" = Option<Vec<String>>, Query, description = "id or handle of a collection"),
         ("brand" = Option<Vec<String>>, Query, description = "a brand"),
         ("tag" = Option<Vec<String>>, Query, description = "a tag"),
         ("price_min" = Option<i64>, Query, description = "the lowest price, in minor units"),

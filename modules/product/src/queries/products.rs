@@ -147,6 +147,23 @@ pub(crate) fn find_public_by_handle(connection: &mut PgConnection, handle: &str)
     Ok(find(connection, select)?.map(|product| product.product))
 }
 
+/// The active ones of these products, in the order of `ids`.
+pub(crate) fn active_in_order(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult<Vec<Product>> {
+    let mut select = Select::<ProductSql>::new(COLUMNS);
+    select
+        .text(TABLES)
+        .text(" WHERE product.deleted_at IS NULL AND product.status = 'active' AND product.id = ANY(")
+        .bind(Bind::Uuids(ids.clone()))
+        .text(")");
+    let rows = select.load::<ProductRow>(connection)?;
+    let products = assemble(connection, rows)?;
+    let mut by_id: HashMap<Uuid, Product> = products
+        .into_iter()
+        .map(|product| (product.product.id.uuid(), product.product))
+        .collect();
+    Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
+}
+
 /// The product with this id, whatever its status.
 pub(crate) fn find_admin(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<AdminProduct>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);

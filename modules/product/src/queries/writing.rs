@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::stock;
+use super::{membership, stock};
 use crate::domain::SCHEMA;
 use crate::domain::attributes::Attributes;
 use crate::domain::image::Image;
@@ -31,26 +31,37 @@ pub(crate) struct Stamp {
 /// The paths of categories by their ids.
 pub(crate) type Paths = HashMap<Uuid, Vec<String>>;
 
-/// Writes a plan. Variants that go are removed before others come, so that their SKUs and values are free.
+/// Writes a plan, and which collections its products belong to by their rules. Variants that go are removed before others come, so that their SKUs and values are free.
 pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, stamp: &Stamp) -> QueryResult<()> {
     insert_products(connection, &plan.insert_products, paths, stamp)?;
     update_products(connection, &plan.update_products, paths, stamp)?;
     delete_variants(connection, &plan.delete_variants, stamp)?;
     update_variants(connection, &plan.update_variants, stamp)?;
     insert_variants(connection, &plan.insert_variants, stamp)?;
+    let written = plan.insert_products.iter().chain(&plan.update_products);
+    membership::follow(connection, written, stamp.now.date_naive())?;
     stock::open(connection, &plan.initial_stock, stamp)?;
     stock::set(connection, &plan.target_stock, stamp)
 }
 
-/// Takes a product and its variants out of the catalogue. The rows stay: orders and reservations refer to them.
-pub(crate) fn delete_product(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
-    const PRODUCT: &str = "UPDATE @.products SET status = 'archived', deleted_at = ?, updated_at = ?, \
-        version = version + 1 WHERE id = ?";
+/// Takes products and their variants out of the catalogue. The rows stay: orders and reservations refer to them. No
+/// collection has them any more, and no product is related to them.
+pub(crate) fn delete_products(connection: &mut PgConnection, ids: &[Uuid], now: DateTime<Utc>) -> QueryResult<()> {
+    const PRODUCTS: &str = "UPDATE @.products SET status = 'archived', deleted_at = ?, updated_at = ?, \
+        version = version + 1 WHERE id = ANY(?)";
     const VARIANTS: &str =
-        "UPDATE @.variants SET deleted_at = ?, updated_at = ? WHERE product_id = ? AND deleted_at IS NULL";
-    for sql in [PRODUCT, VARIANTS] {
-        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), Bind::Uuid(id)]).execute(connection)?;
+        "UPDATE @.variants SET deleted_at = ?, updated_at = ? WHERE product_id = ANY(?) AND deleted_at IS NULL";
+    const MEMBERS: &str = "DELETE FROM @.collection_products WHERE product_id = ANY(?)";
+    const RELATIONS: &str = "DELETE FROM @.product_relations WHERE product_id = ANY(?) OR related_id = ANY(?)";
+    if ids.is_empty() {
+        return Ok(());
     }
+    let ids = || Bind::Uuids(ids.to_vec());
+    for sql in [PRODUCTS, VARIANTS] {
+        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), ids()]).execute(connection)?;
+    }
+    Statement::new(SCHEMA, MEMBERS, [ids()]).execute(connection)?;
+    Statement::new(SCHEMA, RELATIONS, [ids(), ids()]).execute(connection)?;
     Ok(())
 }
 

@@ -91,7 +91,7 @@ impl Service {
         let now = self.clock.now();
         let work = move |connection: &mut PgConnection| {
             lock(connection, id.uuid(), &condition)?;
-            writing::delete_product(connection, id.uuid(), now)?;
+            writing::delete_products(connection, &[id.uuid()], now)?;
             publish(connection, &[id.uuid()], now)
         };
         self.db.transaction(work).await?;

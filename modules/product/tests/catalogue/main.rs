@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod browsing;
+mod collections;
 mod editing;
 mod importing;
 mod product_types;
 mod publishing;
+mod rules;
 mod stock;
 mod support;

@@ -159,6 +159,13 @@ impl Shop {
         response.body
     }
 
+    /// A collection like this one, as staff see it.
+    pub(crate) async fn collection(&self, collection: Value) -> Value {
+        let response = self.admin(Method::POST, "/admin/collections", collection).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
     /// Titles of a list.
     pub(crate) async fn titles(&self, query: &str) -> Vec<String> {
         let response = self.get(&format!("/products?{query}")).await;
