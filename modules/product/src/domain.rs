@@ -1,6 +1,7 @@
 //! What the catalogue is made of, and its rules. Pure: nothing here reads or writes anything.
 
 pub(crate) mod attributes;
+pub(crate) mod bulk;
 pub(crate) mod category;
 pub(crate) mod collection;
 pub(crate) mod draft;
@@ -14,6 +15,7 @@ pub(crate) mod pairs;
 pub(crate) mod plan;
 pub(crate) mod product;
 pub(crate) mod product_type;
+pub(crate) mod relation;
 pub(crate) mod rule;
 pub(crate) mod stock;
 

@@ -1,12 +1,14 @@
 //! The routes of the catalogue.
 
 mod administration;
+mod bulk;
 mod catalogue;
 mod categories;
 mod collections;
 mod imports;
 mod product_types;
 mod refusal;
+mod relations;
 mod stock;
 
 use actix_web::http::header;
@@ -56,6 +58,12 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(stock::get_stock)
         .service(imports::create_import)
         .service(imports::get_import);
+    config
+        .service(bulk::update_products)
+        .service(bulk::update_prices)
+        .service(relations::list_related_products)
+        .service(relations::get_related_products)
+        .service(relations::update_related_products);
     config
         .service(product_types::list_product_types)
         .service(product_types::create_product_type)

@@ -12,6 +12,7 @@ pub(crate) mod lists;
 pub(crate) mod membership;
 pub(crate) mod product_types;
 pub(crate) mod products;
+pub(crate) mod relations;
 pub(crate) mod reservations;
 mod select;
 pub(crate) mod stock;

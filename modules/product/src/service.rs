@@ -1,5 +1,6 @@
 //! The use cases of the catalogue, and what siblings may ask of it.
 
+mod bulk;
 mod cache;
 mod catalogue;
 mod categories;
@@ -7,8 +8,10 @@ mod collections;
 mod editing;
 mod importing;
 mod jobs;
+mod prices;
 mod product_types;
 mod publishing;
+mod relations;
 mod reservations;
 mod stock;
 

@@ -19,7 +19,7 @@ use super::pairs::Pairs;
 use super::product::Status;
 
 /// A category named by its id or its handle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CategoryReference {
     Id(Uuid),
     Handle(String),
@@ -354,7 +354,8 @@ fn strings(pairs: Pairs<Name>) -> Pairs<String> {
     )
 }
 
-fn check_currency(errors: &mut FieldErrors, pointer: &str, amount: Option<Money>, currency: Currency) {
+/// Records an amount in another currency as an error.
+pub(crate) fn check_currency(errors: &mut FieldErrors, pointer: &str, amount: Option<Money>, currency: Currency) {
     if amount.is_some_and(|amount| amount.currency != currency) {
         let detail = format!("this shop sells in {currency}");
         errors.add(format!("{pointer}/currency"), "unsupported_currency", detail);

@@ -216,7 +216,8 @@ impl Listing {
 }
 
 impl ListedVariant {
-    fn check_amounts(&self, errors: &mut FieldErrors, pointer: &str) {
+    /// Checks prices and stock; errors are told below `pointer`.
+    pub(crate) fn check_amounts(&self, errors: &mut FieldErrors, pointer: &str) {
         let mut check = |field: &str, value: Option<i64>, largest: i64| {
             if value.is_some_and(|value| !(0..=largest).contains(&value)) {
                 errors.add(

@@ -47,7 +47,7 @@ impl Status {
 }
 
 /// A product.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Product {
     pub(crate) id: ProductId,
     pub(crate) handle: String,
@@ -92,7 +92,7 @@ pub(crate) struct AdminProduct {
 }
 
 /// The category of a product.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct ProductCategory {
     pub(crate) id: CategoryId,
     pub(crate) handle: String,
@@ -102,7 +102,7 @@ pub(crate) struct ProductCategory {
 }
 
 /// What can be bought.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Variant {
     pub(crate) id: VariantId,
     pub(crate) sku: Option<String>,
@@ -130,7 +130,7 @@ pub(crate) struct AdminVariant {
 }
 
 /// The lowest and the highest price.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct PriceRange {
     pub(crate) min: Money,
     pub(crate) max: Money,

@@ -54,6 +54,31 @@ pub(crate) fn find(connection: &mut PgConnection, wanted: &CategoryReference) ->
     Ok(row.map(Row::into_stored))
 }
 
+/// Ids of the categories that are meant. Unknown ones are left out.
+pub(crate) fn resolve(
+    connection: &mut PgConnection,
+    wanted: Vec<CategoryReference>,
+) -> QueryResult<HashMap<CategoryReference, Uuid>> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (mut ids, mut handles) = (Vec::new(), Vec::new());
+    for reference in wanted {
+        match reference {
+            CategoryReference::Id(id) => ids.push(id),
+            CategoryReference::Handle(handle) => handles.push(handle),
+        }
+    }
+    let rows: Vec<(Uuid, String)> = categories::table
+        .filter(categories::id.eq_any(ids).or(categories::handle.eq_any(handles)))
+        .select((categories::id, categories::handle))
+        .load(connection)?;
+    let names = rows
+        .into_iter()
+        .flat_map(|(id, handle)| [(CategoryReference::Id(id), id), (CategoryReference::Handle(handle), id)]);
+    Ok(names.collect())
+}
+
 /// Keeps every other writer of the tree out until the transaction ends, and collections as they are; readers go on. Taken
 /// before any product is locked.
 pub(crate) fn lock_tree(connection: &mut PgConnection) -> QueryResult<()> {

@@ -183,6 +183,16 @@ pub(crate) fn product_of(connection: &mut PgConnection, variant: Uuid) -> QueryR
     select.get_result(connection).optional()
 }
 
+/// The products that variants belong to, each once.
+pub(crate) fn products_of(connection: &mut PgConnection, variants: Vec<Uuid>) -> QueryResult<Vec<Uuid>> {
+    let mut select = Select::<SqlUuid>::new(
+        "SELECT DISTINCT variant.product_id FROM products.variants AS variant \
+         WHERE variant.deleted_at IS NULL AND variant.id = ANY(",
+    );
+    select.bind(Bind::Uuids(variants)).text(")");
+    select.load(connection)
+}
+
 /// Products to edit, locked until the transaction ends, in key order. Ids that are unknown are left out.
 pub(crate) fn lock(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult<Vec<Stored>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);

@@ -65,6 +65,14 @@ pub(crate) fn delete_products(connection: &mut PgConnection, ids: &[Uuid], now: 
     Ok(())
 }
 
+/// Notes that a product, which is locked, was edited in something that has a table of its own.
+pub(crate) fn raise_version(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.products SET version = version + 1, updated_at = ? WHERE id = ?";
+    Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::Uuid(id)])
+        .execute(connection)
+        .map(drop)
+}
+
 #[derive(Serialize)]
 struct ProductJson<'a> {
     id: Uuid,

@@ -203,40 +203,31 @@ pub(super) fn publish(connection: &mut PgConnection, products: &[Uuid], now: Dat
     Ok(outbox::append_all(connection, SCHEMA, &events)?)
 }
 
-/// Writes products as they are to be, whose categories are known to be there, and tells of those that have changed.
-pub(super) fn write(connection: &mut PgConnection, changes: Vec<Change>, stamp: &Stamp) -> Work<Plan> {
+/// Writes products as they are to be, and tells of those that have changed. Whoever calls this holds the tree, and knows
+/// that the products' categories are there.
+pub(super) fn write(connection: &mut PgConnection, mut changes: Vec<Change>, stamp: &Stamp) -> Work<Plan> {
+    let edited = changes.iter_mut().filter(|change| change.before.is_some());
+    edited.for_each(|change| keep_stock(&mut change.after));
     let mut ids: Vec<Uuid> = changes.iter().filter_map(|change| change.after.category).collect();
     ids.sort_unstable();
     ids.dedup();
     let paths = categories::paths(connection, ids)?;
     let plan = Plan::of(changes, Uuid::now_v7);
     writing::write(connection, &plan, &paths, stamp).map_err(refuse_duplicates)?;
-    let changed = plan
-        .outcomes
-        .iter()
-        .filter(|(_, outcome)| *outcome != Outcome::Unchanged);
+    let outcomes = plan.outcomes.iter();
+    let changed = outcomes.filter(|(_, outcome)| *outcome != Outcome::Unchanged);
     let changed: Vec<Uuid> = changed.map(|(id, _)| *id).collect();
     publish(connection, &changed, stamp.now)?;
     Ok(plan)
 }
 
 /// Writes one product as it is to be.
-fn save(connection: &mut PgConnection, before: Option<Stored>, mut after: Listing, stamp: &Stamp) -> Work<Uuid> {
-    let ids: Vec<Uuid> = after.category.into_iter().collect();
-    let paths = categories::paths(connection, ids)?;
-    if after.category.is_some_and(|category| !paths.contains_key(&category)) {
-        return refuse(ProductError::Invalid(unknown_category()));
-    }
-    if before.is_some() {
-        keep_stock(&mut after);
-    }
-    let plan = Plan::of(vec![Change { before, after }], Uuid::now_v7);
-    writing::write(connection, &plan, &paths, stamp).map_err(refuse_duplicates)?;
-    let ids: Vec<Uuid> = plan.outcomes.iter().map(|(id, _)| *id).collect();
-    publish(connection, &ids, stamp.now)?;
-    ids.first()
-        .copied()
-        .ok_or_else(|| Failure::Refused(ProductError::NotFound("product".to_owned())))
+fn save(connection: &mut PgConnection, before: Option<Stored>, after: Listing, stamp: &Stamp) -> Work<Uuid> {
+    let plan = write(connection, vec![Change { before, after }], stamp)?;
+    let written = plan.outcomes.first().map(|(id, _)| *id);
+    written
+        .ok_or_else(|| ProductError::NotFound("product".to_owned()))
+        .or_refuse()
 }
 
 /// Refuses attributes that do not satisfy the product's type.
@@ -308,7 +299,7 @@ fn free_handle(connection: &mut PgConnection, title: &str) -> Work<Handle> {
         .or_refuse()
 }
 
-fn unknown_category() -> FieldErrors {
+pub(super) fn unknown_category() -> FieldErrors {
     FieldErrors::one("/category_id", "not_found", "there is no such category")
 }
 

@@ -70,8 +70,6 @@ impl Service {
 fn carried_out(before: Stored, now: DateTime<Utc>) -> Option<Change> {
     let mut after = before.listing.clone();
     after.status = after.merchandising.carry_out(after.status, now);
-    // Sales go on meanwhile: the stock read a moment ago must not be written back.
-    after.variants.iter_mut().for_each(|variant| variant.stock = None);
     (after.status != before.listing.status).then_some(Change {
         before: Some(before),
         after,
