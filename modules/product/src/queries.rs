@@ -3,6 +3,7 @@
 //! Products are read and written by statements of constant text: one list of columns for details, pages and edits, and
 //! for writing one statement per table, whatever the number of rows.
 
+pub(crate) mod arranged;
 pub(crate) mod categories;
 pub(crate) mod collections;
 pub(crate) mod facets;

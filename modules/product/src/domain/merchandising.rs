@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use kernel::id::ProductTypeId;
+use kernel::text::Prose;
 use kernel::{FieldErrors, Patch, Text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use super::product::Status;
 /// A title for search engines.
 pub(crate) type SeoTitle = Text<1, 200>;
 /// A description for search engines.
-pub(crate) type SeoDescription = Text<1, 500>;
+pub(crate) type SeoDescription = Prose<1, 500>;
 
 /// What is decided about a product.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,6 +2,8 @@
 //! carried out in two places, which agree: here for products that are being written, and by the database's `rule_holds`
 //! for whole catalogues.
 
+mod stored;
+
 use chrono::NaiveDate;
 use kernel::FieldErrors;
 use kernel::id::{CategoryId, ProductTypeId};
@@ -12,6 +14,8 @@ use uuid::Uuid;
 
 use super::attributes::{AttributeValue, Attributes};
 use super::listing::{Listing, Name, Tag};
+
+pub(crate) use stored::StoredRule;
 
 /// The most conditions of a rule.
 const MAX_CONDITIONS: usize = 20;
@@ -242,96 +246,6 @@ impl PriceCondition {
                 errors.add(format!("{pointer}/max"), "out_of_range", "must not be less than min");
             }
             _ => (),
-        }
-    }
-}
-
-/// A rule as the database keeps and understands it: ids are those of its rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StoredRule {
-    every: bool,
-    conditions: Vec<StoredCondition>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "field", rename_all = "snake_case")]
-enum StoredCondition {
-    Brand {
-        any: Vec<Name>,
-    },
-    Category {
-        any: Vec<Uuid>,
-    },
-    Tag {
-        any: Vec<Tag>,
-    },
-    ProductType {
-        any: Vec<Uuid>,
-    },
-    Attribute {
-        name: Name,
-        operator: Operator,
-        value: AttributeValue,
-    },
-    Price {
-        min: Option<i64>,
-        max: Option<i64>,
-    },
-    Released {
-        days: u32,
-    },
-}
-
-impl From<Rule> for StoredRule {
-    fn from(rule: Rule) -> Self {
-        Self {
-            every: rule.quantifier == Quantifier::All,
-            conditions: rule.conditions.into_iter().map(StoredCondition::from).collect(),
-        }
-    }
-}
-
-impl From<StoredRule> for Rule {
-    fn from(stored: StoredRule) -> Self {
-        Self {
-            quantifier: if stored.every { Quantifier::All } else { Quantifier::Any },
-            conditions: stored.conditions.into_iter().map(Condition::from).collect(),
-        }
-    }
-}
-
-impl From<Condition> for StoredCondition {
-    fn from(condition: Condition) -> Self {
-        match condition {
-            Condition::Brand(any) => Self::Brand { any },
-            Condition::Category(ids) => Self::Category {
-                any: ids.into_iter().map(CategoryId::uuid).collect(),
-            },
-            Condition::Tag(any) => Self::Tag { any },
-            Condition::ProductType(ids) => Self::ProductType {
-                any: ids.into_iter().map(ProductTypeId::uuid).collect(),
-            },
-            Condition::Attribute(AttributeCondition { name, operator, value }) => {
-                Self::Attribute { name, operator, value }
-            }
-            Condition::Price(PriceCondition { min, max }) => Self::Price { min, max },
-            Condition::ReleasedWithinDays(days) => Self::Released { days },
-        }
-    }
-}
-
-impl From<StoredCondition> for Condition {
-    fn from(stored: StoredCondition) -> Self {
-        match stored {
-            StoredCondition::Brand { any } => Self::Brand(any),
-            StoredCondition::Category { any } => Self::Category(any.into_iter().map(Into::into).collect()),
-            StoredCondition::Tag { any } => Self::Tag(any),
-            StoredCondition::ProductType { any } => Self::ProductType(any.into_iter().map(Into::into).collect()),
-            StoredCondition::Attribute { name, operator, value } => {
-                Self::Attribute(AttributeCondition { name, operator, value })
-            }
-            StoredCondition::Price { min, max } => Self::Price(PriceCondition { min, max }),
-            StoredCondition::Released { days } => Self::ReleasedWithinDays(days),
         }
     }
 }

@@ -147,23 +147,6 @@ pub(crate) fn find_public_by_handle(connection: &mut PgConnection, handle: &str)
     Ok(find(connection, select)?.map(|product| product.product))
 }
 
-/// The active ones of these products, in the order of `ids`.
-pub(crate) fn active_in_order(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult<Vec<Product>> {
-    let mut select = Select::<ProductSql>::new(COLUMNS);
-    select
-        .text(TABLES)
-        .text(" WHERE product.deleted_at IS NULL AND product.status = 'active' AND product.id = ANY(")
-        .bind(Bind::Uuids(ids.clone()))
-        .text(")");
-    let rows = select.load::<ProductRow>(connection)?;
-    let products = assemble(connection, rows)?;
-    let mut by_id: HashMap<Uuid, Product> = products
-        .into_iter()
-        .map(|product| (product.product.id.uuid(), product.product))
-        .collect();
-    Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
-}
-
 /// The product with this id, whatever its status.
 pub(crate) fn find_admin(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<AdminProduct>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
@@ -183,16 +166,6 @@ pub(crate) fn product_of(connection: &mut PgConnection, variant: Uuid) -> QueryR
     select.get_result(connection).optional()
 }
 
-/// The products that variants belong to, each once.
-pub(crate) fn products_of(connection: &mut PgConnection, variants: Vec<Uuid>) -> QueryResult<Vec<Uuid>> {
-    let mut select = Select::<SqlUuid>::new(
-        "SELECT DISTINCT variant.product_id FROM products.variants AS variant \
-         WHERE variant.deleted_at IS NULL AND variant.id = ANY(",
-    );
-    select.bind(Bind::Uuids(variants)).text(")");
-    select.load(connection)
-}
-
 /// Products to edit, locked until the transaction ends, in key order. Ids that are unknown are left out.
 pub(crate) fn lock(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult<Vec<Stored>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
@@ -203,23 +176,6 @@ pub(crate) fn lock(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult
     select.text(") ORDER BY product.id FOR NO KEY UPDATE OF product");
     let rows = select.load::<ProductRow>(connection)?;
     stored(connection, rows)
-}
-
-/// At most `limit` products whose time to be published or taken back has come at `now`.
-pub(crate) fn due(connection: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Uuid>> {
-    let mut select = Select::<SqlUuid>::new(
-        "SELECT due.id FROM (SELECT product.id FROM products.products AS product WHERE product.deleted_at IS NULL \
-         AND product.status = 'draft' AND product.publish_at <= ",
-    );
-    select
-        .bind(Bind::Time(now))
-        .text(
-            " UNION ALL SELECT product.id FROM products.products AS product WHERE product.deleted_at IS NULL \
-             AND product.status = 'active' AND product.unpublish_at <= ",
-        )
-        .bind(Bind::Time(now));
-    select.text(") AS due LIMIT ").bind(Bind::BigInt(limit));
-    select.load(connection)
 }
 
 /// The next products in the order of their ids, for export.
@@ -239,25 +195,6 @@ pub(crate) fn next(connection: &mut PgConnection, after: Uuid, limit: i64) -> Qu
     };
     let paths: Vec<Vec<String>> = rows.iter().map(path).collect();
     Ok(stored(connection, rows)?.into_iter().zip(paths).collect())
-}
-
-/// The next products of a type in the order of their ids, without their variants.
-pub(crate) fn next_of_type(
-    connection: &mut PgConnection,
-    product_type: Uuid,
-    after: Uuid,
-    limit: i64,
-) -> QueryResult<Vec<Stored>> {
-    let mut select = Select::<ProductSql>::new(COLUMNS);
-    select
-        .text(TABLES)
-        .text(" WHERE product.deleted_at IS NULL AND product.product_type_id = ")
-        .bind(Bind::Uuid(product_type))
-        .text(" AND product.id > ")
-        .bind(Bind::Uuid(after));
-    select.text(" ORDER BY product.id LIMIT ").bind(Bind::BigInt(limit));
-    let rows = select.load::<ProductRow>(connection)?;
-    rows.into_iter().map(|row| row.into_stored(Vec::new())).collect()
 }
 
 /// Ids of products by what import files know them by: `(id, external_id, handle)`.
@@ -416,7 +353,7 @@ impl ProductRow {
         })
     }
 
-    fn into_stored(self, variants: Vec<VariantRow>) -> QueryResult<Stored> {
+    pub(super) fn into_stored(self, variants: Vec<VariantRow>) -> QueryResult<Stored> {
         let options: Vec<ProductOption> = read(&self.options)?;
         let names: Vec<String> = options.iter().map(|option| option.name.to_string()).collect();
         let handle = Handle::parse(self.handle).map_err(|error| Error::DeserializationError(Box::new(error)))?;

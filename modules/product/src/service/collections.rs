@@ -25,7 +25,7 @@ use crate::domain::collection::{
 use crate::domain::handle::Handle;
 use crate::domain::product::Product;
 use crate::domain::rule::Rule;
-use crate::queries::{collections, membership, products};
+use crate::queries::{arranged, collections, membership};
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -104,7 +104,7 @@ impl Service {
             let page = Page::from_surplus(places, limit, |last| service.cursors.seal(&list, last));
             let ids = page.data.iter().map(|(_, id)| *id).collect();
             Ok::<_, Failure<ProductError>>(Page {
-                data: products::active_in_order(connection, ids)?,
+                data: arranged::active_in_order(connection, ids)?,
                 page: page.page,
             })
         };

@@ -18,7 +18,7 @@ use crate::domain::draft::check_currency;
 use crate::domain::listing::ListedVariant;
 use crate::domain::plan::{Change, Stored};
 use crate::queries::writing::Stamp;
-use crate::queries::{categories, products};
+use crate::queries::{arranged, categories, products};
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -62,7 +62,7 @@ fn carry_out(
     let prices: Vec<Result<PriceChange, Problem>> = raw.iter().map(|raw| PriceChange::parse(raw)).collect();
     categories::hold_tree(connection)?;
     let variants = prices.iter().flatten().map(|price| price.variant_id.uuid()).collect();
-    let owners = products::products_of(connection, variants)?;
+    let owners = arranged::products_of(connection, variants)?;
     let mut shelf = Shelf::of(products::lock(connection, owners)?, currency);
     let mut outcomes = Vec::with_capacity(prices.len());
     for price in prices {

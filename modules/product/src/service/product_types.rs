@@ -18,8 +18,8 @@ use crate::domain::plan::Stored;
 use crate::domain::product_type::{
     NewProductType, ProductType, ProductTypePatch, Violation, check_attributes, check_definitions,
 };
+use crate::queries::arranged;
 use crate::queries::product_types::{self, Definitions};
-use crate::queries::products;
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -187,7 +187,7 @@ fn violations(
     let wanted = usize::try_from(limit).unwrap_or(0);
     let mut found = Vec::new();
     for _ in 0..LOOKED_AT / STEP {
-        let rows = products::next_of_type(connection, product_type.id.uuid(), after, STEP)?;
+        let rows = arranged::next_of_type(connection, product_type.id.uuid(), after, STEP)?;
         let is_last = i64::try_from(rows.len()).unwrap_or(STEP) < STEP;
         let mut rows = rows.into_iter();
         for stored in rows.by_ref() {

@@ -12,7 +12,7 @@ use product_api::ProductError;
 use super::{Service, editing};
 use crate::domain::plan::{Change, Stored};
 use crate::queries::writing::Stamp;
-use crate::queries::{categories, products};
+use crate::queries::{arranged, categories, products};
 
 /// How late a product may be.
 const EVERY: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ impl Service {
         let now = self.clock.now();
         // Nothing is locked where nothing is due, which is nearly always.
         let due =
-            move |connection: &mut PgConnection| Ok::<_, Failure<ProductError>>(products::due(connection, now, 1)?);
+            move |connection: &mut PgConnection| Ok::<_, Failure<ProductError>>(arranged::due(connection, now, 1)?);
         if self.db.run(due).await?.is_empty() {
             return Ok(Round::Idle);
         }
@@ -53,7 +53,7 @@ impl Service {
         };
         let work = move |connection: &mut PgConnection| {
             categories::hold_tree(connection)?;
-            let due = products::due(connection, now, BATCH)?;
+            let due = arranged::due(connection, now, BATCH)?;
             let count = due.len();
             let stored = products::lock(connection, due)?;
             let changes = stored.into_iter().filter_map(|stored| carried_out(stored, now));

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{Service, editing};
 use crate::domain::product::Product;
 use crate::domain::relation::{NewRelations, RelatedProduct, RelatedProducts, RelationKind, Relations};
-use crate::queries::{categories, products, relations, writing};
+use crate::queries::{arranged, categories, products, relations, writing};
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -33,7 +33,7 @@ impl Service {
             let mut wanted = relations::find(connection, id.uuid())?;
             wanted.retain(|relation| kinds.is_empty() || kinds.contains(&relation.kind));
             let ids = wanted.iter().map(|relation| relation.product_id.uuid()).collect();
-            let found = products::active_in_order(connection, ids)?;
+            let found = arranged::active_in_order(connection, ids)?;
             let found: HashMap<ProductId, Product> = found.into_iter().map(|product| (product.id, product)).collect();
             let shown = wanted.into_iter().filter_map(|relation| {
                 Some(RelatedProduct {

@@ -131,11 +131,11 @@ async fn what_is_exported_can_be_imported() {
 #[actix_web::test]
 async fn shopifys_files_are_understood() {
     let shop = Shop::open().await;
-    let file = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant Inventory Qty,Variant Price,Image Src,Image Position\r\n\
-        ring,Ring,<p>Fine</p>,Us,Rings,\"Gold, Gem\",true,Size,S,2,42.99,https://img.example/1.jpg,1\r\n\
-        ring,,,,,,,,M,1,43.00,,\r\n\
-        ring,,,,,,,,,,,https://img.example/2.jpg,2\r\n\
-        sofa,Sofa,,Us,,,false,Title,Default Title,1,300,,\r\n";
+    let file = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant Inventory Qty,Variant Price,Image Src,Image Position,SEO Title,SEO Description\r\n\
+        ring,Ring,<p>Fine</p>,Us,Rings,\"Gold, Gem\",true,Size,S,2,42.99,https://img.example/1.jpg,1,A gold ring,\r\n\
+        ring,,,,,,,,M,1,43.00,,,,\r\n\
+        ring,,,,,,,,,,,https://img.example/2.jpg,2,,\r\n\
+        sofa,Sofa,,Us,,,false,Title,Default Title,1,300,,,,\r\n";
     let report = shop.import(file, ImportFormat::Auto, false).await;
     assert_eq!((report.created, report.skipped), (2, vec![]));
     let ring = shop.get("/products/ring").await.body;
@@ -143,6 +143,7 @@ async fn shopifys_files_are_understood() {
         (&ring["description"], &ring["tags"]),
         (&json!("Fine"), &json!(["Gold", "Gem"]))
     );
+    assert_eq!(ring["seo"], json!({"title": "A gold ring", "description": null}));
     assert_eq!(ring["images"].as_array().unwrap().len(), 2);
     assert_eq!(ring["price_range"]["max"]["amount"], 4300);
     assert_eq!(shop.get("/products/sofa").await.status, 404);

@@ -13,3 +13,4 @@ mod relations;
 mod rules;
 mod stock;
 mod support;
+mod tree;
