@@ -1,15 +1,21 @@
 //! Collections that are filled by rules.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::http::Method;
 use chrono::TimeDelta;
+use database::{Failure, Statement};
+use diesel::prelude::*;
+use diesel::sql_types::Uuid as SqlUuid;
 use futures_util::future::join;
+use kernel::Fault;
+use kernel::id::CollectionId;
 use product::ImportFormat;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::{Shop, path, product, usd};
 
@@ -184,7 +190,7 @@ async fn a_rule_that_changes_while_products_are_written_misses_none() {
 /// Values that products have and rules ask for; few, so that they meet.
 fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
-        prop::sample::select(vec![
+        8 => prop::sample::select(vec![
             json!(0),
             json!(-0.0),
             json!(1),
@@ -205,8 +211,8 @@ fn value() -> impl Strategy<Value = Value> {
             json!("réd \"'?\\"),
             json!(""),
         ]),
-        any::<i64>().prop_map(|number| json!(number)),
-        any::<f64>()
+        1 => any::<i64>().prop_map(|number| json!(number)),
+        1 => any::<f64>()
             .prop_filter("finite", |number| number.is_finite())
             .prop_map(|number| json!(number)),
     ]
@@ -218,7 +224,7 @@ fn word() -> impl Strategy<Value = &'static str> {
 
 /// A product as a file has it: its number is for its name.
 fn row() -> impl Strategy<Value = Value> {
-    let attributes = prop::collection::btree_map(prop::sample::select(vec!["x", "y\"'", "z?"]), value(), 0..3);
+    let attributes = prop::collection::btree_map(prop::sample::select(vec!["x?", "y\"'"]), value(), 0..3);
     let category = prop::option::of(prop::sample::select(vec![
         "Root",
         "Root > Left",
@@ -245,7 +251,7 @@ fn row() -> impl Strategy<Value = Value> {
 fn condition() -> impl Strategy<Value = Value> {
     let words = || prop::collection::btree_set(word(), 1..3);
     let attribute = (
-        prop::sample::select(vec!["x", "y\"'", "z?"]),
+        prop::sample::select(vec!["x?", "y\"'"]),
         prop::sample::select(vec!["equals", "greater", "less"]),
         value(),
     )
@@ -254,13 +260,13 @@ fn condition() -> impl Strategy<Value = Value> {
             json!({"attribute": {"name": name, "operator": operator, "value": value}})
         });
     prop_oneof![
-        words().prop_map(|brands| json!({"brand": brands})),
-        words().prop_map(|tags| json!({"tag": tags})),
-        (0_usize..4).prop_map(|index| json!({"category": index})),
-        attribute,
-        (0_i64..6).prop_map(|min| json!({"price": {"min": min}})),
-        (0_i64..3, 0_i64..3).prop_map(|(min, more)| json!({"price": {"min": min, "max": min + more}})),
-        (1_u32..12).prop_map(|days| json!({"released_within_days": days})),
+        1 => words().prop_map(|brands| json!({"brand": brands})),
+        1 => words().prop_map(|tags| json!({"tag": tags})),
+        1 => (0_usize..4).prop_map(|index| json!({"category": index})),
+        6 => attribute,
+        1 => (0_i64..6).prop_map(|min| json!({"price": {"min": min}})),
+        1 => (0_i64..3, 0_i64..3).prop_map(|(min, more)| json!({"price": {"min": min, "max": min + more}})),
+        1 => (1_u32..12).prop_map(|days| json!({"released_within_days": days})),
     ]
 }
 
@@ -287,9 +293,9 @@ async fn what_is_decided_when_a_product_is_written_is_what_the_database_decides_
         categories.push(shop.category(name, parent).await["id"].clone());
     }
     categories.push(root["id"].clone());
-    let rules: Vec<Value> = (0..90)
+    let rules: Vec<Value> = (0..100)
         .map(|number| {
-            let conditions = (0..1 + number % 3).map(|_| {
+            let conditions = (0..1 + number / 2 % 3).map(|_| {
                 let mut condition = generate(&|runner| condition().new_tree(runner).unwrap().current());
                 if let Some(index) = condition["category"].as_u64() {
                     condition["category"] = json!([categories[usize::try_from(index).unwrap()]]);
@@ -309,33 +315,50 @@ async fn what_is_decided_when_a_product_is_written_is_what_the_database_decides_
     let report = shop.import(&file.join("\n"), ImportFormat::Auto, false).await;
     assert_eq!((report.created, report.skipped), (120, vec![]));
 
+    let mut after = Vec::new();
+    for (number, rule) in rules.iter().enumerate() {
+        let collection = json!({"title": format!("After {number}"), "rule": rule});
+        after.push(shop.collection(collection).await);
+    }
+    let members = members(&shop).await;
     let (mut none, mut some) = (0, 0);
     for (number, rule) in rules.iter().enumerate() {
-        let after = shop
-            .collection(json!({"title": format!("After {number}"), "rule": rule}))
-            .await;
-        let written = members(&shop, &before[number]).await;
-        assert_eq!(written, members(&shop, &after).await, "{rule}");
+        let of = |collection: &Value| {
+            let id: CollectionId = collection["id"].as_str().unwrap().parse().unwrap();
+            members.get(&id.uuid()).cloned().unwrap_or_default()
+        };
+        let written = of(&before[number]);
+        assert_eq!(written, of(&after[number]), "{rule}");
         if written.is_empty() { none += 1 } else { some += 1 }
     }
     assert!(none > 5 && some > 30, "rules that say nothing: {none}, {some}");
     shop.assert_in_order().await;
 }
 
-async fn members(shop: &Shop, collection: &Value) -> BTreeSet<String> {
-    let id = collection["id"].as_str().unwrap();
-    let mut found = BTreeSet::new();
-    let mut cursor = String::new();
-    loop {
-        let path = format!("/collections/{id}/products?limit=100{cursor}");
-        let page = shop.get(&path).await.body;
-        let rows = page["data"].as_array().unwrap().iter();
-        found.extend(rows.map(|row| row["title"].as_str().unwrap().to_owned()));
-        match page["page"]["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return found,
-        }
+#[derive(QueryableByName)]
+struct Member {
+    #[diesel(sql_type = SqlUuid)]
+    collection_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    product_id: Uuid,
+}
+
+/// What belongs to each collection.
+async fn members(shop: &Shop) -> BTreeMap<Uuid, BTreeSet<Uuid>> {
+    const SQL: &str = "SELECT collection_id, product_id FROM @.collection_products";
+    let all = |connection: &mut PgConnection| {
+        let rows: Vec<Member> = Statement::new("products", SQL, []).load(connection)?;
+        Ok::<_, Failure<Fault>>(rows)
+    };
+    let mut members: BTreeMap<Uuid, BTreeSet<Uuid>> = BTreeMap::new();
+    for Member {
+        collection_id,
+        product_id,
+    } in shop.database.run(all).await.unwrap()
+    {
+        members.entry(collection_id).or_default().insert(product_id);
     }
+    members
 }
 
 #[actix_web::test]
