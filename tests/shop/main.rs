@@ -11,6 +11,7 @@ mod documentation;
 mod edge;
 mod health;
 mod limits;
+mod merchandising;
 mod methods;
 mod orders;
 mod origins;

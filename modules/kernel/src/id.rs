@@ -159,6 +159,10 @@ kinds! {
     Variant = "variant" as VariantId;
     /// A node of the category tree.
     Category = "category" as CategoryId;
+    /// A product type: which attributes products of a kind have.
+    ProductType = "type" as ProductTypeId;
+    /// A collection of products.
+    Collection = "collection" as CollectionId;
     /// A claim on stock that an order holds.
     Reservation = "reservation" as ReservationId;
     /// A cart.

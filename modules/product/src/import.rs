@@ -19,6 +19,7 @@ use crate::domain::category::CategoryName;
 use crate::domain::handle::Handle;
 use crate::domain::image::Image;
 use crate::domain::listing::{ListedVariant, ProductOption};
+use crate::domain::merchandising::ImportedMerchandising;
 use crate::domain::product::Status;
 
 pub(crate) use line::write as write_line;
@@ -138,6 +139,7 @@ pub(crate) struct ImportedProduct {
     /// Taken from the variants where there are none.
     pub(crate) options: Vec<ProductOption>,
     pub(crate) released_on: Option<chrono::NaiveDate>,
+    pub(crate) merchandising: ImportedMerchandising,
     /// All of them: others are removed.
     pub(crate) variants: Vec<ListedVariant>,
 }

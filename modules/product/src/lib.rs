@@ -125,11 +125,11 @@ impl kernel::module::Module for Module {
     }
 
     fn jobs(&self) -> Vec<Job> {
-        vec![housekeeping::job(
-            self.database.clone(),
-            SCHEMA,
-            self.context.clock.clone(),
-        )]
+        vec![
+            housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone()),
+            service::publishing(&self.service),
+            service::collections(&self.service),
+        ]
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Fault> {

@@ -33,3 +33,15 @@ diesel::table! {
         finished_at -> Nullable<Timestamptz>,
     }
 }
+
+diesel::table! {
+    products.product_types (id) {
+        id -> Uuid,
+        handle -> Text,
+        name -> Text,
+        attributes -> Json,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}

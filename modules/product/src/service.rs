@@ -1,11 +1,17 @@
 //! The use cases of the catalogue, and what siblings may ask of it.
 
+mod bulk;
 mod cache;
 mod catalogue;
 mod categories;
+mod collections;
 mod editing;
 mod importing;
 mod jobs;
+mod prices;
+mod product_types;
+mod publishing;
+mod relations;
 mod reservations;
 mod stock;
 
@@ -25,8 +31,10 @@ use crate::queries::stock::Enquiry;
 use cache::Cache;
 
 pub(crate) use catalogue::ProductList;
+pub(crate) use collections::job as collections;
 pub(crate) use importing::{Importer, export};
 pub(crate) use jobs::Upload;
+pub(crate) use publishing::job as publishing;
 
 /// The catalogue and its stock. Cheap to clone.
 #[derive(Clone)]
@@ -106,6 +114,8 @@ fn refuse_duplicates(error: diesel::result::Error) -> database::Failure<ProductE
         Some("variants_sku_key") => "variant (by its sku)",
         Some("variants_options_key") => "variant (by its options)",
         Some("categories_handle_key") => "category (by its handle)",
+        Some("product_types_handle_key") => "product type (by its handle)",
+        Some("collections_handle_key") => "collection (by its handle)",
         Some("categories_name_key") => "category (by its name and parent)",
         _ => return error.into(),
     };

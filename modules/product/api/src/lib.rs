@@ -4,12 +4,21 @@ pub mod remote;
 
 use async_trait::async_trait;
 use kernel::event::Payload;
-use kernel::id::{CategoryId, ProductId, ReservationId, VariantId};
+use kernel::id::{CategoryId, CollectionId, ProductId, ReservationId, VariantId};
 use kernel::{Currency, Fault, FieldErrors, Money, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["products", "categories", "variants", "stock", "imports"];
+pub const PREFIXES: &[&str] = &[
+    "products",
+    "product-types",
+    "categories",
+    "collections",
+    "prices",
+    "variants",
+    "stock",
+    "imports",
+];
 
 /// The product module, here or elsewhere.
 #[async_trait]
@@ -162,6 +171,21 @@ impl Payload for CategoryChanged {
 
     fn subject(&self) -> String {
         self.category.to_string()
+    }
+}
+
+/// A collection has changed: created, edited, deleted, or filled with other products by the calendar.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CollectionChanged {
+    /// The collection.
+    pub collection: CollectionId,
+}
+
+impl Payload for CollectionChanged {
+    const TYPE: &'static str = "collection.changed";
+
+    fn subject(&self) -> String {
+        self.collection.to_string()
     }
 }
 

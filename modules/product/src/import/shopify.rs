@@ -12,6 +12,7 @@ use crate::domain::category::CategoryName;
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
 use crate::domain::listing::{Description, ListedVariant, Name, Tag, Title};
+use crate::domain::merchandising::{ImportedMerchandising, Seo, SeoDescription, SeoTitle};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
 
@@ -159,6 +160,19 @@ impl Groups {
             .map(CategoryName::parse_path)
             .transpose()
             .map_err(|error| refuse("Type", &error))?;
+        let seo_title = own("SEO Title")
+            .map(SeoTitle::parse)
+            .transpose()
+            .map_err(|error| refuse("SEO Title", &error))?;
+        let seo_description = own("SEO Description")
+            .map(SeoDescription::parse)
+            .transpose()
+            .map_err(|error| refuse("SEO Description", &error))?;
+        let seo = Some(Seo {
+            title: seo_title.map(String::from),
+            description: seo_description.map(String::from),
+        })
+        .filter(|seo| !seo.is_empty());
         let mut variants = Vec::new();
         let mut images: Vec<(u32, Image)> = Vec::new();
         for (line, row) in &group.rows {
@@ -189,6 +203,10 @@ impl Groups {
             images: (!images.is_empty()).then_some(images),
             options: Vec::new(),
             released_on: None,
+            merchandising: ImportedMerchandising {
+                seo,
+                ..ImportedMerchandising::default()
+            },
             variants,
         })
     }

@@ -30,6 +30,7 @@ pub(super) fn push<Row>(select: &mut Select<Row>, filter: &Filter, without: Opti
     if without != Some(&Facet::Category) {
         push_categories(select, filter);
     }
+    push_collections(select, filter);
     if !filter.brands.is_empty() && without != Some(&Facet::Brand) {
         select
             .text(" AND product.brand = ANY(")
@@ -81,6 +82,25 @@ fn push_categories<Row>(select: &mut Select<Row>, filter: &Filter) {
         .bind(Bind::Uuids(filter.category_ids.clone()))
         .text(") OR named.handle = ANY(");
     select.bind(Bind::Texts(filter.category_handles.clone())).text(")))");
+}
+
+/// Visitors see no collection that is not published.
+fn push_collections<Row>(select: &mut Select<Row>, filter: &Filter) {
+    if filter.collection_ids.is_empty() && filter.collection_handles.is_empty() {
+        return;
+    }
+    select.text(
+        " AND product.id IN (SELECT member.product_id FROM products.collections AS collection \
+         JOIN products.collection_products AS member ON member.collection_id = collection.id WHERE ",
+    );
+    if filter.audience == Audience::Public {
+        select.text("collection.published AND ");
+    }
+    select
+        .text("(collection.id = ANY(")
+        .bind(Bind::Uuids(filter.collection_ids.clone()))
+        .text(") OR collection.handle = ANY(");
+    select.bind(Bind::Texts(filter.collection_handles.clone())).text(")))");
 }
 
 /// A product is in the range where one of its prices may be.

@@ -10,9 +10,10 @@ use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, 
 use kernel::{Currency, Money};
 use uuid::Uuid;
 
-use super::select::{Select, Verbatim};
+use super::select::{Select, Verbatim, read};
 use crate::domain::handle::Handle;
 use crate::domain::listing::{ListedVariant, Listing, ProductOption};
+use crate::domain::merchandising::{Merchandising, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::plan::Stored;
 use crate::domain::product::{AdminProduct, PriceRange, Product, ProductCategory, Status, Variant};
@@ -21,7 +22,8 @@ use crate::domain::product::{AdminProduct, PriceRange, Product, ProductCategory,
 pub(super) const COLUMNS: &str = "SELECT product.id, product.external_id, product.handle, product.title, \
     product.description, product.brand, product.status, product.tags, product.attributes, product.images, \
     product.options, product.currency, product.released_on, product.price_min, product.price_max, product.version, \
-    product.created_at, product.updated_at, category.id, category.handle, category.name, category.path";
+    product.created_at, product.updated_at, category.id, category.handle, category.name, category.path, \
+    product.product_type_id, product.seo_title, product.seo_description, product.publish_at, product.unpublish_at";
 
 /// Where they come from.
 pub(super) const TABLES: &str = " FROM products.products AS product \
@@ -48,6 +50,13 @@ pub(super) type ProductSql = (
     Timestamptz,
     Timestamptz,
     Nullable<(SqlUuid, Text, Text, Array<Text>)>,
+    (
+        Nullable<SqlUuid>,
+        Nullable<Text>,
+        Nullable<Text>,
+        Nullable<Timestamptz>,
+        Nullable<Timestamptz>,
+    ),
 );
 
 type VariantSql = (
@@ -84,6 +93,16 @@ pub(super) struct ProductRow {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     category: Option<CategoryRow>,
+    merchandising: MerchandisingRow,
+}
+
+#[derive(Queryable)]
+pub(super) struct MerchandisingRow {
+    product_type: Option<Uuid>,
+    seo_title: Option<String>,
+    seo_description: Option<String>,
+    publish_at: Option<DateTime<Utc>>,
+    unpublish_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Queryable)]
@@ -299,6 +318,7 @@ impl ProductRow {
             false => Vec::new(),
         };
         let price_range = price_range(self.price_min, self.price_max, currency, !variants.is_empty());
+        let merchandising = self.merchandising.into_merchandising();
         let variants: Vec<Variant> = variants
             .into_iter()
             .map(|variant| variant.into_variant(&names, currency))
@@ -318,6 +338,7 @@ impl ProductRow {
             in_stock: variants.iter().any(|variant| variant.in_stock),
             variants,
             price_range,
+            seo: merchandising.seo,
             created_at: self.created_at,
             updated_at: self.updated_at,
         };
@@ -326,10 +347,13 @@ impl ProductRow {
             version: self.version,
             external_id: self.external_id,
             released_on: self.released_on,
+            product_type_id: merchandising.product_type.map(Into::into),
+            publish_at: merchandising.publish_at,
+            unpublish_at: merchandising.unpublish_at,
         })
     }
 
-    fn into_stored(self, variants: Vec<VariantRow>) -> QueryResult<Stored> {
+    pub(super) fn into_stored(self, variants: Vec<VariantRow>) -> QueryResult<Stored> {
         let options: Vec<ProductOption> = read(&self.options)?;
         let names: Vec<String> = options.iter().map(|option| option.name.to_string()).collect();
         let handle = Handle::parse(self.handle).map_err(|error| Error::DeserializationError(Box::new(error)))?;
@@ -347,6 +371,7 @@ impl ProductRow {
             options,
             currency: currency(&self.currency)?,
             released_on: self.released_on,
+            merchandising: self.merchandising.into_merchandising(),
             variants: Vec::new(),
         };
         for variant in variants {
@@ -361,6 +386,20 @@ impl ProductRow {
             version: self.version,
             listing,
         })
+    }
+}
+
+impl MerchandisingRow {
+    fn into_merchandising(self) -> Merchandising {
+        Merchandising {
+            product_type: self.product_type,
+            seo: Seo {
+                title: self.seo_title,
+                description: self.seo_description,
+            },
+            publish_at: self.publish_at,
+            unpublish_at: self.unpublish_at,
+        }
     }
 }
 
@@ -403,8 +442,4 @@ impl VariantRow {
             stock: Some(self.on_hand),
         }
     }
-}
-
-fn read<T: serde::de::DeserializeOwned>(json: &Verbatim) -> QueryResult<T> {
-    serde_json::from_str(json.0.get()).map_err(|error| Error::DeserializationError(Box::new(error)))
 }

@@ -44,7 +44,7 @@ fn reservation(id: Uuid) -> String {
     ReservationId::from(id).to_string()
 }
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     Rule {
         name: "stock_equals_movements",
         subject: variant,
@@ -121,5 +121,21 @@ const RULES: [Rule; 9] = [
             FROM products.products AS product LEFT JOIN products.categories AS category \
             ON category.id = product.category_id WHERE product.deleted_at IS NULL \
             AND product.category_path <> coalesce(category.path, '{}') LIMIT 1000",
+    },
+    // Rules about dates are left out: until the job has seen a new day, they are those of the day before.
+    Rule {
+        name: "collections_follow_their_rules",
+        subject: product,
+        sql: "SELECT product.id, format('the rule of collection %s says %s, the collection says otherwise', \
+            collection.handle, rule.holds) FROM products.collections AS collection \
+            CROSS JOIN products.products AS product \
+            LEFT JOIN products.categories AS category ON category.id = product.category_id \
+            LEFT JOIN products.collection_products AS member \
+            ON member.collection_id = collection.id AND member.product_id = product.id, \
+            LATERAL (SELECT product.deleted_at IS NULL AND products.rule_holds(collection.rule::jsonb, product.brand, \
+            product.tags, product.product_type_id, category.ancestors, product.attributes::jsonb, product.price_min, \
+            product.price_max, product.released_on, DATE '2000-01-01') AS holds) AS rule \
+            WHERE collection.rule IS NOT NULL AND collection.refreshed_on IS NULL \
+            AND rule.holds <> (member.product_id IS NOT NULL) LIMIT 1000",
     },
 ];

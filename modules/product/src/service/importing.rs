@@ -18,7 +18,7 @@ use crate::domain::plan::Outcome;
 use crate::import::{
     ImportError, ImportReport, ImportedProduct, MAX_ERRORS, Products, Progress, RowError, Unread, write_line,
 };
-use crate::queries::products;
+use crate::queries::{product_types, products};
 use batch::Batch;
 
 /// How many products are written at a time.
@@ -289,6 +289,7 @@ fn is_passing(error: &Error) -> bool {
 /// Writes all products to `out`, in the form in which an import reads them back; answers how many.
 pub(crate) fn export(connection: &mut PgConnection, out: &mut dyn Write) -> Result<u64, ImportError> {
     let fail = |error: Error| ImportError::Fault(database::failure::fault_of(&error));
+    let types = product_types::handles(connection).map_err(fail)?;
     let mut count = 0;
     let mut after = Uuid::nil();
     loop {
@@ -296,7 +297,9 @@ pub(crate) fn export(connection: &mut PgConnection, out: &mut dyn Write) -> Resu
         let Some((last, _)) = page.last() else { break };
         after = last.id;
         for (product, path) in &page {
-            write_line(out, &product.listing, path)?;
+            let product_type = product.listing.merchandising.product_type;
+            let product_type = product_type.and_then(|id| types.get(&id)).map(String::as_str);
+            write_line(out, &product.listing, path, product_type)?;
             count += 1;
         }
     }

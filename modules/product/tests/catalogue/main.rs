@@ -3,7 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod browsing;
+mod bulk;
+mod collections;
 mod editing;
 mod importing;
+mod product_types;
+mod publishing;
+mod relations;
+mod rules;
 mod stock;
 mod support;
+mod tree;

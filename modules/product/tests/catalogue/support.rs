@@ -1,7 +1,7 @@
 //! A product module over a PostgreSQL server of its own, and requests.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
@@ -21,12 +21,16 @@ use kernel::{Clock, Fault};
 use product::{ImportFormat, ImportReport};
 use product_api::ProductApi;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
 
 /// One shop with a database of its own.
 pub(crate) struct Shop {
     pub(crate) module: product::Module,
     pub(crate) database: Db,
+    /// The shop's time, which stands still until it is moved on.
+    pub(crate) context: Context,
     staff: UserId,
     _server: Arc<Server>,
 }
@@ -91,6 +95,7 @@ impl Shop {
         Self {
             module,
             database,
+            context,
             staff: UserId::generate(),
             _server: server,
         }
@@ -154,6 +159,13 @@ impl Shop {
         response.body
     }
 
+    /// A collection like this one, as staff see it.
+    pub(crate) async fn collection(&self, collection: Value) -> Value {
+        let response = self.admin(Method::POST, "/admin/collections", collection).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
     /// Titles of a list.
     pub(crate) async fn titles(&self, query: &str) -> Vec<String> {
         let response = self.get(&format!("/products?{query}")).await;
@@ -169,6 +181,32 @@ impl Shop {
     pub(crate) async fn import(&self, text: &str, format: ImportFormat, dry_run: bool) -> ImportReport {
         let source = Box::new(Cursor::new(text.as_bytes().to_vec()));
         self.module.import(source, format, dry_run, |_| ()).await.unwrap()
+    }
+
+    /// Everything, as a file.
+    pub(crate) async fn export(&self) -> String {
+        let written = Written::default();
+        self.module.export(Box::new(written.clone())).await.unwrap();
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// Has every job of the module go one round.
+    pub(crate) async fn run_jobs(&self) {
+        Self::run_jobs_of(&self.module).await;
+    }
+
+    /// Has every job of another replica go one round.
+    pub(crate) async fn run_jobs_of(module: &product::Module) {
+        let (stop, stopped) = watch::channel(false);
+        let jobs = module.jobs().into_iter();
+        let running: Vec<JoinHandle<()>> = jobs.map(|job| job.spawn(stopped.clone())).collect();
+        // Each begins its first round, which it then finishes whatever it is told.
+        tokio::task::yield_now().await;
+        stop.send_replace(true);
+        for job in running {
+            job.await.unwrap();
+        }
     }
 
     /// The books are in order.
@@ -237,6 +275,20 @@ impl Response {
 
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// What was written, to be read afterwards.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

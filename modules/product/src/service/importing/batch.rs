@@ -19,9 +19,12 @@ use crate::domain::handle::Handle;
 use crate::domain::listing::{ListedVariant, Listing};
 use crate::domain::plan::{Change, Outcome, Plan, Stored};
 use crate::import::{ImportedProduct, RowError};
+use crate::queries;
+use crate::queries::product_types::Definitions;
 use crate::queries::writing::Stamp;
 use crate::queries::{categories, products, writing};
 use crate::service::categories::below;
+use crate::service::product_types;
 
 /// What a batch needs to know.
 pub(super) struct Batch<'a> {
@@ -41,15 +44,22 @@ struct Known {
     given: HashSet<String>,
 }
 
+/// The product types that a batch may be about.
+struct Types {
+    by_handle: HashMap<String, Uuid>,
+    definitions: Definitions,
+}
+
 impl Batch<'_> {
     /// Writes `products` in the transaction that `connection` is in.
     pub(super) fn write(&self, connection: &mut PgConnection, products: &[ImportedProduct]) -> Result<Written, End> {
         let category_ids = self.categories_of(connection, products)?;
         let mut known = Known::of(connection, products)?;
+        let types = Types::of(connection, products, &known)?;
         let mut changes = Vec::with_capacity(products.len());
         let mut refused = Vec::new();
         for product in products {
-            match self.change(connection, product, &mut known, &category_ids)? {
+            match self.change(connection, product, &mut known, &category_ids, &types)? {
                 Ok(change) => changes.push(change),
                 Err(reason) => refused.push(RowError {
                     line: product.line,
@@ -82,6 +92,7 @@ impl Batch<'_> {
         product: &ImportedProduct,
         known: &mut Known,
         category_ids: &HashMap<Vec<String>, Uuid>,
+        types: &Types,
     ) -> QueryResult<Result<Change, String>> {
         let before = match known.find(product) {
             Ok(id) => id.and_then(|id| known.stored.get(&id)).cloned(),
@@ -100,7 +111,16 @@ impl Batch<'_> {
         if let Some(path) = &product.category {
             after.category = category_ids.get(&names(path)).copied();
         }
-        if let Err(errors) = after.check() {
+        if let Some(handle) = &product.merchandising.product_type {
+            let Some(id) = types.by_handle.get(handle) else {
+                return Ok(Err(format!("there is no product type `{handle}`")));
+            };
+            after.merchandising.product_type = Some(*id);
+        }
+        if let Err(errors) = after
+            .check()
+            .and_then(|()| product_types::check(&types.definitions, &after))
+        {
             return Ok(Err(errors.to_string()));
         }
         Ok(Ok(Change { before, after }))
@@ -192,6 +212,25 @@ impl Batch<'_> {
         };
         let events: Vec<Event> = changed.map(event).collect::<Result<_, _>>().map_err(End::Fault)?;
         Ok(outbox::append_all(connection, SCHEMA, &events)?)
+    }
+}
+
+impl Types {
+    fn of(connection: &mut PgConnection, products: &[ImportedProduct], known: &Known) -> QueryResult<Self> {
+        let named: HashSet<String> = products
+            .iter()
+            .filter_map(|product| product.merchandising.product_type.clone())
+            .collect();
+        let by_handle = queries::product_types::ids_by_handle(connection, named.into_iter().collect())?;
+        let listings = known.stored.values().map(|stored| &stored.listing);
+        let mut ids: HashSet<Uuid> = listings
+            .filter_map(|listing| listing.merchandising.product_type)
+            .collect();
+        ids.extend(by_handle.values());
+        Ok(Self {
+            definitions: queries::product_types::definitions(connection, ids.into_iter().collect())?,
+            by_handle,
+        })
     }
 }
 
@@ -292,6 +331,7 @@ fn merge(product: &ImportedProduct, before: Option<&Listing>, handle: Handle, ba
         options: Vec::new(),
         currency: batch.currency,
         released_on: batch.now.date_naive(),
+        merchandising: Default::default(),
         variants: Vec::new(),
     });
     after.handle = handle;
@@ -302,6 +342,7 @@ fn merge(product: &ImportedProduct, before: Option<&Listing>, handle: Handle, ba
     set(&mut after.attributes, &product.attributes);
     set(&mut after.images, &product.images);
     set(&mut after.released_on, &product.released_on);
+    after.merchandising.import(&product.merchandising);
     after.external_id = product.external_id.clone().or(after.external_id);
     after.brand = product.brand.clone().or(after.brand);
     after.options.clone_from(&product.options);
