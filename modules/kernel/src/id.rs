@@ -187,6 +187,10 @@ kinds! {
     Event = "event" as EventId;
     /// A background import.
     Import = "import" as ImportId;
+    /// A place where stock lies.
+    Location = "location" as LocationId;
+    /// A transfer of stock from one place to another.
+    Transfer = "transfer" as TransferId;
 }
 
 #[cfg(test)]

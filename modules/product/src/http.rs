@@ -6,10 +6,12 @@ mod catalogue;
 mod categories;
 mod collections;
 mod imports;
+mod locations;
 mod product_types;
 mod refusal;
 mod relations;
 mod stock;
+mod transfers;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -55,7 +57,17 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(categories::update_category)
         .service(categories::delete_category)
         .service(stock::create_adjustment)
+        // Before the route that takes any variant's id in their place.
+        .service(transfers::list_stock_transfers)
+        .service(transfers::create_stock_transfer)
+        .service(transfers::create_stock_count)
         .service(stock::get_stock)
+        .service(stock::update_stock)
+        .service(locations::list_locations)
+        .service(locations::create_location)
+        .service(locations::get_location)
+        .service(locations::update_location)
+        .service(locations::delete_location)
         .service(imports::create_import)
         .service(imports::get_import);
     config

@@ -45,3 +45,19 @@ diesel::table! {
         updated_at -> Timestamptz,
     }
 }
+
+diesel::table! {
+    products.locations (id) {
+        id -> Uuid,
+        handle -> Text,
+        name -> Text,
+        priority -> Integer,
+        active -> Bool,
+        fulfils_online -> Bool,
+        is_default -> Bool,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}

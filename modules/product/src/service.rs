@@ -8,14 +8,17 @@ mod collections;
 mod editing;
 mod importing;
 mod jobs;
+mod locations;
 mod prices;
 mod product_types;
 mod publishing;
 mod relations;
 mod reservations;
 mod stock;
+mod transfers;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use database::{Db, Together};
 use kernel::module::{Context, Finding};
@@ -26,8 +29,8 @@ use tokio::sync::Semaphore;
 
 use crate::domain::SCHEMA;
 use crate::queries;
-use crate::queries::reservations::Wanted;
-use crate::queries::stock::Enquiry;
+use crate::queries::quotes::Enquiry;
+use crate::queries::reserving::{Attempt, Wanted};
 use cache::Cache;
 
 pub(crate) use catalogue::ProductList;
@@ -46,7 +49,11 @@ pub(crate) struct Service {
     cache: Arc<Cache>,
     /// Quotes and reservations of checkouts at the same moment.
     quotes: Together<Enquiry, Vec<Quote>>,
-    reservations: Together<Wanted, bool>,
+    reservations: Together<Wanted, Attempt>,
+    /// The same where several locations serve orders.
+    allocations: Together<Wanted, Attempt>,
+    /// Whether several locations did when this was last asked. It decides what is tried first, nothing else.
+    are_several: Arc<AtomicBool>,
     /// One uploaded file at a time: an import takes what a core and a disk have to give.
     importing: Arc<Semaphore>,
 }
@@ -54,8 +61,10 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(context: &Context, db: Db) -> Self {
         Self {
-            quotes: Together::new(db.clone(), queries::stock::quote),
-            reservations: Together::new(db.clone(), queries::reservations::reserve_all),
+            quotes: Together::new(db.clone(), queries::quotes::quote),
+            reservations: Together::new(db.clone(), queries::reserving::reserve_at_default),
+            allocations: Together::new(db.clone(), queries::reserving::reserve_at_several),
+            are_several: Arc::default(),
             db,
             clock: context.clock.clone(),
             currency: context.settings.shop.currency,
@@ -116,6 +125,7 @@ fn refuse_duplicates(error: diesel::result::Error) -> database::Failure<ProductE
         Some("categories_handle_key") => "category (by its handle)",
         Some("product_types_handle_key") => "product type (by its handle)",
         Some("collections_handle_key") => "collection (by its handle)",
+        Some("locations_handle_key") => "location (by its handle)",
         Some("categories_name_key") => "category (by its name and parent)",
         _ => return error.into(),
     };

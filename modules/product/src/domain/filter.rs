@@ -30,6 +30,9 @@ pub(crate) struct Filter {
     pub(crate) price_min: Option<i64>,
     pub(crate) price_max: Option<i64>,
     pub(crate) in_stock: Option<bool>,
+    /// The day on which this is asked: pre-orders end.
+    #[serde(skip)]
+    pub(crate) today: NaiveDate,
     pub(crate) attributes: BTreeMap<String, Vec<String>>,
 }
 

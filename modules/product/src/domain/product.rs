@@ -114,9 +114,24 @@ pub(crate) struct Variant {
     pub(crate) price: Money,
     /// The former or recommended price.
     pub(crate) compare_at_price: Option<Money>,
+    /// Whether it can be bought now.
     pub(crate) in_stock: bool,
-    /// How many can be bought now.
+    /// How many of those that are there can be bought now.
     pub(crate) available: i64,
+    /// `true` where it can be bought though none is there; else left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub(crate) backorder: bool,
+    /// Where it is sold before it is there; else left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preorder: Option<OpenPreorder>,
+}
+
+/// What a customer is told of a variant that is sold before it is there.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct OpenPreorder {
+    /// The day from which it ships.
+    pub(crate) ships_on: NaiveDate,
 }
 
 /// A variant as staff see it.

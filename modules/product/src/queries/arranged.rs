@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use database::Bind;
 use diesel::prelude::*;
 use diesel::sql_types::Uuid as SqlUuid;
@@ -49,8 +49,12 @@ pub(crate) fn next_of_type(
     rows.into_iter().map(|row| row.into_stored(Vec::new())).collect()
 }
 
-/// The active ones of these products, in the order of `ids`.
-pub(crate) fn active_in_order(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult<Vec<Product>> {
+/// The active ones of these products as they are shown `today`, in the order of `ids`.
+pub(crate) fn active_in_order(
+    connection: &mut PgConnection,
+    ids: Vec<Uuid>,
+    today: NaiveDate,
+) -> QueryResult<Vec<Product>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
     select
         .text(TABLES)
@@ -58,7 +62,7 @@ pub(crate) fn active_in_order(connection: &mut PgConnection, ids: Vec<Uuid>) -> 
         .bind(Bind::Uuids(ids.clone()))
         .text(")");
     let rows = select.load::<ProductRow>(connection)?;
-    let products = assemble(connection, rows)?;
+    let products = assemble(connection, rows, today)?;
     let mut by_id: HashMap<Uuid, Product> = products
         .into_iter()
         .map(|product| (product.product.id.uuid(), product.product))

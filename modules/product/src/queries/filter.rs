@@ -12,6 +12,7 @@ use crate::domain::filter::{Audience, Filter};
 pub(super) fn push<Row>(select: &mut Select<Row>, filter: &Filter, without: Option<&Facet>) {
     let plain = Filter {
         search: filter.search.clone(),
+        today: filter.today,
         ..Filter::default()
     };
     if *filter != plain {
@@ -45,7 +46,7 @@ pub(super) fn push<Row>(select: &mut Select<Row>, filter: &Filter, without: Opti
     if without != Some(&Facet::Price) {
         push_prices(select, filter);
     }
-    push_stock(select, filter.in_stock);
+    push_stock(select, filter);
     for (name, values) in &filter.attributes {
         if without != Some(&Facet::Attribute(name.clone())) {
             push_attribute(select, name, values);
@@ -113,13 +114,18 @@ fn push_prices<Row>(select: &mut Select<Row>, filter: &Filter) {
     }
 }
 
-fn push_stock<Row>(select: &mut Select<Row>, in_stock: Option<bool>) {
-    let Some(in_stock) = in_stock else { return };
+fn push_stock<Row>(select: &mut Select<Row>, filter: &Filter) {
+    let Some(in_stock) = filter.in_stock else { return };
     select.text(if in_stock { " AND EXISTS" } else { " AND NOT EXISTS" });
     select.text(
-        " (SELECT FROM products.variants AS variant JOIN products.stock AS stock ON stock.variant_id = variant.id \
-         WHERE variant.product_id = product.id AND variant.deleted_at IS NULL AND stock.on_hand > stock.reserved)",
+        " (SELECT FROM products.variants AS variant WHERE variant.product_id = product.id \
+         AND variant.deleted_at IS NULL AND coalesce((SELECT sum(stock.on_hand - stock.reserved) \
+            FROM products.stock AS stock JOIN products.locations AS location ON location.id = stock.location_id \
+            WHERE stock.variant_id = variant.id AND location.sells), 0) + CASE WHEN variant.preorder_until > ",
     );
+    select
+        .bind(Bind::Text(filter.today.to_string()))
+        .text("::date THEN variant.preorder_limit ELSE variant.backorder_limit END > 0)");
 }
 
 /// The alternatives as separate conditions, each of which the index on attributes can answer.

@@ -88,6 +88,7 @@ impl Service {
         cursor: Option<String>,
     ) -> Result<Page<Product>, ProductError> {
         let service = self.clone();
+        let today = self.clock.now().date_naive();
         let work = move |connection: &mut PgConnection| {
             let id = published(connection, &reference)?.collection.id;
             let list = format!("collection/{id}");
@@ -104,7 +105,7 @@ impl Service {
             let page = Page::from_surplus(places, limit, |last| service.cursors.seal(&list, last));
             let ids = page.data.iter().map(|(_, id)| *id).collect();
             Ok::<_, Failure<ProductError>>(Page {
-                data: arranged::active_in_order(connection, ids)?,
+                data: arranged::active_in_order(connection, ids, today)?,
                 page: page.page,
             })
         };

@@ -25,7 +25,8 @@ type Work<T> = Result<T, Failure<ProductError>>;
 impl Service {
     /// Any product by its id, for staff.
     pub(crate) async fn find_admin(&self, id: ProductId) -> Result<AdminProduct, ProductError> {
-        self.db.run(move |connection| read(connection, id.uuid())).await
+        let now = self.clock.now();
+        self.db.run(move |connection| read(connection, id.uuid(), now)).await
     }
 
     /// Adds a product.
@@ -51,7 +52,7 @@ impl Service {
             listing.category = category;
             check_type(connection, &listing)?;
             let id = save(connection, None, listing, &stamp)?;
-            read(connection, id)
+            read(connection, id, now)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
         self.cache.outdate();
@@ -79,7 +80,7 @@ impl Service {
             listing.check().map_err(ProductError::Invalid).or_refuse()?;
             check_type(connection, &listing)?;
             save(connection, Some(before), listing, &stamp)?;
-            read(connection, id.uuid())
+            read(connection, id.uuid(), stamp.now)
         };
         let product = self.db.transaction(work).await?;
         self.cache.outdate();
@@ -121,7 +122,7 @@ impl Service {
             }
             check_variant(&listing, listing.variants.len() - 1).or_refuse()?;
             save(connection, Some(before), listing, &stamp)?;
-            let product = read(connection, id.uuid())?;
+            let product = read(connection, id.uuid(), now)?;
             last_variant(product).or_refuse()
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
@@ -152,7 +153,7 @@ impl Service {
             }
             check_variant(&listing, index).or_refuse()?;
             save(connection, Some(before), listing, &stamp)?;
-            let product = read(connection, product)?;
+            let product = read(connection, product, stamp.now)?;
             variant_of(product, id).or_refuse()
         };
         let variant = self.db.transaction(work).await?;
@@ -272,8 +273,8 @@ fn lock_variant(connection: &mut PgConnection, id: VariantId, condition: &IfMatc
     Ok((stored, index))
 }
 
-fn read(connection: &mut PgConnection, id: Uuid) -> Work<AdminProduct> {
-    let found = products::find_admin(connection, id)?;
+fn read(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Work<AdminProduct> {
+    let found = products::find_admin(connection, id, now.date_naive())?;
     found
         .ok_or_else(|| ProductError::NotFound("product".to_owned()))
         .or_refuse()

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::NaiveDate;
 use database::{Failure, OrRefuse, refuse};
 use diesel::PgConnection;
 use kernel::FieldErrors;
@@ -24,16 +25,17 @@ impl Service {
         id_or_handle: String,
         kinds: Vec<RelationKind>,
     ) -> Result<RelatedProducts, ProductError> {
+        let today = self.clock.now().date_naive();
         let work = move |connection: &mut PgConnection| {
             let id = match id_or_handle.parse::<ProductId>() {
-                Ok(id) => products::find_public(connection, id.uuid())?,
-                Err(_) => products::find_public_by_handle(connection, &id_or_handle)?,
+                Ok(id) => products::find_public(connection, id.uuid(), today)?,
+                Err(_) => products::find_public_by_handle(connection, &id_or_handle, today)?,
             };
             let id = id.ok_or_else(missing).or_refuse()?.id;
             let mut wanted = relations::find(connection, id.uuid())?;
             wanted.retain(|relation| kinds.is_empty() || kinds.contains(&relation.kind));
             let ids = wanted.iter().map(|relation| relation.product_id.uuid()).collect();
-            let found = arranged::active_in_order(connection, ids)?;
+            let found = arranged::active_in_order(connection, ids, today)?;
             let found: HashMap<ProductId, Product> = found.into_iter().map(|product| (product.id, product)).collect();
             let shown = wanted.into_iter().filter_map(|relation| {
                 Some(RelatedProduct {
@@ -48,7 +50,8 @@ impl Service {
 
     /// What stands beside a product, for staff.
     pub(crate) async fn find_relations(&self, id: ProductId) -> Result<Relations, ProductError> {
-        self.db.run(move |connection| read(connection, id)).await
+        let today = self.clock.now().date_naive();
+        self.db.run(move |connection| read(connection, id, today)).await
     }
 
     /// Decides what stands beside a product. This is an edit of the product.
@@ -86,7 +89,7 @@ impl Service {
             relations::replace(connection, id.uuid(), &new.related)?;
             writing::raise_version(connection, id.uuid(), now)?;
             editing::publish(connection, &[id.uuid()], now)?;
-            read(connection, id)
+            read(connection, id, now.date_naive())
         };
         let changed = self.db.transaction(work).await?;
         self.cache.outdate();
@@ -94,8 +97,8 @@ impl Service {
     }
 }
 
-fn read(connection: &mut PgConnection, id: ProductId) -> Work<Relations> {
-    let product = products::find_admin(connection, id.uuid())?
+fn read(connection: &mut PgConnection, id: ProductId, today: NaiveDate) -> Work<Relations> {
+    let product = products::find_admin(connection, id.uuid(), today)?
         .ok_or_else(missing)
         .or_refuse()?;
     Ok(Relations {
