@@ -50,6 +50,7 @@ async fn operations(store: &Store) -> Vec<Operation> {
 fn about_nothing(path: &str) -> String {
     let kind = match path.split('/').nth(2).unwrap() {
         "categories" => "category",
+        "product-types" => "type",
         "stock" => "variant",
         plural => plural.strip_suffix('s').unwrap(),
     };
@@ -67,7 +68,15 @@ fn body(path: &str) -> Value {
     match path {
         "/admin/products" => json!({"title": "A thing", "variants": [{"price": price}]}),
         "/admin/products/{id}/variants" => json!({"price": price}),
-        "/admin/categories" => json!({"name": "Things"}),
+        "/admin/products/{id}/related" => json!({"related": []}),
+        "/admin/products/bulk" => json!({"operations": []}),
+        "/admin/prices/bulk" => json!({"prices": []}),
+        "/admin/categories" | "/admin/product-types" => json!({"name": "Things"}),
+        "/admin/collections" => json!({"title": "Things"}),
+        "/admin/collections/{id}/products" => json!({"product_ids": []}),
+        "/admin/collections/{id}/preview" => {
+            json!({"rule": {"match": "all", "conditions": [{"tag": ["sale"]}]}})
+        }
         "/admin/stock/adjustments" => {
             json!({"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "delta": 1, "reason": "found"})
         }
