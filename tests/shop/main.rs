@@ -20,5 +20,6 @@ mod races;
 mod replays;
 mod roles;
 mod staff;
+mod stock;
 mod support;
 mod tokens;

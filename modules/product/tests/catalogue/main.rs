@@ -5,5 +5,9 @@
 mod browsing;
 mod editing;
 mod importing;
+mod locations;
+mod moving;
+mod racing;
+mod selling;
 mod stock;
 mod support;
