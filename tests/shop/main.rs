@@ -21,5 +21,6 @@ mod races;
 mod replays;
 mod roles;
 mod staff;
+mod stock;
 mod support;
 mod tokens;

@@ -80,6 +80,16 @@ fn body(path: &str) -> Value {
         "/admin/stock/adjustments" => {
             json!({"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "delta": 1, "reason": "found"})
         }
+        "/admin/locations" => json!({"name": "A store"}),
+        "/admin/stock/transfers" => {
+            json!({"from_location_id": "location_01h455vb4pex5vsknk084sn02q",
+                "to_location_id": "location_01h455vb4pex5vsknk084sn02r", "reason": "moved",
+                "lines": [{"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "quantity": 1}]})
+        }
+        "/admin/stock/counts" => {
+            json!({"location_id": "location_01h455vb4pex5vsknk084sn02q", "reason": "counted",
+                "lines": [{"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "counted": 1, "expected_on_hand": 0}]})
+        }
         _ => json!({}),
     }
 }

@@ -11,7 +11,9 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{App, HttpMessage, test, web};
 use async_trait::async_trait;
 use database::embedded::{Cluster, Durability, Options};
-use database::{Db, Options as PoolOptions};
+use database::{Db, Failure, Options as PoolOptions};
+use diesel::RunQueryDsl as _;
+use kernel::event::Event;
 use kernel::id::{ImportId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, Role, SignedIn};
 use kernel::keys::{Keys, SecretKey};
@@ -178,6 +180,60 @@ impl Shop {
         titles
     }
 
+    /// The location that is meant where none is named.
+    pub(crate) async fn default_location(&self) -> Value {
+        let list = self.admin(Method::GET, "/admin/locations", Value::Null).await.body;
+        let mut rows = list["data"].as_array().unwrap().iter();
+        rows.find(|row| row["is_default"] == true).unwrap().clone()
+    }
+
+    /// Another location that serves orders; the default one has priority 0.
+    pub(crate) async fn location(&self, name: &str, priority: i32) -> Value {
+        let body = json!({"name": name, "priority": priority});
+        let response = self.admin(Method::POST, "/admin/locations", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
+    /// Adds to the stock of a location, or of the default one.
+    pub(crate) async fn adjust(&self, variant: VariantId, location: Option<&Value>, delta: i64) {
+        let mut body = json!({"variant_id": variant, "delta": delta, "reason": "delivered"});
+        if let Some(location) = location {
+            body["location_id"] = location["id"].clone();
+        }
+        let response = self.admin(Method::POST, "/admin/stock/adjustments", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+    }
+
+    /// Moves stock, and answers the transfer.
+    pub(crate) async fn transfer(&self, from: &Value, to: &Value, lines: &[(VariantId, i64)]) -> Value {
+        let line = |(variant, quantity): &(VariantId, i64)| json!({"variant_id": variant, "quantity": quantity});
+        let body = json!({"from_location_id": from["id"], "to_location_id": to["id"], "reason": "moved",
+            "lines": lines.iter().map(line).collect::<Vec<_>>()});
+        let response = self.admin(Method::POST, "/admin/stock/transfers", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
+    /// The events of stock so far, from the table: the feed holds them back while other tests have transactions open.
+    pub(crate) async fn stock_events(&self) -> Vec<Event> {
+        let read = |connection: &mut diesel::PgConnection| {
+            const SQL: &str = "SELECT id, type, subject, time, data FROM products.outbox WHERE type LIKE 'stock.%' \
+                ORDER BY transaction_id, sequence";
+            let rows: Vec<EventRow> = diesel::sql_query(SQL).load(connection)?;
+            Ok::<_, Failure<Fault>>(rows.into_iter().map(EventRow::into_event).collect())
+        };
+        self.database.run(read).await.unwrap()
+    }
+
+    /// The same: the type of each, and how many were left.
+    pub(crate) async fn lines_crossed(&self) -> Vec<(String, i64)> {
+        let events = self.stock_events().await.into_iter();
+        events
+            .map(|event| (event.r#type, event.data["available"].as_i64().unwrap()))
+            .collect()
+    }
+
     pub(crate) async fn import(&self, text: &str, format: ImportFormat, dry_run: bool) -> ImportReport {
         let source = Box::new(Cursor::new(text.as_bytes().to_vec()));
         self.module.import(source, format, dry_run, |_| ()).await.unwrap()
@@ -252,6 +308,32 @@ impl Shop {
             session: SessionId::generate(),
             roles,
         })
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct EventRow {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: uuid::Uuid,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    r#type: String,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    subject: String,
+    #[diesel(sql_type = diesel::sql_types::Timestamptz)]
+    time: chrono::DateTime<chrono::Utc>,
+    #[diesel(sql_type = diesel::sql_types::Jsonb)]
+    data: Value,
+}
+
+impl EventRow {
+    fn into_event(self) -> Event {
+        Event {
+            id: self.id.into(),
+            r#type: self.r#type,
+            subject: self.subject,
+            time: self.time,
+            data: self.data,
+        }
     }
 }
 
