@@ -117,7 +117,7 @@ impl Taken {
 /// Tells of variants that run low or out, in the same transaction.
 fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: Assumed) -> QueryResult<Taken> {
     // `held` waits for whoever has a row, and sees what they left: all rows of a variant that count in its sum, so that
-    // it crosses a line once. `claimed` reads `held` to its end, everything after reads `claimed`: that is what puts the
+    // it crosses a line once. NOT IN is looked up in a table, however many orders and lines there are. `claimed` reads `held` to its end, everything after reads `claimed`: that is what puts the
     // steps in order.
     const SQL: &str = "WITH part AS MATERIALIZED ( \
             SELECT * FROM unnest(?, ?, ?, ?) AS part (reservation_id, variant_id, location_id, quantity) \
@@ -140,8 +140,8 @@ fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: A
             INSERT INTO @.reservations (id, state, created_at, updated_at) \
             SELECT wanted.id, 'reserved', wanted.now, wanted.now FROM unnest(?, ?) AS wanted (id, now) \
             WHERE (SELECT count(*) FROM held) >= 0 AND (? OR (SELECT count(*) FROM @.locations WHERE sells) = 1) \
-            AND NOT EXISTS (SELECT FROM part LEFT JOIN enough USING (variant_id, location_id) \
-                WHERE part.reservation_id = wanted.id AND enough.variant_id IS NULL) \
+            AND wanted.id NOT IN (SELECT reservation_id FROM part \
+                WHERE (variant_id, location_id) NOT IN (SELECT variant_id, location_id FROM enough)) \
             ORDER BY wanted.id ON CONFLICT DO NOTHING RETURNING id \
         ), total AS MATERIALIZED ( \
             SELECT part.variant_id, part.location_id, sum(part.quantity)::bigint AS quantity \

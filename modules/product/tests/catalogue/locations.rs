@@ -1,7 +1,11 @@
 //! Locations: what they are called, what lies there, and what is sold from where.
 
 use actix_web::http::Method;
+use database::Failure;
+use diesel::connection::SimpleConnection;
+use kernel::Fault;
 use kernel::id::{LocationId, ReservationId, VariantId};
+use kernel::module::Module as _;
 use product_api::{Demand, ProductError};
 use serde_json::{Value, json};
 
@@ -248,4 +252,31 @@ async fn an_order_is_served_from_one_location_where_one_can_and_else_from_the_fe
     let rows = stock(&shop, small).await["locations"].clone();
     assert_eq!((&rows[0]["on_hand"], &rows[1]["on_hand"]), (&json!(5), &json!(3)));
     shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn verification_looks_at_each_location_by_itself() {
+    let shop = Shop::open().await;
+    let mug = variant_id(&shop.create(product("Mug", 900, 10)).await, 0);
+    let store = shop.location("Store", 1).await;
+    shop.adjust(mug, Some(&store), 5).await;
+    // The sums stay what they were.
+    let forge = "UPDATE products.stock SET on_hand = 15 - on_hand, reserved = 1; \
+        UPDATE products.variants SET backorder_limit = 4";
+    shop.database
+        .run(move |connection| Ok::<_, Failure<Fault>>(connection.batch_execute(forge)?))
+        .await
+        .unwrap();
+    let findings = shop.module.verify().await.unwrap();
+    let rules: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
+    assert_eq!(
+        rules,
+        [
+            "stock_equals_movements",
+            "stock_equals_movements",
+            "reserved_equals_reservations",
+            "reserved_equals_reservations",
+            "oversell_follows_limits",
+        ]
+    );
 }
