@@ -19,6 +19,7 @@ use crate::domain::category::CategoryName;
 use crate::domain::handle::Handle;
 use crate::domain::image::Image;
 use crate::domain::listing::{ListedVariant, Listing, ProductOption};
+use crate::domain::merchandising::ImportedMerchandising;
 use crate::domain::product::Status;
 
 pub use error::ImportError;
@@ -49,7 +50,7 @@ pub enum ExportFormat {
     /// One JSON object a line, with everything that is known of a product.
     #[default]
     Ndjson,
-    /// The product CSV of Shopify, which has no place for attributes, external ids and days of release.
+    /// The product CSV of Shopify, which has no place for attributes, external ids, days of release and of publishing, and types.
     ShopifyCsv,
 }
 
@@ -73,6 +74,7 @@ pub(crate) struct ImportedProduct {
     /// Taken from the variants where there are none.
     pub(crate) options: Vec<ProductOption>,
     pub(crate) released_on: Option<chrono::NaiveDate>,
+    pub(crate) merchandising: ImportedMerchandising,
     /// All of them: others are removed.
     pub(crate) variants: Option<Vec<ListedVariant>>,
 }
@@ -105,15 +107,16 @@ pub(crate) fn write_head(out: &mut Vec<u8>, format: ExportFormat) -> std::io::Re
     }
 }
 
-/// Writes a product, whose category has this path, in the form in which an import reads it back.
+/// Writes a product, whose category has this path and whose type has this handle, in the form in which an import reads it back.
 pub(crate) fn write(
     out: &mut Vec<u8>,
     format: ExportFormat,
     listing: &Listing,
     category: &[String],
+    product_type: Option<&str>,
 ) -> std::io::Result<()> {
     match format {
-        ExportFormat::Ndjson => line::write(out, listing, category),
+        ExportFormat::Ndjson => line::write(out, listing, category, product_type),
         ExportFormat::ShopifyCsv => shopify::write(out, listing, category),
     }
 }

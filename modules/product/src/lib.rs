@@ -128,6 +128,8 @@ impl kernel::module::Module for Module {
         vec![
             housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone()),
             self.service.import_job(),
+            service::publishing(&self.service),
+            service::collections(&self.service),
         ]
     }
 

@@ -48,3 +48,31 @@ diesel::table! {
         detail -> Text,
     }
 }
+
+diesel::table! {
+    products.product_types (id) {
+        id -> Uuid,
+        handle -> Text,
+        name -> Text,
+        attributes -> Json,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    products.locations (id) {
+        id -> Uuid,
+        handle -> Text,
+        name -> Text,
+        priority -> Integer,
+        active -> Bool,
+        fulfils_online -> Bool,
+        is_default -> Bool,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}

@@ -1,6 +1,6 @@
 //! One line of our own product files: a JSON object per product. Read by imports, written by exports.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use kernel::{Currency, Text};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::domain::category::{CategoryName, SEPARATOR};
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
 use crate::domain::listing::{Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
+use crate::domain::merchandising::{ImportedMerchandising, NewSeo, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
 
@@ -34,6 +35,10 @@ pub(super) struct Line {
     options: Option<Vec<ProductOption>>,
     currency: Option<Currency>,
     released_on: Option<NaiveDate>,
+    product_type: Option<Handle>,
+    seo: Option<NewSeo>,
+    publish_at: Option<DateTime<Utc>>,
+    unpublish_at: Option<DateTime<Utc>>,
     variants: Option<Vec<LineVariant>>,
     sku: Maybe,
     barcode: Maybe,
@@ -110,6 +115,12 @@ impl Line {
             images: self.images.or(only_image),
             options: self.options.unwrap_or_default(),
             released_on: self.released_on,
+            merchandising: ImportedMerchandising {
+                product_type: self.product_type.map(String::from),
+                seo: self.seo.map(Seo::from),
+                publish_at: self.publish_at,
+                unpublish_at: self.unpublish_at,
+            },
             variants: Some(variants.into_iter().map(LineVariant::into_listed).collect()),
         })
     }
@@ -155,6 +166,14 @@ struct WrittenLine<'a> {
     options: &'a [ProductOption],
     currency: Currency,
     released_on: NaiveDate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Seo::is_empty")]
+    seo: &'a Seo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publish_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpublish_at: Option<DateTime<Utc>>,
     variants: Vec<WrittenVariant<'a>>,
 }
 
@@ -171,7 +190,13 @@ struct WrittenVariant<'a> {
 }
 
 /// Writes a product as a line that an import reads back.
-pub(super) fn write(out: &mut Vec<u8>, listing: &Listing, category: &[String]) -> std::io::Result<()> {
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    listing: &Listing,
+    category: &[String],
+    product_type: Option<&str>,
+) -> std::io::Result<()> {
+    let decided = &listing.merchandising;
     let line = WrittenLine {
         id: listing.external_id.as_deref(),
         handle: &listing.handle,
@@ -186,6 +211,10 @@ pub(super) fn write(out: &mut Vec<u8>, listing: &Listing, category: &[String]) -
         options: &listing.options,
         currency: listing.currency,
         released_on: listing.released_on,
+        product_type,
+        seo: &decided.seo,
+        publish_at: decided.publish_at,
+        unpublish_at: decided.unpublish_at,
         variants: listing.variants.iter().map(WrittenVariant::new).collect(),
     };
     serde_json::to_writer(&mut *out, &line)?;

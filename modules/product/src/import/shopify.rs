@@ -15,6 +15,7 @@ use crate::domain::category::CategoryName;
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
 use crate::domain::listing::{ListedVariant, Name, Tag, Title};
+use crate::domain::merchandising::{ImportedMerchandising, Seo, SeoDescription, SeoTitle};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
 use columns::{Column, OPTIONS};
@@ -64,6 +65,10 @@ impl Reader {
             images: (!images.is_empty()).then_some(images),
             options: Vec::new(),
             released_on: None,
+            merchandising: ImportedMerchandising {
+                seo: seo(first)?,
+                ..ImportedMerchandising::default()
+            },
             variants: (!variants.is_empty()).then_some(variants),
         })
     }
@@ -106,6 +111,17 @@ fn status(row: &Row) -> Result<Option<Status>, WrongRow> {
         (Some(_), _) => Err(row.refuse(Column::Status, "unknown_value: must be active, draft or archived")),
         (None, Some(_)) => Err(row.refuse(Column::Published, "unknown_value: must be true or false")),
     }
+}
+
+/// What search engines are to read; nothing where both columns are empty.
+fn seo(row: &Row) -> Result<Option<Seo>, WrongRow> {
+    let seo = Seo {
+        title: row.parsed(Column::SeoTitle, SeoTitle::parse)?.map(String::from),
+        description: row
+            .parsed(Column::SeoDescription, SeoDescription::parse)?
+            .map(String::from),
+    };
+    Ok(Some(seo).filter(|seo| !seo.is_empty()))
 }
 
 /// A SKU or a barcode. Spreadsheets are kept from taking them for numbers by an apostrophe in front.

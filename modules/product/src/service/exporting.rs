@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Service;
 use crate::import::{self, ExportFormat, ImportError};
-use crate::queries::products;
+use crate::queries::{product_types, products};
 
 /// How many products are read at a time.
 const PAGE: i64 = 100;
@@ -70,8 +70,11 @@ fn page(connection: &mut PgConnection, format: ExportFormat, after: Option<Uuid>
         import::write_head(&mut text, format).map_err(fail)?;
     }
     let products = products::next(connection, after.unwrap_or_default(), PAGE)?;
+    let types = product_types::handles(connection)?;
     for (product, path) in &products {
-        import::write(&mut text, format, &product.listing, path).map_err(fail)?;
+        let product_type = product.listing.merchandising.product_type;
+        let product_type = product_type.and_then(|id| types.get(&id)).map(String::as_str);
+        import::write(&mut text, format, &product.listing, path, product_type).map_err(fail)?;
     }
     let is_full = i64::try_from(products.len()).is_ok_and(|count| count == PAGE);
     Ok(ExportPage {

@@ -117,16 +117,6 @@ impl Service {
         };
         self.db.once(SCHEMA, call, 200, now, work).await
     }
-
-    /// The position in a cursor.
-    fn opened<P: serde::de::DeserializeOwned>(
-        &self,
-        list: &str,
-        cursor: Option<String>,
-    ) -> Result<Option<P>, ProductError> {
-        let opened = cursor.map(|cursor| self.cursors.open(list, &cursor)).transpose();
-        opened.map_err(|error| ProductError::InvalidQuery(error.into()))
-    }
 }
 
 fn find(connection: &mut PgConnection, id: ImportId) -> Result<ImportJob, Failure<ProductError>> {

@@ -25,6 +25,7 @@ async fn shop() -> Shop {
         "title": "=HYPERLINK(\"http://evil.example\")", "handle": "-minus", "status": "draft", "brand": "+49 & sons",
         "description": "  Line one,\n\tline \"two\"\r\n<b>& three</b>  ", "tags": ["@home", "'=quoted"],
         "external_id": "x-1", "released_on": "2020-02-29", "attributes": {"cores": 8, "new": true, "text": "=1"},
+        "seo": {"title": "=For search", "description": "Two\nlines"}, "publish_at": "2090-01-01T00:00:00Z",
         "images": [{"url": "https://img.example/1.jpg", "alt": "-"}, {"url": "https://img.example/1.jpg", "alt": ""},
             {"url": "https://img.example/2.jpg"}, {"url": "https://img.example/2.jpg"}, {"url": "https://img.example/3.jpg"}],
         "options": [{"name": "Size", "values": ["XL", "S", "M"]}, {"name": "Colour", "values": ["Red", "-Blue"]}],
@@ -77,7 +78,7 @@ async fn a_shopify_file_makes_the_same_products_elsewhere_as_far_as_it_can_carry
         }
     };
     let (here, there) = (hard(&shop).await, hard(&other).await);
-    for field in ["handle", "title", "description", "brand", "status", "tags"] {
+    for field in ["handle", "title", "description", "brand", "status", "tags", "seo"] {
         assert_eq!(here[field], there[field], "{field}");
     }
     let codes = |product: &Value| {

@@ -1,11 +1,8 @@
 //! Product files.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use actix_web::http::Method;
 use futures_util::future::{join, join3};
-use product::{ExportFormat, ImportError, ImportFormat};
+use product::{ImportError, ImportFormat};
 use serde_json::{Value, json};
 
 use crate::support::{Shop, path, product};
@@ -138,14 +135,9 @@ async fn what_is_exported_can_be_imported() {
             .is_some_and(|report| report.skipped == 0)
     );
     assert!(shop.module.import_demo().await.unwrap().is_none());
-    let text = Text::default();
-    let count = shop
-        .module
-        .export(ExportFormat::Ndjson, Box::new(text.clone()))
-        .await
-        .unwrap();
+    let text = shop.export().await;
+    let count = text.lines().count() as u64;
     assert!(count >= 60);
-    let text = String::from_utf8(text.0.lock().unwrap().clone()).unwrap();
     let same = shop.import(&text, ImportFormat::Auto, false).await;
     assert_eq!((same.created, same.updated, same.unchanged), (0, 0, count));
     let other = Shop::open().await;
@@ -157,11 +149,11 @@ async fn what_is_exported_can_be_imported() {
 #[actix_web::test]
 async fn shopifys_files_are_understood() {
     let shop = Shop::open().await;
-    let file = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant Inventory Qty,Variant Price,Image Src,Image Position\r\n\
-        ring,Ring,<p>Fine</p>,Us,Rings,\"Gold, Gem\",true,Size,S,2,42.99,https://img.example/1.jpg,1\r\n\
-        ring,,,,,,,,M,1,43.00,,\r\n\
-        ring,,,,,,,,,,,https://img.example/2.jpg,2\r\n\
-        sofa,Sofa,,Us,,,false,Title,Default Title,1,300,,\r\n";
+    let file = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant Inventory Qty,Variant Price,Image Src,Image Position,SEO Title,SEO Description\r\n\
+        ring,Ring,<p>Fine</p>,Us,Rings,\"Gold, Gem\",true,Size,S,2,42.99,https://img.example/1.jpg,1,A gold ring,\r\n\
+        ring,,,,,,,,M,1,43.00,,,,\r\n\
+        ring,,,,,,,,,,,https://img.example/2.jpg,2,,\r\n\
+        sofa,Sofa,,Us,,,false,Title,Default Title,1,300,,,,\r\n";
     let report = shop.import(file, ImportFormat::Auto, false).await;
     assert_eq!((report.created, report.errors), (2, vec![]));
     let ring = shop.get("/products/ring").await.body;
@@ -169,6 +161,7 @@ async fn shopifys_files_are_understood() {
         (&ring["description"], &ring["tags"]),
         (&json!("Fine"), &json!(["Gold", "Gem"]))
     );
+    assert_eq!(ring["seo"], json!({"title": "A gold ring", "description": null}));
     assert_eq!(ring["images"].as_array().unwrap().len(), 2);
     assert_eq!(ring["price_range"]["max"]["amount"], 4300);
     assert_eq!(shop.get("/products/sofa").await.status, 404);
@@ -224,20 +217,6 @@ async fn imports_and_edits_of_the_same_things_go_on_beside_each_other() {
         assert_eq!((report.created, report.errors), (0, vec![]));
     }
     shop.assert_in_order().await;
-}
-
-/// What was written, to be read afterwards.
-#[derive(Clone, Default)]
-struct Text(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Text {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 #[actix_web::test]

@@ -29,10 +29,12 @@ pub(super) enum Column {
     ImageUrl,
     ImagePosition,
     ImageAlt,
+    SeoTitle,
+    SeoDescription,
 }
 
 /// How many they are.
-const COUNT: usize = 24;
+const COUNT: usize = 26;
 
 /// Each with its present name and its former one, in the order in which they are written.
 pub(super) const NAMES: [(Column, &str, &str); COUNT] = [
@@ -64,6 +66,8 @@ pub(super) const NAMES: [(Column, &str, &str); COUNT] = [
     (Column::ImageUrl, "Product image URL", "Image Src"),
     (Column::ImagePosition, "Image position", "Image Position"),
     (Column::ImageAlt, "Image alt text", "Image Alt Text"),
+    (Column::SeoTitle, "SEO title", "SEO Title"),
+    (Column::SeoDescription, "SEO description", "SEO Description"),
 ];
 
 /// Names and values of the options.

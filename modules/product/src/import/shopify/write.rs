@@ -59,6 +59,9 @@ impl Row {
         self.set(Column::Type, &category.join(SEPARATOR));
         self.set(Column::Published, published);
         self.set(Column::Status, status);
+        let seo = &listing.merchandising.seo;
+        self.set(Column::SeoTitle, seo.title.as_deref().unwrap_or_default());
+        self.set(Column::SeoDescription, seo.description.as_deref().unwrap_or_default());
         // A comma within a tag would make two of it.
         let can_be_joined = |tag: &String| !tag.contains(',') && tag.trim() == tag;
         if listing.tags.iter().all(can_be_joined) {

@@ -21,9 +21,12 @@ use crate::domain::draft::CategoryReference;
 use crate::domain::handle::Handle;
 use crate::domain::plan::{Change, Outcome, Plan};
 use crate::import::{ImportedProduct, WrongRow};
+use crate::queries;
+use crate::queries::product_types::Definitions;
 use crate::queries::writing::Stamp;
 use crate::queries::{categories, writing};
 use crate::service::categories::below;
+use crate::service::product_types;
 
 /// What a batch needs to know.
 pub(super) struct Batch<'a> {
@@ -36,6 +39,12 @@ pub(super) struct Batch<'a> {
     pub(super) dry_run: bool,
 }
 
+/// The product types that a batch may be about.
+struct Types {
+    by_handle: HashMap<String, Uuid>,
+    definitions: Definitions,
+}
+
 impl Batch<'_> {
     /// Writes `products` in the transaction that `connection` is in.
     pub(super) fn write(&self, connection: &mut PgConnection, products: &[&ImportedProduct]) -> Result<Written, End> {
@@ -44,10 +53,11 @@ impl Batch<'_> {
         if self.dry_run {
             known.give_up_released(connection)?;
         }
+        let types = Types::of(connection, products, &known)?;
         let mut changes = Vec::with_capacity(products.len());
         let mut refused = Vec::new();
         for product in products {
-            match self.change(product, &mut known, &category_ids) {
+            match self.change(product, &mut known, &category_ids, &types) {
                 Ok(change) => changes.push(change),
                 Err(wrong) => refused.push(wrong),
             }
@@ -77,6 +87,7 @@ impl Batch<'_> {
         product: &ImportedProduct,
         known: &mut Known<'_>,
         category_ids: &HashMap<Vec<String>, Uuid>,
+        types: &Types,
     ) -> Result<Change, WrongRow> {
         let before = known.find(product)?.and_then(|id| known.stored.get(&id)).cloned();
         known.check_skus(product, before.as_ref())?;
@@ -102,7 +113,17 @@ impl Batch<'_> {
         if let Some(path) = &product.category {
             after.category = category_ids.get(&names(path)).copied();
         }
-        after.check().map_err(|errors| WrongRow::of(product.line, &errors))?;
+        if let Some(handle) = &product.merchandising.product_type {
+            let id = types.by_handle.get(handle).ok_or_else(|| {
+                let detail = format!("there is no product type `{handle}`");
+                WrongRow::new(product.line, "/product_type", "not_found", detail)
+            })?;
+            after.merchandising.product_type = Some(*id);
+        }
+        after
+            .check()
+            .and_then(|()| product_types::check(&types.definitions, &after))
+            .map_err(|errors| WrongRow::of(product.line, &errors))?;
         known.learn(product, before.as_ref(), &after)?;
         Ok(Change { before, after })
     }
@@ -193,6 +214,25 @@ impl Batch<'_> {
         };
         let events: Vec<Event> = changed.map(event).collect::<Result<_, _>>().map_err(End::Fault)?;
         Ok(outbox::append_all(connection, SCHEMA, &events)?)
+    }
+}
+
+impl Types {
+    fn of(connection: &mut PgConnection, products: &[&ImportedProduct], known: &Known<'_>) -> QueryResult<Self> {
+        let named: HashSet<String> = products
+            .iter()
+            .filter_map(|product| product.merchandising.product_type.clone())
+            .collect();
+        let by_handle = queries::product_types::ids_by_handle(connection, named.into_iter().collect())?;
+        let listings = known.stored.values().map(|stored| &stored.listing);
+        let mut ids: HashSet<Uuid> = listings
+            .filter_map(|listing| listing.merchandising.product_type)
+            .collect();
+        ids.extend(by_handle.values());
+        Ok(Self {
+            definitions: queries::product_types::definitions(connection, ids.into_iter().collect())?,
+            by_handle,
+        })
     }
 }
 

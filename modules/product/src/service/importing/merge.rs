@@ -29,6 +29,7 @@ pub(super) fn merge(
     set(&mut after.tags, &product.tags);
     set(&mut after.attributes, &product.attributes);
     set(&mut after.released_on, &product.released_on);
+    after.merchandising.import(&product.merchandising);
     after.external_id = product.external_id.clone().or(after.external_id);
     after.brand = product.brand.clone().or(after.brand);
     if let Some(images) = &product.images {
@@ -55,6 +56,7 @@ fn empty(handle: Handle, defaults: &Defaults) -> Listing {
         options: Vec::new(),
         currency: defaults.currency,
         released_on: defaults.today,
+        merchandising: Default::default(),
         variants: Vec::new(),
     }
 }

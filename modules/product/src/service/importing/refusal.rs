@@ -26,6 +26,13 @@ pub(super) fn refusal(line: u64, error: &Error) -> WrongRow {
         Some("products_handle_key") => taken("/handle", "handle"),
         Some("products_external_id_key") => taken("/id", "id"),
         Some("variants_sku_key") => taken("/variants", "SKU"),
+        // It was there when the row was looked at.
+        Some("products_product_type_id_fkey") => WrongRow::new(
+            line,
+            "/product_type",
+            "not_found",
+            "there is no such product type any more",
+        ),
         _ => {
             let detail = format!("the database refuses it: {}", information.message());
             WrongRow::new(line, "", "refused", detail)
