@@ -117,8 +117,8 @@ impl Taken {
 /// Tells of variants that run low or out, in the same transaction.
 fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: Assumed) -> QueryResult<Taken> {
     // `held` waits for whoever has a row, and sees what they left: all rows of a variant that count in its sum, so that
-    // it crosses a line once. NOT IN is looked up in a table, however many orders and lines there are. `claimed` reads `held` to its end, everything after reads `claimed`: that is what puts the
-    // steps in order.
+    // it crosses a line once. NOT IN is looked up in a table, however many orders and lines there are. `claimed` reads
+    // `held` to its end, everything after reads `claimed`: that is what puts the steps in order.
     const SQL: &str = "WITH part AS MATERIALIZED ( \
             SELECT * FROM unnest(?, ?, ?, ?) AS part (reservation_id, variant_id, location_id, quantity) \
         ), held AS MATERIALIZED ( \
