@@ -439,7 +439,7 @@ mod tests {
         assert!(error.contains("management, public"), "{error}");
         let error = complaint(with_file("[shop]\ncurency = \"EUR\"\n"));
         assert!(
-            error.contains("shop.toml: there is no setting `shop.curency`; [shop] has currency, name"),
+            error.contains("shop.toml: there is no setting `shop.curency`; [shop] has currencies, currency, name"),
             "{error}"
         );
         assert!(complaint(with_file("[shopp]\nname = \"x\"\n")).contains("shopp.name"));

@@ -66,7 +66,7 @@ async fn create_cart(
     let lines = items
         .map(|(index, item)| item.into_line(format!("/items/{index}")))
         .collect();
-    let answer = service.create(user, currency, lines, call).await?;
+    let answer = service.create(&caller, currency, lines, call).await?;
     Ok(answer.respond(StatusCode::CREATED, Some("/api/v1/carts/{id}")))
 }
 
@@ -114,7 +114,7 @@ async fn read_current_cart(
     who: SignedIn,
     _: Query<NoParameters>,
 ) -> Result<HttpResponse, Problem> {
-    let cart = service.current(who.user).await?;
+    let cart = service.current(&who).await?;
     Ok(show(&cart))
 }
 
@@ -249,6 +249,7 @@ async fn merge_cart(
 fn holder(caller: &Caller, secret: CartSecret) -> Holder {
     Holder {
         user: caller.user(),
+        group: caller.group(),
         secret: secret.0,
     }
 }

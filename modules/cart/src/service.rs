@@ -14,12 +14,12 @@ use database::{Db, Failure, Together};
 use diesel::prelude::*;
 use kernel::http::Answer;
 use kernel::http::idempotency::Call;
-use kernel::id::{CartId, UserId, VariantId};
-use kernel::identity::Holder;
+use kernel::id::{CartId, CustomerGroupId, UserId, VariantId};
+use kernel::identity::{Holder, SignedIn};
 use kernel::keys::SecretKey;
 use kernel::module::Context;
 use kernel::page::{Cursors, Page};
-use kernel::{Clock, Currency, Fault, FieldError};
+use kernel::{Clock, Currencies, Currency, Fault, FieldError};
 use product_api::{ProductApi, ProductError};
 use serde::Serialize;
 use user_api::UserApi;
@@ -43,7 +43,7 @@ pub(crate) struct Service {
     key: SecretKey,
     cursors: Cursors,
     clock: Clock,
-    currency: Currency,
+    currencies: Currencies,
     lifetime: TimeDelta,
 }
 
@@ -58,7 +58,7 @@ impl Service {
             key: context.keys.secret.clone(),
             cursors: Cursors::new(context.keys.secret.clone()),
             clock: context.clock.clone(),
-            currency: context.settings.shop.currency,
+            currencies: context.settings.shop.all_currencies(),
             lifetime: TimeDelta::from_std(context.settings.cart.lifetime).unwrap_or(TimeDelta::MAX),
         }
     }
@@ -67,16 +67,18 @@ impl Service {
     /// whoever loses that race against another request shows what the other one wrote.
     pub(crate) async fn read(&self, id: CartId, holder: &Holder) -> Result<CartView, CartError> {
         let cart = self.find_held(id, holder).await?;
-        self.show(cart).await
+        let group = cart.group_of(holder);
+        self.show(cart, group).await
     }
 
-    /// The newest open cart of `user`.
-    pub(crate) async fn current(&self, user: UserId) -> Result<CartView, CartError> {
+    /// The newest open cart of a user, with the prices of the group that the user belongs to.
+    pub(crate) async fn current(&self, who: &SignedIn) -> Result<CartView, CartError> {
+        let user = who.user;
         let now = self.clock.now();
         let found = self
             .query(move |connection| queries::current(connection, user, now))
             .await?;
-        self.show(found.ok_or_else(not_found)?).await
+        self.show(found.ok_or_else(not_found)?, who.group).await
     }
 
     /// The carts of `user`, newest first, with the prices that were last shown; those after `before`.
@@ -103,11 +105,11 @@ impl Service {
             .transpose()
     }
 
-    async fn show(&self, seen: Cart) -> Result<CartView, CartError> {
+    async fn show(&self, seen: Cart, group: Option<CustomerGroupId>) -> Result<CartView, CartError> {
         if seen.status != Status::Open {
             return CartView::of(&seen);
         }
-        let quotes = self.quote(seen.currency, seen.variants().collect()).await?;
+        let quotes = self.quote(seen.currency, group, seen.variants().collect()).await?;
         let mut cart = seen.clone();
         if !cart.refresh(&quotes) {
             return CartView::of(&cart);
@@ -132,7 +134,12 @@ impl Service {
             .ok_or_else(not_found)
     }
 
-    async fn quote(&self, currency: Currency, mut variants: Vec<VariantId>) -> Result<Quotes, CartError> {
+    async fn quote(
+        &self,
+        currency: Currency,
+        group: Option<CustomerGroupId>,
+        mut variants: Vec<VariantId>,
+    ) -> Result<Quotes, CartError> {
         variants.sort_unstable();
         variants.dedup();
         if variants.is_empty() {
@@ -140,7 +147,7 @@ impl Service {
         }
         let answers = self
             .product
-            .quote(variants.clone(), currency)
+            .quote(variants.clone(), currency, group)
             .await
             .map_err(unexpected)?;
         Ok(Quotes::new(variants, answers))

@@ -191,6 +191,10 @@ kinds! {
     Location = "location" as LocationId;
     /// A transfer of stock from one place to another.
     Transfer = "transfer" as TransferId;
+    /// A list of prices: a sale, or what a group of customers pays.
+    PriceList = "pricelist" as PriceListId;
+    /// A group of customers with prices of their own.
+    CustomerGroup = "group" as CustomerGroupId;
 }
 
 #[cfg(test)]

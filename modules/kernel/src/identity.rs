@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{SessionId, UserId};
+use crate::id::{CustomerGroupId, SessionId, UserId};
 use crate::keys::SecretKey;
 use crate::token::{TokenError, TokenVerifier};
 use crate::{Fault, Problem};
@@ -31,6 +31,9 @@ pub struct SignedIn {
     pub session: SessionId,
     /// What the account may do.
     pub roles: Vec<Role>,
+    /// The group of customers that the account belonged to when the token was issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<CustomerGroupId>,
 }
 
 impl SignedIn {
@@ -58,6 +61,14 @@ impl Caller {
             Self::SignedIn(who) => Some(who.user),
         }
     }
+
+    /// The group of customers that the caller belongs to.
+    pub fn group(&self) -> Option<CustomerGroupId> {
+        match self {
+            Self::Anonymous => None,
+            Self::SignedIn(who) => who.group,
+        }
+    }
 }
 
 /// What a caller can prove about a cart or an order: to be its user, or to hold its secret.
@@ -65,6 +76,9 @@ impl Caller {
 pub struct Holder {
     /// The signed-in user, if any.
     pub user: Option<UserId>,
+    /// The group of customers that this user belongs to, whose prices then hold for what the user owns.
+    #[serde(default)]
+    pub group: Option<CustomerGroupId>,
     /// The guest secret that was sent, if any.
     pub secret: Option<String>,
 }
@@ -295,6 +309,7 @@ mod tests {
             user: UserId::generate(),
             session: SessionId::generate(),
             roles,
+            group: None,
         }));
         let staff = Staff::extract(&request).now_or_never();
         staff.and_then(Result::err).map(|problem| problem.status().as_u16())

@@ -30,7 +30,7 @@ pub use clock::Clock;
 pub use fault::Fault;
 pub use field::{FieldError, FieldErrors};
 pub use id::Id;
-pub use money::{Currency, Money};
+pub use money::{Currencies, Currency, Money};
 pub use page::Page;
 pub use patch::Patch;
 pub use problem::Problem;

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
@@ -180,6 +181,44 @@ impl Currency {
             .exponent()
             .and_then(|exponent| u8::try_from(exponent).ok())
             .unwrap_or(0)
+    }
+}
+
+/// The currencies in which a shop sells: its own, and further ones. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Currencies {
+    main: Currency,
+    further: Arc<[Currency]>,
+}
+
+impl Currencies {
+    /// `main` and `further`, in which `main` is left out should it be among them.
+    pub fn new(main: Currency, further: &[Currency]) -> Self {
+        let further = further.iter().copied().filter(|currency| *currency != main);
+        Self {
+            main,
+            further: further.collect(),
+        }
+    }
+
+    /// The shop's own, which is meant where none is named.
+    pub fn main(&self) -> Currency {
+        self.main
+    }
+
+    /// Whether the shop sells in `currency`.
+    pub fn has(&self, currency: Currency) -> bool {
+        self.main == currency || self.further.contains(&currency)
+    }
+}
+
+impl fmt::Display for Currencies {
+    /// `USD, EUR, JPY`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.main)?;
+        self.further
+            .iter()
+            .try_for_each(|currency| write!(formatter, ", {currency}"))
     }
 }
 

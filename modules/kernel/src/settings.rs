@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use crate::Currency;
+use crate::money::Currencies;
 use crate::text::Email;
 
 /// Everything.
@@ -172,6 +173,16 @@ pub struct Shop {
     /// The currency of prices and carts.
     #[serde(deserialize_with = "currency")]
     pub currency: Currency,
+    /// Further currencies in which the shop sells what has a price in them.
+    #[serde(deserialize_with = "currencies")]
+    pub currencies: Vec<Currency>,
+}
+
+impl Shop {
+    /// All currencies in which the shop sells.
+    pub fn all_currencies(&self) -> Currencies {
+        Currencies::new(self.currency, &self.currencies)
+    }
 }
 
 /// Accounts.
@@ -311,6 +322,15 @@ fn currency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Currency, D::E
     let code = String::deserialize(deserializer)?;
     code.parse()
         .map_err(|_| serde::de::Error::custom(format!("`{code}` is not an ISO 4217 currency code")))
+}
+
+fn currencies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Currency>, D::Error> {
+    let refuse = |code: &String| serde::de::Error::custom(format!("`{code}` is not an ISO 4217 currency code"));
+    let codes = Vec::<String>::deserialize(deserializer)?;
+    codes
+        .iter()
+        .map(|code| code.trim().parse().map_err(|_| refuse(code)))
+        .collect()
 }
 
 fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Email, D::Error> {

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::id::{SessionId, UserId};
+use crate::id::{CustomerGroupId, SessionId, UserId};
 use crate::identity::{Role, SignedIn};
 use crate::job::{Job, Round, Wake};
 use crate::keys::{KeyError, random_bytes};
@@ -43,6 +43,9 @@ struct Claims {
     sub: UserId,
     sid: SessionId,
     roles: Vec<Role>,
+    /// The group of customers; the only claim that may be absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    grp: Option<CustomerGroupId>,
     iat: i64,
     exp: i64,
     jti: String,
@@ -89,6 +92,7 @@ impl TokenSigner {
             sub: who.user,
             sid: who.session,
             roles: who.roles.clone(),
+            grp: who.group,
             iat: now.timestamp(),
             exp: (now + Duration::seconds(ACCESS_TOKEN_SECONDS)).timestamp(),
             jti: URL_SAFE_NO_PAD.encode(random_bytes(16)),
@@ -275,6 +279,7 @@ impl TokenVerifier {
             user: claims.sub,
             session: claims.sid,
             roles: claims.roles,
+            group: claims.grp,
         })
     }
 }
@@ -303,6 +308,7 @@ mod tests {
             user: UserId::generate(),
             session: SessionId::generate(),
             roles: vec![Role::Admin],
+            group: Some(CustomerGroupId::generate()),
         }
     }
 
@@ -323,13 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn a_token_names_the_user_the_session_and_the_roles() {
+    fn a_token_names_the_user_the_session_the_roles_and_the_group() {
         let signer = signer();
         let who = ada();
         let seen = verifier(&signer).verify(&signer.sign(&who).unwrap()).unwrap();
         assert_eq!(
-            (seen.user, seen.session, seen.roles),
-            (who.user, who.session, who.roles)
+            (seen.user, seen.session, seen.roles, seen.group),
+            (who.user, who.session, who.roles, who.group)
         );
     }
 
@@ -375,6 +381,10 @@ mod tests {
                 |claims| drop(claims.as_object_mut().unwrap().remove(claim)),
             );
             assert!(verifier.verify(&missing).is_err(), "without {claim}");
+        }
+        for group in [json!("gold"), json!(7), json!(UserId::generate())] {
+            let wrong = forge(&signer, |_| (), |claims| claims["grp"] = group.clone());
+            assert!(verifier.verify(&wrong).is_err(), "{group}");
         }
         for exp in [json!("9999999999"), json!(1e20), json!(-1), json!(9_999_999_999_i64)] {
             assert!(

@@ -132,6 +132,7 @@ async fn place_order(
 ) -> Result<HttpResponse, Problem> {
     let holder = Holder {
         user: caller.user(),
+        group: caller.group(),
         secret: secret.0,
     };
     let cart = body.cart_id;
@@ -195,6 +196,7 @@ async fn find_order(
 ) -> Result<HttpResponse, Problem> {
     let holder = Holder {
         user: caller.user(),
+        group: caller.group(),
         secret: secret.0,
     };
     let order = service.find(id.into_inner(), holder).await.map_err(Problem::from)?;
@@ -235,6 +237,7 @@ async fn pay_order(
     let order = id.into_inner();
     let holder = Holder {
         user: caller.user(),
+        group: caller.group(),
         secret: secret.0,
     };
     service.authorise(order, &holder).await.map_err(Problem::from)?;
@@ -279,6 +282,7 @@ async fn cancel_order(
     let order = id.into_inner();
     let holder = Holder {
         user: caller.user(),
+        group: caller.group(),
         secret: secret.0,
     };
     service.authorise(order, &holder).await.map_err(Problem::from)?;

@@ -8,6 +8,7 @@ mod collections;
 mod exports;
 mod imports;
 mod locations;
+mod price_lists;
 mod product_types;
 mod refusal;
 mod relations;
@@ -41,6 +42,7 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(catalogue::list_products)
         .service(catalogue::suggest_products)
         .service(catalogue::get_product)
+        .service(catalogue::get_product_prices)
         .service(categories::list_categories)
         .service(categories::get_category);
     config
@@ -82,6 +84,14 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(relations::list_related_products)
         .service(relations::get_related_products)
         .service(relations::update_related_products);
+    config
+        .service(price_lists::list_price_lists)
+        .service(price_lists::create_price_list)
+        .service(price_lists::get_price_list)
+        .service(price_lists::update_price_list)
+        .service(price_lists::delete_price_list)
+        .service(price_lists::list_list_prices)
+        .service(price_lists::update_list_prices);
     config
         .service(product_types::list_product_types)
         .service(product_types::create_product_type)

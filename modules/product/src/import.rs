@@ -12,7 +12,7 @@ mod source;
 
 use std::io::BufRead;
 
-use kernel::Currency;
+use kernel::Currencies;
 
 use crate::domain::attributes::Attributes;
 use crate::domain::category::CategoryName;
@@ -86,7 +86,7 @@ pub(crate) type Products = Box<dyn Iterator<Item = Result<ImportedProduct, Unrea
 pub(crate) fn read(
     source: Box<dyn BufRead + Send>,
     format: ImportFormat,
-    currency: Currency,
+    currencies: Currencies,
 ) -> Result<Products, ImportError> {
     let mut source = source::open(source)?;
     let format = match format {
@@ -94,8 +94,8 @@ pub(crate) fn read(
         known => known,
     };
     Ok(match format {
-        ImportFormat::ShopifyCsv => Box::new(shopify::read(source, currency)?),
-        ImportFormat::Auto | ImportFormat::Ndjson => Box::new(ndjson::read(source, currency)),
+        ImportFormat::ShopifyCsv => Box::new(shopify::read(source, currencies.main())?),
+        ImportFormat::Auto | ImportFormat::Ndjson => Box::new(ndjson::read(source, currencies)),
     })
 }
 

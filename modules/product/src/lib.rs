@@ -129,6 +129,7 @@ impl kernel::module::Module for Module {
             housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone()),
             self.service.import_job(),
             service::publishing(&self.service),
+            service::price_lists(&self.service),
             service::collections(&self.service),
         ]
     }

@@ -62,6 +62,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    products.price_lists (id) {
+        id -> Uuid,
+        name -> Text,
+        currency -> Text,
+        status -> Text,
+        customer_group_id -> Nullable<Uuid>,
+        starts_at -> Nullable<Timestamptz>,
+        ends_at -> Nullable<Timestamptz>,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+        apply_at -> Nullable<Timestamptz>,
+        applied_after -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
     products.locations (id) {
         id -> Uuid,
         handle -> Text,

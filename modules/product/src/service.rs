@@ -11,6 +11,7 @@ mod import_jobs;
 mod import_worker;
 mod importing;
 mod locations;
+mod price_lists;
 mod prices;
 mod product_types;
 mod publishing;
@@ -26,7 +27,7 @@ use database::{Db, Together};
 use kernel::job::Wake;
 use kernel::module::{Context, Finding};
 use kernel::page::Cursors;
-use kernel::{Clock, Currency, Fault};
+use kernel::{Clock, Currencies, Currency, Fault, FieldErrors};
 use product_api::{ProductError, Quote};
 
 use crate::domain::SCHEMA;
@@ -41,6 +42,7 @@ pub(crate) use collections::job as collections;
 pub(crate) use exporting::ExportPage;
 pub(crate) use import_jobs::Upload;
 pub(crate) use importing::Implied;
+pub(crate) use price_lists::job as price_lists;
 pub(crate) use publishing::job as publishing;
 
 /// The catalogue and its stock. Cheap to clone.
@@ -48,7 +50,7 @@ pub(crate) use publishing::job as publishing;
 pub(crate) struct Service {
     db: Db,
     clock: Clock,
-    currency: Currency,
+    currencies: Currencies,
     cursors: Cursors,
     cache: Arc<Cache>,
     /// Quotes and reservations of checkouts at the same moment.
@@ -62,6 +64,8 @@ pub(crate) struct Service {
     importing: Arc<Mutex<Option<Running>>>,
     /// For whoever waits for uploaded files.
     uploaded: Wake,
+    /// For whoever carries over what price lists say.
+    relisted: Wake,
 }
 
 impl Service {
@@ -73,11 +77,12 @@ impl Service {
             are_several: Arc::default(),
             db,
             clock: context.clock.clone(),
-            currency: context.settings.shop.currency,
+            currencies: context.settings.shop.all_currencies(),
             cursors: Cursors::new(context.keys.secret.clone()),
             cache: Arc::default(),
             importing: Arc::default(),
             uploaded: Wake::default(),
+            relisted: Wake::default(),
         }
     }
 
@@ -89,6 +94,18 @@ impl Service {
     ) -> Result<Option<P>, ProductError> {
         let opened = cursor.map(|cursor| self.cursors.open(list, &cursor)).transpose();
         opened.map_err(|error| ProductError::InvalidQuery(error.into()))
+    }
+
+    /// The further currency in which prices are to be shown; none where that is the shop's own.
+    fn shown_in(&self, currency: Option<Currency>) -> Result<Option<Currency>, ProductError> {
+        match currency {
+            Some(currency) if !self.currencies.has(currency) => {
+                let detail = format!("this shop sells in {}", self.currencies);
+                let error = FieldErrors::one("currency", "unsupported_currency", detail);
+                Err(ProductError::InvalidQuery(error))
+            }
+            other => Ok(other.filter(|currency| *currency != self.currencies.main())),
+        }
     }
 
     /// Whether there is no product at all.

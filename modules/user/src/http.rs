@@ -2,6 +2,7 @@
 
 mod addresses;
 mod administration;
+mod groups;
 mod profile;
 mod sessions;
 mod sign_in;
@@ -35,7 +36,12 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(sessions::delete_session)
         .service(administration::list_users)
         .service(administration::get_user)
-        .service(administration::update_user);
+        .service(administration::update_user)
+        .service(groups::list_groups)
+        .service(groups::create_group)
+        .service(groups::get_group)
+        .service(groups::update_group)
+        .service(groups::delete_group);
 }
 
 /// The query of a list without filters.

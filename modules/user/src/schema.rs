@@ -9,6 +9,7 @@ diesel::table! {
         password_hash -> Nullable<Text>,
         roles -> Array<Text>,
         version -> BigInt,
+        customer_group_id -> Nullable<Uuid>,
         disabled_at -> Nullable<Timestamptz>,
         deleted_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
@@ -36,6 +37,16 @@ diesel::table! {
         created_at -> Timestamptz,
         last_used_at -> Timestamptz,
         expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    users.customer_groups (id) {
+        id -> Uuid,
+        name -> Text,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 

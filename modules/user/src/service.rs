@@ -2,6 +2,7 @@
 
 mod addresses;
 mod administration;
+mod groups;
 mod hasher;
 mod profile;
 mod sessions;
@@ -29,6 +30,7 @@ use hasher::Hasher;
 
 pub(crate) use addresses::address_list;
 pub(crate) use administration::account_list;
+pub(crate) use groups::GROUP_LIST;
 pub(crate) use profile::{PasswordChange, ProfileChange};
 pub(crate) use sessions::session_list;
 pub(crate) use sign_in::{Credentials, Registration, SignIn};

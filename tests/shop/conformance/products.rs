@@ -13,17 +13,17 @@ async fn conforms(store: &Store, siblings: &Siblings) {
     let mug: VariantId = variant(&product).parse().unwrap();
     let usd: Currency = "USD".parse().unwrap();
 
-    let quotes = products.quote(vec![mug, VariantId::generate()], usd).await.unwrap();
+    let quotes = products.quote(vec![mug, VariantId::generate()], usd, None).await.unwrap();
     assert_eq!(quotes.len(), 1, "unknown variants are left out");
     assert_eq!(
         (quotes[0].variant, quotes[0].available, quotes[0].on_sale),
         (mug, 10, true)
     );
-    assert_eq!(quotes[0].unit_price, Some(Money::new(1500, usd)));
-    let elsewhere = products.quote(vec![mug], "EUR".parse().unwrap()).await.unwrap();
-    assert_eq!(elsewhere[0].unit_price, None);
+    assert_eq!(quotes[0].unit_price(1), Some(Money::new(1500, usd)));
+    let elsewhere = products.quote(vec![mug], "EUR".parse().unwrap(), None).await.unwrap();
+    assert_eq!(elsewhere[0].unit_price(1), None);
 
-    let available = async || products.quote(vec![mug], usd).await.unwrap()[0].available;
+    let available = async || products.quote(vec![mug], usd, None).await.unwrap()[0].available;
     let demands = |quantity| vec![Demand { variant: mug, quantity }];
     let order = ReservationId::generate();
     for _ in 0..3 {

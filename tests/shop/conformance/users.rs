@@ -18,6 +18,7 @@ fn signed_in(customer: &Customer) -> SignedIn {
         user: customer.id().parse().unwrap(),
         session: claims["sid"].as_str().unwrap().parse().unwrap(),
         roles: Vec::new(),
+        group: None,
     }
 }
 

@@ -18,6 +18,7 @@ fn token(signer: &TokenSigner) -> String {
         user: Id::generate(),
         session: Id::generate(),
         roles: Vec::new(),
+        group: None,
     };
     signer.sign(&who).unwrap()
 }

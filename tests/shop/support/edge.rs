@@ -89,6 +89,7 @@ impl Edge {
             user: Id::generate(),
             session: Id::generate(),
             roles: vec![Role::Admin],
+            group: None,
         };
         self.signer.sign(&who).unwrap()
     }

@@ -4,7 +4,7 @@ use cart_api::CartError;
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::Currency;
 use kernel::address::Address;
-use kernel::id::{CartId, ItemId, OrderId, UserId, VariantId};
+use kernel::id::{CartId, CustomerGroupId, ItemId, OrderId, UserId, VariantId};
 use kernel::identity::Holder;
 use kernel::keys::SecretKey;
 
@@ -91,6 +91,11 @@ impl Cart {
     /// Whether `holder` may see and change the cart.
     pub(crate) fn is_held_by(&self, holder: &Holder, key: &SecretKey) -> bool {
         holder.may_act_on(self.id, self.user, key)
+    }
+
+    /// The group of customers whose prices hold for the cart: that of its owner, who `holder` has to be.
+    pub(crate) fn group_of(&self, holder: &Holder) -> Option<CustomerGroupId> {
+        holder.group.filter(|_| self.user.is_some() && self.user == holder.user)
     }
 
     /// Refuses where the buyer cannot change the cart any more, or not now.

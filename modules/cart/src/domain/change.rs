@@ -60,7 +60,7 @@ impl Change {
         cart.accept_prices();
         let grown = match self {
             Self::Add(lines) => add(cart, lines, quotes).map_err(CartError::Invalid)?,
-            Self::SetQuantity { item, quantity } => set_quantity(cart, *item, *quantity)?,
+            Self::SetQuantity { item, quantity } => set_quantity(cart, *item, *quantity, quotes)?,
             Self::SetDetails(details) => {
                 details.apply(cart)?;
                 None
@@ -123,7 +123,7 @@ pub(crate) fn absorb(target: &mut Cart, source: &Cart, quotes: &Quotes) -> Resul
                     format!("together more than {MAX_QUANTITY} of `{}`", item.title),
                 );
             }
-            Some(line) => line.quantity += item.quantity,
+            Some(line) => line.resize(line.quantity + item.quantity, quotes.of(item.variant).flatten()),
             None => target.items.push(Item {
                 id: ItemId::generate(),
                 ..item.clone()
@@ -149,7 +149,7 @@ fn add(cart: &mut Cart, lines: &[NewLine], quotes: &Quotes) -> Result<Option<Str
     for line in lines {
         let quantity_pointer = format!("{}/quantity", line.pointer);
         let variant_pointer = format!("{}/variant_id", line.pointer);
-        let (quote, unit_price) = match for_sale(quotes.of(line.variant).flatten(), cart.currency) {
+        let (quote, unit_price) = match for_sale(quotes.of(line.variant).flatten(), line.quantity, cart.currency) {
             Ok(found) => found,
             Err((code, detail)) => {
                 errors.add(variant_pointer, code, detail);
@@ -162,7 +162,7 @@ fn add(cart: &mut Cart, lines: &[NewLine], quotes: &Quotes) -> Result<Option<Str
                 let detail = format!("with the {} in the cart more than {MAX_QUANTITY}", item.quantity);
                 errors.add(quantity_pointer, "out_of_range", detail);
             }
-            Some(item) => item.quantity += line.quantity,
+            Some(item) => item.resize(item.quantity + line.quantity, Some(quote)),
             None if full => {
                 let detail = format!("a cart has at most {MAX_LINES} lines");
                 errors.add(variant_pointer, "too_many_lines", detail);
@@ -175,25 +175,34 @@ fn add(cart: &mut Cart, lines: &[NewLine], quotes: &Quotes) -> Result<Option<Str
 }
 
 /// Sets a quantity; answers the pointer of the quantity where it makes the cart dearer.
-fn set_quantity(cart: &mut Cart, id: ItemId, quantity: i64) -> Result<Option<String>, CartError> {
+fn set_quantity(
+    cart: &mut Cart,
+    id: ItemId,
+    quantity: i64,
+    quotes: &Quotes,
+) -> Result<Option<String>, CartError> {
     let Some(item) = cart.item(id) else {
         return Err(CartError::NotFound("item".to_owned()));
     };
     let grows = quantity > item.quantity;
-    item.quantity = quantity;
+    item.resize(quantity, quotes.of(item.variant).flatten());
     cart.items.retain(|item| item.quantity > 0);
     Ok(grows.then(|| "/quantity".to_owned()))
 }
 
-/// The quote and the price of a variant that can be added to a cart in `currency`.
-fn for_sale(quote: Option<&Quote>, currency: Currency) -> Result<(&Quote, Money), (&'static str, String)> {
+/// The quote and the price of so many of a variant that can be added to a cart in `currency`.
+fn for_sale(
+    quote: Option<&Quote>,
+    quantity: i64,
+    currency: Currency,
+) -> Result<(&Quote, Money), (&'static str, String)> {
     let Some(quote) = quote else {
         return Err(("unknown_variant", "no such variant".to_owned()));
     };
     if !quote.on_sale {
         return Err(("not_for_sale", "the variant is not sold".to_owned()));
     }
-    match quote.unit_price.filter(|price| price.currency == currency) {
+    match quote.unit_price(quantity).filter(|price| price.currency == currency) {
         Some(price) => Ok((quote, price)),
         None => Err(("currency_mismatch", format!("the variant is not sold in {currency}"))),
     }

@@ -36,7 +36,7 @@ pub(crate) enum ItemProblem {
 }
 
 impl Item {
-    /// A new line of a variant that costs `unit_price`.
+    /// A new line of a variant of which so many cost `unit_price` each.
     pub(crate) fn new(quote: &Quote, unit_price: Money, quantity: i64) -> Self {
         let mut item = Self {
             id: ItemId::generate(),
@@ -60,12 +60,24 @@ impl Item {
     /// meant.
     pub(crate) fn refresh(&mut self, answer: Option<&Quote>) -> bool {
         let before = (self.unit_price, self.problem);
-        let priced = answer.and_then(|quote| Some((quote, price_on_sale(quote, self.unit_price)?)));
+        let priced = answer.and_then(|quote| Some((quote, price_on_sale(quote, self.quantity, self.unit_price)?)));
         match priced {
             Some((quote, price)) => self.take_over(quote, price),
             None => self.problem = Some(ItemProblem::NotForSale),
         }
         before != (self.unit_price, self.problem)
+    }
+
+    /// Makes the line one of `quantity`, which may have another price. That is no news to the buyer who asks for it, unless
+    /// the catalogue says something else of the former quantity as well.
+    pub(crate) fn resize(&mut self, quantity: i64, answer: Option<&Quote>) {
+        let price = |quantity| answer.and_then(|quote| price_on_sale(quote, quantity, self.unit_price));
+        let is_as_before = price(self.quantity) == Some(self.unit_price);
+        if let Some(price) = price(quantity).filter(|_| is_as_before) {
+            self.unit_price = price;
+            self.accepted_price = price;
+        }
+        self.quantity = quantity;
     }
 
     /// The price that the buyer last went on with, where it is another than now.
@@ -85,9 +97,9 @@ impl Item {
     }
 }
 
-/// What the variant costs, where it is on sale in the currency of `like`.
-fn price_on_sale(quote: &Quote, like: Money) -> Option<Money> {
+/// What one costs of so many, where the variant is on sale in the currency of `like`.
+fn price_on_sale(quote: &Quote, quantity: i64, like: Money) -> Option<Money> {
     quote
-        .unit_price
+        .unit_price(quantity)
         .filter(|price| quote.on_sale && price.currency == like.currency)
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use kernel::address::{Address, Country};
 use kernel::id::{ItemId, ProductId, VariantId};
 use kernel::{Currency, Money, Text};
-use product_api::Quote;
+use product_api::{Quote, QuotedPrice};
 
 use super::{Cart, Item};
 
@@ -51,7 +51,10 @@ pub(crate) fn quote(variant: VariantId, price: i64, available: i64) -> Quote {
         title: "Shirt".to_owned(),
         variant_title: "S".to_owned(),
         image_url: None,
-        unit_price: Some(dollars(price)),
+        prices: vec![QuotedPrice {
+            min_quantity: 1,
+            unit_price: dollars(price),
+        }],
         available,
         on_sale: true,
     }

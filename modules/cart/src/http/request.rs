@@ -14,7 +14,7 @@ use crate::domain::{Details, NewLine, Quantity};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CartRequest {
-    /// The shop's own, which is also meant where it is absent: there are no others yet.
+    /// Any in which the shop sells; the shop's own where it is absent. It stays the cart's.
     #[serde(default, deserialize_with = "kernel::patch::present")]
     #[schema(nullable = false)]
     pub(super) currency: Option<Currency>,

@@ -6,8 +6,8 @@ use database::{Failure, OrRefuse, refuse};
 use diesel::prelude::*;
 use kernel::http::idempotency::Call;
 use kernel::http::{Answer, IfMatch};
-use kernel::id::{CartId, UserId};
-use kernel::identity::Holder;
+use kernel::id::CartId;
+use kernel::identity::{Caller, Holder};
 use kernel::{Currency, FieldErrors};
 
 use super::{Service, not_found};
@@ -24,10 +24,10 @@ pub(crate) struct Request {
 }
 
 impl Service {
-    /// Makes a cart for `user`, or for a guest, who then gets its secret.
+    /// Makes a cart for a user, or for a guest, who then gets its secret.
     pub(crate) async fn create(
         &self,
-        user: Option<UserId>,
+        caller: &Caller,
         currency: Option<Currency>,
         lines: Vec<NewLine>,
         call: Option<Call>,
@@ -36,14 +36,16 @@ impl Service {
             let detail = format!("a cart has at most {MAX_LINES} lines");
             return Err(CartError::Invalid(FieldErrors::one("/items", "too_many_lines", detail)));
         }
-        if currency.is_some_and(|currency| currency != self.currency) {
-            let detail = format!("this shop sells in {}", self.currency);
+        let currency = currency.unwrap_or(self.currencies.main());
+        if !self.currencies.has(currency) {
+            let detail = format!("this shop sells in {}", self.currencies);
             let error = FieldErrors::one("/currency", "unsupported_currency", detail);
             return Err(CartError::Invalid(error));
         }
-        let mut cart = Cart::new(user, self.currency, self.clock.now(), self.lifetime);
+        let user = caller.user();
+        let mut cart = Cart::new(user, currency, self.clock.now(), self.lifetime);
         let change = Change::Add(lines);
-        let quotes = self.quote(cart.currency, change.variants()).await?;
+        let quotes = self.quote(cart.currency, caller.group(), change.variants()).await?;
         let secret = user.is_none().then(|| self.key.guest_secret(cart.id));
         self.carry_out(call, 201, move |connection| {
             change.apply(&mut cart, &quotes).or_refuse()?;
@@ -64,7 +66,9 @@ impl Service {
         let seen = self.find_held(request.cart, &request.holder).await?;
         let variants = seen.variants().chain(change.variants()).collect();
         let edit = Edit {
-            quotes: self.quote(seen.currency, variants).await?,
+            quotes: self
+                .quote(seen.currency, seen.group_of(&request.holder), variants)
+                .await?,
             change,
             condition: request.condition,
             now: self.clock.now(),

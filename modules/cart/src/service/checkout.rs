@@ -81,7 +81,10 @@ impl Service {
             Some(email) => Some(email),
             None => self.email_of_account(&cart).await?,
         };
-        let quotes = self.quote(cart.currency, cart.variants().collect()).await?;
+        let group = cart.group_of(&request.holder);
+        let quotes = self
+            .quote(cart.currency, group, cart.variants().collect())
+            .await?;
         cart.refresh(&quotes);
         let prices =
             price(cart.currency, &cart.items).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;

@@ -26,6 +26,7 @@ impl Service {
         require_other(request.cart, source)?;
         let guest = Holder {
             user: None,
+            group: None,
             secret: Some(secret),
         };
         let target = self.find_held(request.cart, &request.holder).await?;
@@ -34,7 +35,9 @@ impl Service {
         let merge = Merge {
             target: target.id,
             source: source.id,
-            quotes: self.quote(target.currency, variants).await?,
+            quotes: self
+                .quote(target.currency, target.group_of(&request.holder), variants)
+                .await?,
             now: self.clock.now(),
             lifetime: self.lifetime,
         };

@@ -72,10 +72,12 @@ fn holder(who: &As) -> Holder {
         As::Stranger => Holder::default(),
         As::Guest(secret) => Holder {
             user: None,
+            group: None,
             secret: Some(secret.clone()),
         },
         As::User(user) => Holder {
             user: Some(*user),
+            group: None,
             secret: None,
         },
     }

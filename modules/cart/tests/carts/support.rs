@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use database::embedded::{Cluster, Durability, Options};
 use database::{Db, Options as PoolOptions};
 use kernel::event::{Event, Feed, Position};
-use kernel::id::{OrderId, ProductId, ReservationId, SessionId, UserId, VariantId};
+use kernel::id::{CustomerGroupId, OrderId, ProductId, ReservationId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, SignedIn};
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
 use kernel::token::TokenSigner;
 use kernel::{Clock, Currency, Fault, Money};
-use product_api::{Demand, ProductApi, ProductError, Quote, Reservation};
+use product_api::{Demand, ProductApi, ProductError, Quote, QuotedPrice, Reservation};
 use serde_json::{Value, json};
 use user_api::{Profile, UserApi, UserError};
 use utoipa_actix_web::AppExt;
@@ -125,6 +125,7 @@ impl Shop {
                 user: *user,
                 session: SessionId::generate(),
                 roles: Vec::new(),
+                group: None,
             }),
             As::Stranger | As::Guest(_) => Caller::Anonymous,
         });
@@ -186,7 +187,7 @@ impl Catalogue {
             title: "Shirt".to_owned(),
             variant_title: "S".to_owned(),
             image_url: None,
-            unit_price: Some(Money::new(price, usd())),
+            prices: from_one(price),
             available,
             on_sale: true,
         };
@@ -200,17 +201,31 @@ impl Catalogue {
     }
 
     pub(crate) fn set_price(&self, variant: VariantId, price: i64) {
-        self.edit(variant, |quote| quote.unit_price = Some(Money::new(price, usd())));
+        self.edit(variant, |quote| quote.prices = from_one(price));
     }
+}
+
+/// What one costs, however many are bought.
+fn from_one(price: i64) -> Vec<QuotedPrice> {
+    vec![QuotedPrice {
+        min_quantity: 1,
+        unit_price: Money::new(price, usd()),
+    }]
 }
 
 #[async_trait]
 impl ProductApi for Catalogue {
-    async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError> {
+    async fn quote(
+        &self,
+        variants: Vec<VariantId>,
+        currency: Currency,
+        _: Option<CustomerGroupId>,
+    ) -> Result<Vec<Quote>, ProductError> {
         let quotes = self.0.lock().unwrap();
-        let answer = |quote: &Quote| Quote {
-            unit_price: quote.unit_price.filter(|price| price.currency == currency),
-            ..quote.clone()
+        let answer = |quote: &Quote| {
+            let mut quote = quote.clone();
+            quote.prices.retain(|price| price.unit_price.currency == currency);
+            quote
         };
         Ok(variants
             .iter()

@@ -4,7 +4,7 @@ pub mod remote;
 
 use async_trait::async_trait;
 use kernel::event::Payload;
-use kernel::id::{CategoryId, CollectionId, ProductId, ReservationId, VariantId};
+use kernel::id::{CategoryId, CollectionId, CustomerGroupId, ProductId, ReservationId, VariantId};
 use kernel::{Currency, Fault, FieldErrors, Money, Problem};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,7 @@ pub const PREFIXES: &[&str] = &[
     "categories",
     "collections",
     "prices",
+    "price-lists",
     "variants",
     "stock",
     "imports",
@@ -24,9 +25,14 @@ pub const PREFIXES: &[&str] = &[
 /// The product module, here or elsewhere.
 #[async_trait]
 pub trait ProductApi: Send + Sync {
-    /// What `variants` cost in `currency` right now, and how many there are. Unknown variants are left out of the
-    /// answer. Repeatable.
-    async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError>;
+    /// What `variants` cost members of `group`, or everybody, in `currency` right now, and how many there are. Unknown
+    /// variants are left out of the answer. Repeatable.
+    async fn quote(
+        &self,
+        variants: Vec<VariantId>,
+        currency: Currency,
+        group: Option<CustomerGroupId>,
+    ) -> Result<Vec<Quote>, ProductError>;
 
     /// Sets stock aside for an order that is being paid: all of `demands` or nothing. Demands for one variant are
     /// summed. Repeatable: the same reservation is made once; after a release it is refused as not found.
@@ -68,12 +74,30 @@ pub struct Quote {
     pub variant_title: String,
     /// The product's first image.
     pub image_url: Option<String>,
-    /// What one costs; `None` where it is not sold in the currency asked for.
-    pub unit_price: Option<Money>,
+    /// What one costs from each quantity on: from one, then from larger quantities, each cheaper than the one before. Empty
+    /// where it is not sold in the currency asked for.
+    pub prices: Vec<QuotedPrice>,
     /// How many can be sold now, those included that may be sold before they are there (backorders and pre-orders).
     pub available: i64,
     /// Whether it is on sale at all: neither deleted nor of a product that is a draft or archived.
     pub on_sale: bool,
+}
+
+/// What one costs from a quantity on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotedPrice {
+    /// From how many on.
+    pub min_quantity: i64,
+    /// What one then costs.
+    pub unit_price: Money,
+}
+
+impl Quote {
+    /// What one costs where `quantity` are bought; `None` where it is not sold in the currency asked for.
+    pub fn unit_price(&self, quantity: i64) -> Option<Money> {
+        let held = self.prices.iter().filter(|price| price.min_quantity <= quantity);
+        held.max_by_key(|price| price.min_quantity).map(|price| price.unit_price)
+    }
 }
 
 /// How many of a variant an order needs.

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::draft::{NewProduct, ProductPatch};
+use super::further_price::one;
 
 /// The most operations of one request.
 pub(crate) const MAX_OPERATIONS: usize = 250;
@@ -107,16 +108,20 @@ pub(crate) struct OperationOutcome {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkPrices {
-    /// 1 to 250, at most one for each variant.
+    /// 1 to 250, at most one for each variant, currency and quantity.
     #[schema(value_type = Vec<PriceChange>)]
     pub(crate) prices: Vec<Box<RawValue>>,
 }
 
-/// A new price of a variant.
+/// A new price of a variant, in any of the shop's currencies.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PriceChange {
     pub(crate) variant_id: VariantId,
+    /// From how many on it holds; 1 where it is not given.
+    #[serde(default = "one")]
+    #[schema(required = false, minimum = 1, maximum = 999)]
+    pub(crate) min_quantity: i64,
     pub(crate) price: Money,
     /// `null` takes it away; it stays where nothing is said.
     #[serde(default)]
@@ -293,7 +298,7 @@ pub(crate) fn check_count(pointer: &str, count: usize) -> Result<(), FieldErrors
 }
 
 /// Serde would take an array for a struct, its values in the order of the fields.
-fn check_object(raw: &RawValue) -> Result<(), Problem> {
+pub(super) fn check_object(raw: &RawValue) -> Result<(), Problem> {
     match raw.get().starts_with('{') {
         true => Ok(()),
         false => Err(Problem::invalid(FieldErrors::one(

@@ -4,13 +4,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use kernel::id::{CategoryId, ProductTypeId};
 use kernel::money::MoneyPatch;
 use kernel::patch::present;
-use kernel::{Currency, FieldErrors, Money, Patch, Text};
+use kernel::{Currencies, Currency, FieldErrors, Money, Patch, Text};
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
 use uuid::Uuid;
 
 use super::attributes::{AttributeValue, Attributes};
+use super::further_price::{WrittenPrice, further};
 use super::handle::Handle;
 use super::image::Image;
 use super::listing::{Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
@@ -122,6 +123,9 @@ pub(crate) struct NewVariant {
     pub(crate) price: Money,
     #[serde(default)]
     pub(crate) compare_at_price: Option<Money>,
+    /// In further currencies of the shop, and from larger quantities on; at most 100.
+    #[serde(default)]
+    pub(crate) prices: Vec<WrittenPrice>,
     /// How many there are to begin with.
     #[serde(default)]
     pub(crate) stock: i64,
@@ -204,6 +208,10 @@ pub(crate) struct VariantPatch {
     #[serde(default)]
     #[schema(value_type = Option<MoneyPatch>)]
     pub(crate) compare_at_price: Patch<MoneyPatch>,
+    /// All prices in further currencies and from larger quantities on; `null`: none.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<WrittenPrice>>)]
+    pub(crate) prices: Patch<Vec<WrittenPrice>>,
 }
 
 impl NewProduct {
@@ -211,13 +219,13 @@ impl NewProduct {
     pub(crate) fn into_listing(
         self,
         handle: Handle,
-        currency: Currency,
+        currencies: &Currencies,
         today: NaiveDate,
     ) -> Result<Listing, FieldErrors> {
         let mut errors = FieldErrors::new();
         let variants = self.variants.into_iter().enumerate();
         let variants =
-            variants.map(|(index, variant)| variant.into_listed(currency, &format!("/variants/{index}"), &mut errors));
+            variants.map(|(index, variant)| variant.into_listed(currencies, &format!("/variants/{index}"), &mut errors));
         let mut listing = Listing {
             external_id: self.external_id.map(String::from),
             handle,
@@ -230,7 +238,7 @@ impl NewProduct {
             attributes: self.attributes,
             images: self.images,
             options: self.options,
-            currency,
+            currency: currencies.main(),
             released_on: self.released_on.unwrap_or(today),
             merchandising: Merchandising::new(self.product_type_id, self.seo, self.publish_at, self.unpublish_at),
             variants: variants.collect(),
@@ -244,8 +252,13 @@ impl NewProduct {
 
 impl NewVariant {
     /// The variant as a listing has it; amounts in another currency are recorded as errors under `pointer`.
-    pub(crate) fn into_listed(self, currency: Currency, pointer: &str, errors: &mut FieldErrors) -> ListedVariant {
-        let compare_at_price = self.compare_at_price;
+    pub(crate) fn into_listed(
+        self,
+        currencies: &Currencies,
+        pointer: &str,
+        errors: &mut FieldErrors,
+    ) -> ListedVariant {
+        let (currency, compare_at_price) = (currencies.main(), self.compare_at_price);
         check_currency(errors, &format!("{pointer}/price"), Some(self.price), currency);
         check_currency(
             errors,
@@ -261,6 +274,12 @@ impl NewVariant {
             values: strings(self.options),
             price: self.price.amount,
             compare_at_price: compare_at_price.map(|price| price.amount),
+            prices: Some(further(
+                &self.prices,
+                currencies,
+                errors,
+                &format!("{pointer}/prices"),
+            )),
             stock: Some(self.stock),
         }
     }
@@ -305,7 +324,8 @@ impl ProductPatch {
 
 impl VariantPatch {
     /// Applies the patch; amounts in another currency are refused.
-    pub(crate) fn apply(self, variant: &mut ListedVariant, currency: Currency) -> Result<(), FieldErrors> {
+    pub(crate) fn apply(self, variant: &mut ListedVariant, currencies: &Currencies) -> Result<(), FieldErrors> {
+        let currency = currencies.main();
         let money = |amount| Money::new(amount, currency);
         let price = self.price.map(|patch| patch.over(money(variant.price)));
         let compare_at_price = self
@@ -316,7 +336,15 @@ impl VariantPatch {
         let mut errors = FieldErrors::new();
         check_currency(&mut errors, "/price", price, currency);
         check_currency(&mut errors, "/compare_at_price", compare_at_price, currency);
+        let prices = self
+            .prices
+            .map(|prices| further(&prices, currencies, &mut errors, "/prices"));
         errors.into_result()?;
+        variant.prices = match prices {
+            Patch::Keep => variant.prices.take(),
+            Patch::Clear => Some(Vec::new()),
+            Patch::Set(prices) => Some(prices),
+        };
         variant.sku = self.sku.map(String::from).apply(variant.sku.take());
         variant.barcode = self.barcode.map(String::from).apply(variant.barcode.take());
         variant.title = self.title.map(String::from).apply(variant.title.take());
@@ -371,13 +399,17 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
+    fn shop() -> Currencies {
+        Currencies::new("USD".parse().unwrap(), &[])
+    }
+
     fn today() -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 3, 4).unwrap()
     }
 
     fn create(json: &str) -> Result<Listing, FieldErrors> {
         let product: NewProduct = serde_json::from_str(json).unwrap();
-        product.into_listing(Handle::parse("x").unwrap(), "USD".parse().unwrap(), today())
+        product.into_listing(Handle::parse("x").unwrap(), &shop(), today())
     }
 
     #[test]
@@ -442,7 +474,7 @@ mod tests {
         let mut small = variant(&[("Size", "S")], 5);
         let patch: VariantPatch =
             serde_json::from_str(r#"{"price":{"amount":7,"currency":"USD"},"options":{"Size":"M"}}"#).unwrap();
-        patch.apply(&mut small, "USD".parse().unwrap()).unwrap();
+        patch.apply(&mut small, &shop()).unwrap();
         assert_eq!(
             (small.price, small.values.get("Size").map(String::as_str)),
             (7, Some("M"))

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use kernel::http::{FromQuery, QueryParameters};
 use kernel::money::MAX_AMOUNT;
+use kernel::{Currency, FieldErrors};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::collection::CollectionReference;
 use super::draft::CategoryReference;
 use super::facet::{self, Facet};
-use super::product::Status;
+use super::product::{Status, View};
 
 /// The most attributes that one list is filtered by.
 const MAX_ATTRIBUTES: usize = 10;
@@ -75,7 +76,13 @@ pub(crate) struct ListQuery {
     pub(crate) facets: Vec<Facet>,
     pub(crate) limit: i64,
     pub(crate) cursor: Option<String>,
+    /// In which prices are shown; the shop's own where there is none.
+    pub(crate) currency: Option<Currency>,
 }
+
+/// The same for visitors, who may ask for a currency.
+#[derive(Clone, Debug)]
+pub(crate) struct PublicListQuery(pub(crate) ListQuery);
 
 /// The same for staff, who may ask for a status.
 #[derive(Clone, Debug)]
@@ -85,6 +92,31 @@ impl ListQuery {
     /// Names the list for its cursors: a cursor holds for one filter and order only.
     pub(crate) fn name(&self) -> String {
         format!("products/{:?}/{}", self.sort, self.filter.name())
+    }
+
+    /// How the products are shown.
+    pub(crate) fn view(&self) -> View {
+        match self.filter.audience {
+            Audience::Public => View::public(self.filter.today, self.currency),
+            Audience::Staff(_) => View::staff(self.filter.today),
+        }
+    }
+
+    /// Refuses to filter, sort or count by prices in a further currency: lists know the prices in the shop's own alone.
+    pub(crate) fn check_price_terms(&self, own: Currency) -> Result<(), FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let sorts = matches!(self.sort, Sort::PriceAscending | Sort::PriceDescending);
+        let terms = [
+            ("price_min", self.filter.price_min.is_some()),
+            ("price_max", self.filter.price_max.is_some()),
+            ("sort", sorts),
+            ("facets", self.facets.contains(&Facet::Price)),
+        ];
+        for (parameter, _) in terms.into_iter().filter(|(_, is_used)| *is_used) {
+            let detail = format!("lists go by prices in {own} only");
+            errors.add(parameter, "unsupported_currency", detail);
+        }
+        errors.into_result()
     }
 }
 
@@ -138,8 +170,28 @@ impl FromQuery for ListQuery {
             facets: facet::read(parameters),
             limit: parameters.limit(),
             cursor: parameters.cursor(),
+            currency: None,
         }
     }
+}
+
+impl FromQuery for PublicListQuery {
+    fn from_query(parameters: &mut QueryParameters) -> Self {
+        let currency = read_currency(parameters);
+        let mut query = ListQuery::from_query(parameters);
+        query.currency = currency;
+        Self(query)
+    }
+}
+
+/// The currency in which prices are wanted.
+pub(crate) fn read_currency(parameters: &mut QueryParameters) -> Option<Currency> {
+    let parsed = parameters.text("currency")?.parse();
+    if parsed.is_err() {
+        let detail = "not an ISO 4217 currency code in capital letters";
+        parameters.refuse("currency", "unknown_currency", detail);
+    }
+    parsed.ok()
 }
 
 impl FromQuery for AdminListQuery {

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::attributes::Attributes;
+use super::further_price::{self, FurtherPrice};
 use super::handle::Handle;
 use super::image::Image;
 use super::merchandising::Merchandising;
@@ -65,6 +66,8 @@ pub(crate) struct ListedVariant {
     pub(crate) values: Pairs<String>,
     pub(crate) price: i64,
     pub(crate) compare_at_price: Option<i64>,
+    /// In other currencies, and from larger quantities on; `None` leaves them alone.
+    pub(crate) prices: Option<Vec<FurtherPrice>>,
     /// How many there are to be; `None` leaves that alone.
     pub(crate) stock: Option<i64>,
 }
@@ -98,6 +101,8 @@ impl Listing {
         for (index, variant) in self.variants.iter().enumerate() {
             let pointer = format!("/variants/{index}");
             variant.check_amounts(&mut errors, &pointer);
+            let further = variant.prices.as_deref().unwrap_or_default();
+            further_price::check(further, self.currency, &mut errors, &format!("{pointer}/prices"));
             self.check_values(&mut errors, &pointer, variant);
             if !combinations.insert(self.values_of(variant)) {
                 let detail = "another variant has the same option values";
@@ -149,7 +154,7 @@ impl Listing {
         variant.title.clone().unwrap_or_else(from_values)
     }
 
-    /// The lowest and the highest price; zero where there are no variants.
+    /// The lowest and the highest price as they are written, which price lists may lower; zero where there are no variants.
     pub(crate) fn price_range(&self) -> (i64, i64) {
         let prices = || self.variants.iter().map(|variant| variant.price);
         (prices().min().unwrap_or(0), prices().max().unwrap_or(0))
@@ -269,6 +274,7 @@ pub(crate) mod tests {
             values: Pairs(values.collect()),
             price,
             compare_at_price: None,
+            prices: None,
             stock: Some(1),
         }
     }

@@ -84,12 +84,13 @@ impl Plan {
         let mut old: HashMap<Uuid, VariantRow> = old_rows.map(|row| (row.id, row)).collect();
         adopt_ids(&before.listing, &mut after);
         let (mut changed, mut restocked) = (false, false);
-        for row in rows(before.id, &after) {
+        for mut row in rows(before.id, &after) {
             let Some(old_row) = row.variant.id.and_then(|id| old.remove(&id)) else {
                 self.insert_variant(row, new_id());
                 changed = true;
                 continue;
             };
+            row.variant.prices = row.variant.prices.or_else(|| old_row.variant.prices.clone());
             if let Some(target) = row.variant.stock.filter(|_| row.variant.stock != old_row.variant.stock) {
                 self.target_stock.push((row.id, target));
                 restocked = true;
@@ -120,6 +121,11 @@ impl Plan {
 }
 
 impl VariantRow {
+    /// Whether there are prices in other currencies or from larger quantities on.
+    pub(crate) fn has_further_prices(&self) -> bool {
+        self.variant.prices.as_ref().is_some_and(|prices| !prices.is_empty())
+    }
+
     fn looks_like(&self, other: &Self) -> bool {
         let stock = other.variant.stock;
         let mut this = self.clone();

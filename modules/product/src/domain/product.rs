@@ -1,13 +1,15 @@
 //! Products as the API shows them. Lists and details have one shape.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::Money;
+use kernel::{Currency, Money};
 use kernel::id::{CategoryId, ProductId, ProductTypeId, VariantId};
+use product_api::{Quote, QuotedPrice};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::attributes::AttributeValue;
+use super::further_price::WrittenPrice;
 use super::image::Image;
 use super::listing::ProductOption;
 use super::merchandising::Seo;
@@ -65,7 +67,7 @@ pub(crate) struct Product {
     #[schema(value_type = Vec<ProductOption>)]
     pub(crate) options: Box<RawValue>,
     pub(crate) variants: Vec<Variant>,
-    /// `null` where there are no variants.
+    /// What one costs everybody; `null` where no variant is sold in the currency that was asked for.
     pub(crate) price_range: Option<PriceRange>,
     pub(crate) in_stock: bool,
     pub(crate) seo: Seo,
@@ -111,9 +113,25 @@ pub(crate) struct Variant {
     /// A value for each option of the product.
     #[schema(value_type = BTreeMap<String, String>)]
     pub(crate) options: Pairs<String>,
-    pub(crate) price: Money,
+    /// What one costs everybody; `null` where it is not sold in the currency that was asked for. For staff: as it is
+    /// written, whatever lists make of it.
+    pub(crate) price: Option<Money>,
     /// The former or recommended price.
     pub(crate) compare_at_price: Option<Money>,
+    /// Where the price is told to be reduced: the lowest price of the 30 days before the reduction began. Left out where
+    /// nothing is reduced, or there was no price before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lowest_price_30_days: Option<Money>,
+    /// What one costs from larger quantities on, each step cheaper than the one before; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub(crate) price_tiers: Vec<PriceTier>,
+    /// For staff: the prices in further currencies and from larger quantities on, as they are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) prices: Option<Vec<WrittenPrice>>,
+    /// For staff: what one costs everybody now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) current_price: Option<Money>,
     /// Whether it can be bought now.
     pub(crate) in_stock: bool,
     /// How many of those that are there can be bought now.
@@ -125,6 +143,76 @@ pub(crate) struct Variant {
     /// Where it is sold before it is there; else left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preorder: Option<OpenPreorder>,
+}
+
+/// What one costs from a quantity on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct PriceTier {
+    #[schema(minimum = 1, maximum = 999)]
+    pub(crate) min_quantity: i64,
+    pub(crate) price: Money,
+}
+
+/// What the variants of a product cost a customer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnPrices {
+    pub(crate) currency: Currency,
+    pub(crate) data: Vec<OwnPrice>,
+}
+
+/// What a variant costs a customer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnPrice {
+    pub(crate) variant_id: VariantId,
+    /// What one costs; `null` where it is not sold in the currency.
+    pub(crate) price: Option<Money>,
+    /// What one costs from larger quantities on, each step cheaper than the one before.
+    pub(crate) price_tiers: Vec<PriceTier>,
+}
+
+/// How products are shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    /// The day on which they are shown: pre-orders end.
+    pub(crate) today: NaiveDate,
+    pub(crate) prices: ShownPrices,
+}
+
+/// Which prices are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShownPrices {
+    /// What everybody pays: in this further currency, or in the product's own.
+    Public(Option<Currency>),
+    /// As they are written, for staff.
+    Written,
+}
+
+impl From<Quote> for OwnPrice {
+    fn from(quote: Quote) -> Self {
+        let tier = |price: &QuotedPrice| PriceTier {
+            min_quantity: price.min_quantity,
+            price: price.unit_price,
+        };
+        Self {
+            variant_id: quote.variant,
+            price: quote.unit_price(1),
+            price_tiers: quote.prices.iter().filter(|price| price.min_quantity > 1).map(tier).collect(),
+        }
+    }
+}
+
+impl View {
+    /// What everybody is shown, in a further currency or in the products' own.
+    pub(crate) fn public(today: NaiveDate, currency: Option<Currency>) -> Self {
+        let prices = ShownPrices::Public(currency);
+        Self { today, prices }
+    }
+
+    /// What staff are shown.
+    pub(crate) fn staff(today: NaiveDate) -> Self {
+        let prices = ShownPrices::Written;
+        Self { today, prices }
+    }
 }
 
 /// What a customer is told of a variant that is sold before it is there.

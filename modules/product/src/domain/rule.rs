@@ -105,6 +105,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) listing: &'a Listing,
     /// From the root to the category of the product.
     pub(crate) ancestors: &'a [Uuid],
+    /// The lowest and the highest price that hold.
+    pub(crate) prices: (i64, i64),
 }
 
 impl Rule {
@@ -160,7 +162,7 @@ impl Condition {
             }
             Self::Attribute(condition) => condition.holds(&listing.attributes),
             Self::Price(range) => {
-                let (min, max) = listing.price_range();
+                let (min, max) = facts.prices;
                 range.min.is_none_or(|least| max >= least) && range.max.is_none_or(|most| min <= most)
             }
             Self::ReleasedWithinDays(days) => {
@@ -292,6 +294,7 @@ mod tests {
         let facts = Facts {
             listing,
             ancestors: &ancestors,
+            prices: listing.price_range(),
         };
         rule.holds(facts, today())
     }

@@ -1,14 +1,14 @@
 //! What visitors see of products.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use kernel::Problem;
-use kernel::http::query::NoParameters;
 use kernel::http::{FromQuery, Path, Query, QueryParameters};
+use kernel::identity::SignedIn;
 use kernel::problem::ProblemSchema;
+use kernel::{Currency, Problem};
 
-use super::{EDITED, SOLD, cacheable};
-use crate::domain::filter::ListQuery;
-use crate::domain::product::{Product, Suggestions};
+use super::{EDITED, SOLD, cacheable, private};
+use crate::domain::filter::{PublicListQuery, read_currency};
+use crate::domain::product::{OwnPrices, Product, Suggestions};
 use crate::service::{ProductList, Service};
 
 /// Lists active products. Repeated parameters are alternatives, different ones narrow each other; `attr.<name>=<value>`
@@ -29,6 +29,7 @@ use crate::service::{ProductList, Service};
         ("facets" = Option<String>, Query, description = "what to count: brand, category, price, attr.<name>; separated by commas"),
         ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
         ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
+        ("currency" = Option<String>, Query, description = "in which prices are shown; in any but the shop's own, lists do not go by prices"),
     ),
     responses(
         (status = 200, description = "a page of products", body = ProductList<Product>),
@@ -39,20 +40,24 @@ use crate::service::{ProductList, Service};
 #[get("/products")]
 pub(super) async fn list_products(
     service: web::Data<Service>,
-    query: Query<ListQuery>,
+    query: Query<PublicListQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let list = service.list(query.into_inner()).await?;
+    let list = service.list(query.into_inner().0).await?;
     cacheable(&request, SOLD, &list)
 }
 
 /// Shows an active product.
 #[utoipa::path(
     tag = "Catalogue",
-    params(("id" = String, Path, description = "id or handle")),
+    params(
+        ("id" = String, Path, description = "id or handle"),
+        ("currency" = Option<String>, Query, description = "in which prices are shown; the shop's own where it is not given"),
+    ),
     responses(
         (status = 200, description = "the product", body = Product),
         (status = 304, description = "as you have it"),
+        (status = 400, description = "a parameter is wrong", body = ProblemSchema),
         (status = 404, description = "unknown, or not on sale", body = ProblemSchema),
     )
 )]
@@ -60,11 +65,49 @@ pub(super) async fn list_products(
 pub(super) async fn get_product(
     service: web::Data<Service>,
     id: Path<String>,
-    _: Query<NoParameters>,
+    shown: Query<InCurrency>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let product = service.find(id.into_inner()).await?;
+    let product = service.find(id.into_inner(), shown.into_inner().0).await?;
     cacheable(&request, SOLD, &product)
+}
+
+/// In which currency prices are shown.
+pub(super) struct InCurrency(pub(super) Option<Currency>);
+
+impl FromQuery for InCurrency {
+    fn from_query(parameters: &mut QueryParameters) -> Self {
+        Self(read_currency(parameters))
+    }
+}
+
+/// Shows what the variants of an active product cost the signed-in customer, whose group may have prices of its own. What
+/// everybody pays is in the product itself.
+#[utoipa::path(
+    tag = "Catalogue",
+    params(
+        ("id" = String, Path, description = "id or handle"),
+        ("currency" = Option<String>, Query, description = "in which prices are shown; the shop's own where it is not given"),
+    ),
+    responses(
+        (status = 200, description = "the prices, nobody else's to see", body = OwnPrices),
+        (status = 400, description = "a parameter is wrong", body = ProblemSchema),
+        (status = 401, description = "not signed in", body = ProblemSchema),
+        (status = 404, description = "unknown, or not on sale", body = ProblemSchema),
+    ),
+    security(("bearer" = []))
+)]
+#[get("/products/{id}/prices")]
+pub(super) async fn get_product_prices(
+    service: web::Data<Service>,
+    who: SignedIn,
+    id: Path<String>,
+    shown: Query<InCurrency>,
+) -> Result<HttpResponse, Problem> {
+    let prices = service
+        .own_prices(id.into_inner(), shown.into_inner().0, who.group)
+        .await?;
+    Ok(private(HttpResponse::Ok(), &prices))
 }
 
 /// What somebody has typed so far.

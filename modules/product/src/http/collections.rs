@@ -2,9 +2,9 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put, web};
-use kernel::Problem;
+use kernel::{Currency, Problem};
 use kernel::http::query::NoParameters;
-use kernel::http::{IdempotencyKey, IfMatch, Json, Path, Query};
+use kernel::http::{FromQuery, IdempotencyKey, IfMatch, Json, Path, Query, QueryParameters};
 use kernel::id::CollectionId;
 use kernel::identity::Staff;
 use kernel::page::Page;
@@ -16,8 +16,24 @@ use crate::domain::collection::{
     AdminCollection, ChosenProducts, Collection, CollectionDetail, CollectionPatch, CollectionPreview,
     CollectionReference, NewCollection, PreviewedRule,
 };
+use crate::domain::filter::read_currency;
 use crate::domain::product::Product;
 use crate::service::Service;
+
+/// Which page of a list of products is wanted, and in which currency prices are shown.
+pub(super) struct PagedInCurrency {
+    paged: Paged,
+    currency: Option<Currency>,
+}
+
+impl FromQuery for PagedInCurrency {
+    fn from_query(parameters: &mut QueryParameters) -> Self {
+        Self {
+            paged: Paged::from_query(parameters),
+            currency: read_currency(parameters),
+        }
+    }
+}
 
 /// Lists published collections in the order in which they were made.
 #[utoipa::path(
@@ -72,6 +88,7 @@ pub(super) async fn get_collection(
         ("id" = String, Path, description = "id or handle"),
         ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
         ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
+        ("currency" = Option<String>, Query, description = "in which prices are shown; the shop's own where it is not given"),
     ),
     responses(
         (status = 200, description = "a page of products", body = Page<Product>),
@@ -84,12 +101,15 @@ pub(super) async fn get_collection(
 pub(super) async fn list_collection_products(
     service: web::Data<Service>,
     id: Path<String>,
-    paged: Query<Paged>,
+    paged: Query<PagedInCurrency>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Paged { limit, cursor } = paged.into_inner();
+    let PagedInCurrency { paged, currency } = paged.into_inner();
+    let Paged { limit, cursor } = paged;
     let reference = CollectionReference::parse(&id);
-    let page = service.list_collection_products(reference, limit, cursor).await?;
+    let page = service
+        .list_collection_products(reference, limit, cursor, currency)
+        .await?;
     cacheable(&request, SOLD, &page)
 }
 

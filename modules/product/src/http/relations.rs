@@ -1,7 +1,7 @@
 //! What is shown beside products, for visitors and staff.
 
 use actix_web::{HttpRequest, HttpResponse, get, put, web};
-use kernel::Problem;
+use kernel::{Currency, Problem};
 use kernel::http::query::NoParameters;
 use kernel::http::{FromQuery, IfMatch, Json, Path, Query, QueryParameters};
 use kernel::id::ProductId;
@@ -9,11 +9,15 @@ use kernel::identity::Staff;
 use kernel::problem::ProblemSchema;
 
 use super::{SOLD, cacheable, versioned};
+use crate::domain::filter::read_currency;
 use crate::domain::relation::{KINDS, NewRelations, RelatedProducts, RelationKind, Relations};
 use crate::service::Service;
 
-/// Which kinds of relations are wanted; all where none is named.
-pub(super) struct Kinds(Vec<RelationKind>);
+/// Which kinds of relations are wanted, all where none is named, and in which currency prices are shown.
+pub(super) struct Kinds {
+    kinds: Vec<RelationKind>,
+    currency: Option<Currency>,
+}
 
 impl FromQuery for Kinds {
     fn from_query(parameters: &mut QueryParameters) -> Self {
@@ -27,7 +31,10 @@ impl FromQuery for Kinds {
                 }
             }
         }
-        Self(kinds)
+        Self {
+            kinds,
+            currency: read_currency(parameters),
+        }
     }
 }
 
@@ -37,6 +44,7 @@ impl FromQuery for Kinds {
     params(
         ("id" = String, Path, description = "id or handle"),
         ("kind" = Option<Vec<RelationKind>>, Query, description = "related, upsell, cross_sell, accessory"),
+        ("currency" = Option<String>, Query, description = "in which prices are shown; the shop's own where it is not given"),
     ),
     responses(
         (status = 200, description = "the products", body = RelatedProducts),
@@ -52,7 +60,8 @@ pub(super) async fn list_related_products(
     kinds: Query<Kinds>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let found = service.list_related(id.into_inner(), kinds.into_inner().0).await?;
+    let Kinds { kinds, currency } = kinds.into_inner();
+    let found = service.list_related(id.into_inner(), kinds, currency).await?;
     cacheable(&request, SOLD, &found)
 }
 

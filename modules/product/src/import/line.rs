@@ -1,12 +1,13 @@
 //! One line of our own product files: a JSON object per product. Read by imports, written by exports.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{Currency, Text};
+use kernel::{Currencies, Currency, FieldErrors, Money, Text};
 use serde::{Deserialize, Serialize};
 
 use super::{ImportedProduct, WrongRow};
 use crate::domain::attributes::Attributes;
 use crate::domain::category::{CategoryName, SEPARATOR};
+use crate::domain::further_price::{FurtherPrice, WrittenPrice, further, one};
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
 use crate::domain::listing::{Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
@@ -44,6 +45,7 @@ pub(super) struct Line {
     barcode: Maybe,
     price_minor: Option<i64>,
     compare_at_price_minor: Option<i64>,
+    prices: Option<Vec<LinePrice>>,
     stock: Option<i64>,
 }
 
@@ -57,12 +59,26 @@ struct LineVariant {
     options: Pairs<Name>,
     price_minor: i64,
     compare_at_price_minor: Option<i64>,
+    prices: Option<Vec<LinePrice>>,
     stock: Option<i64>,
+}
+
+/// A price in a further currency, or from a larger quantity on.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct LinePrice {
+    currency: Currency,
+    #[serde(default = "one")]
+    min_quantity: i64,
+    price_minor: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compare_at_price_minor: Option<i64>,
 }
 
 impl Line {
     /// The product of the line, or what is wrong with it.
-    pub(super) fn into_product(self, line: u64, currency: Currency) -> Result<ImportedProduct, WrongRow> {
+    pub(super) fn into_product(self, line: u64, currencies: &Currencies) -> Result<ImportedProduct, WrongRow> {
+        let currency = currencies.main();
         let refuse = |pointer, code, detail: &str| Err(WrongRow::new(line, pointer, code, detail));
         if self.currency.is_some_and(|named| named != currency) {
             let detail = format!("this shop sells in {currency}");
@@ -96,10 +112,18 @@ impl Line {
                 options: Pairs::default(),
                 price_minor,
                 compare_at_price_minor: self.compare_at_price_minor,
+                prices: self.prices,
                 stock: self.stock,
             }],
             (None, None) => return refuse("/price_minor", "required", "price_minor or variants are needed"),
         };
+        let mut errors = FieldErrors::new();
+        let variants = variants.into_iter().enumerate();
+        let variants = variants.map(|(index, variant)| {
+            variant.into_listed(currencies, &mut errors, &format!("/variants/{index}/prices"))
+        });
+        let variants: Vec<ListedVariant> = variants.collect();
+        errors.into_result().map_err(|errors| WrongRow::of(line, &errors))?;
         Ok(ImportedProduct {
             line,
             size: 0,
@@ -121,13 +145,17 @@ impl Line {
                 publish_at: self.publish_at,
                 unpublish_at: self.unpublish_at,
             },
-            variants: Some(variants.into_iter().map(LineVariant::into_listed).collect()),
+            variants: Some(variants),
         })
     }
 }
 
 impl LineVariant {
-    fn into_listed(self) -> ListedVariant {
+    fn into_listed(self, currencies: &Currencies, errors: &mut FieldErrors, pointer: &str) -> ListedVariant {
+        let prices = self.prices.map(|prices| {
+            let written: Vec<WrittenPrice> = prices.into_iter().map(LinePrice::into_written).collect();
+            further(&written, currencies, errors, pointer)
+        });
         let values = self
             .options
             .0
@@ -141,7 +169,30 @@ impl LineVariant {
             values: Pairs(values.collect()),
             price: self.price_minor,
             compare_at_price: self.compare_at_price_minor,
+            prices,
             stock: self.stock,
+        }
+    }
+}
+
+impl LinePrice {
+    fn into_written(self) -> WrittenPrice {
+        let money = |amount| Money::new(amount, self.currency);
+        WrittenPrice {
+            min_quantity: self.min_quantity,
+            price: money(self.price_minor),
+            compare_at_price: self.compare_at_price_minor.map(money),
+        }
+    }
+}
+
+impl From<&FurtherPrice> for LinePrice {
+    fn from(price: &FurtherPrice) -> Self {
+        Self {
+            currency: price.currency,
+            min_quantity: price.min_quantity,
+            price_minor: price.amount,
+            compare_at_price_minor: price.compare_at,
         }
     }
 }
@@ -186,6 +237,8 @@ struct WrittenVariant<'a> {
     options: &'a Pairs<String>,
     price_minor: i64,
     compare_at_price_minor: Option<i64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    prices: Vec<LinePrice>,
     stock: Option<i64>,
 }
 
@@ -231,6 +284,7 @@ impl<'a> WrittenVariant<'a> {
             options: &variant.values,
             price_minor: variant.price,
             compare_at_price_minor: variant.compare_at_price,
+            prices: variant.prices.iter().flatten().map(LinePrice::from).collect(),
             stock: variant.stock,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use kernel::{Currency, FieldError};
+use kernel::{Currencies, FieldError};
 
 use super::line::Line;
 use super::{ImportedProduct, Unread, WrongRow};
@@ -13,11 +13,11 @@ const MAX_LINE: u64 = 1 << 20;
 /// The products of a file.
 pub(super) fn read(
     source: Box<dyn BufRead + Send>,
-    currency: Currency,
+    currencies: Currencies,
 ) -> impl Iterator<Item = Result<ImportedProduct, Unread>> + Send {
     Lines {
         source,
-        currency,
+        currencies,
         line: 0,
         buffer: Vec::new(),
         broken: false,
@@ -26,7 +26,7 @@ pub(super) fn read(
 
 struct Lines {
     source: Box<dyn BufRead + Send>,
-    currency: Currency,
+    currencies: Currencies,
     line: u64,
     buffer: Vec<u8>,
     broken: bool,
@@ -98,7 +98,7 @@ impl Lines {
         }
         let parsed = kernel::http::json::parse::<Line>(text);
         let line = parsed.map_err(|problem| self.refuse(&problem))?;
-        let mut product = line.into_product(self.line, self.currency)?;
+        let mut product = line.into_product(self.line, &self.currencies)?;
         product.size = text.len();
         Ok(product)
     }
@@ -127,7 +127,7 @@ mod tests {
 
     fn rows(text: impl Into<Vec<u8>>) -> Vec<Result<ImportedProduct, WrongRow>> {
         let source = Box::new(io::Cursor::new(text.into()));
-        let rows = read(source, "USD".parse().unwrap()).map(|row| {
+        let rows = read(source, Currencies::new("USD".parse().unwrap(), &[])).map(|row| {
             row.map_err(|unread| match unread {
                 Unread::Row(error) => error,
                 Unread::File(error) => panic!("{error}"),

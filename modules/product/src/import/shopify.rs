@@ -88,6 +88,7 @@ impl Reader {
             values: values(first, row)?,
             price: price.ok_or_else(|| row.refuse(Column::Price, "required: must not be empty"))?,
             compare_at_price: row.parsed(Column::CompareAtPrice, amount)?,
+            prices: None,
             stock: row.parsed(Column::Quantity, quantity)?,
         }))
     }

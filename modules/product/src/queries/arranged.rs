@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use database::Bind;
 use diesel::prelude::*;
 use diesel::sql_types::Uuid as SqlUuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::products::{COLUMNS, ProductRow, ProductSql, TABLES, assemble};
 use super::select::Select;
 use crate::domain::plan::Stored;
-use crate::domain::product::Product;
+use crate::domain::product::{Product, View};
 
 /// At most `limit` products whose time to be published or taken back has come at `now`.
 pub(crate) fn due(connection: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Uuid>> {
@@ -49,11 +49,11 @@ pub(crate) fn next_of_type(
     rows.into_iter().map(|row| row.into_stored(Vec::new())).collect()
 }
 
-/// The active ones of these products as they are shown `today`, in the order of `ids`.
+/// The active ones of these products as `view` shows them, in the order of `ids`.
 pub(crate) fn active_in_order(
     connection: &mut PgConnection,
     ids: Vec<Uuid>,
-    today: NaiveDate,
+    view: View,
 ) -> QueryResult<Vec<Product>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
     select
@@ -62,7 +62,7 @@ pub(crate) fn active_in_order(
         .bind(Bind::Uuids(ids.clone()))
         .text(")");
     let rows = select.load::<ProductRow>(connection)?;
-    let products = assemble(connection, rows, today)?;
+    let products = assemble(connection, rows, view)?;
     let mut by_id: HashMap<Uuid, Product> = products
         .into_iter()
         .map(|product| (product.product.id.uuid(), product.product))

@@ -30,7 +30,7 @@ pub(crate) fn page(
     let products = assemble(
         connection,
         rows.into_iter().map(|(row, _)| row).collect(),
-        query.filter.today,
+        query.view(),
     )?;
     Ok((products, last))
 }

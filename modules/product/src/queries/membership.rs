@@ -10,6 +10,7 @@ use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Json, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::offers::Ranges;
 use super::select::{Select, Verbatim, read};
 use crate::domain::SCHEMA;
 use crate::domain::listing::Listing;
@@ -67,10 +68,11 @@ pub(crate) fn recheck(connection: &mut PgConnection, products: Vec<Uuid>, today:
 }
 
 /// Compares products that have just been written with all rules, without reading them again: one statement for the rules,
-/// one for the categories, one to write.
+/// one for the categories, one to write. `ranges` has the prices of those that are not as written.
 pub(crate) fn follow<'a>(
     connection: &mut PgConnection,
     written: impl Iterator<Item = &'a (Uuid, Listing)> + Clone,
+    ranges: &Ranges,
     today: NaiveDate,
 ) -> QueryResult<()> {
     const SQL: &str = "WITH matching AS (SELECT unnest(?) AS collection_id, unnest(?) AS product_id), \
@@ -94,6 +96,7 @@ pub(crate) fn follow<'a>(
         let facts = Facts {
             listing,
             ancestors: category.map(Vec::as_slice).unwrap_or_default(),
+            prices: ranges.get(id).copied().unwrap_or_else(|| listing.price_range()),
         };
         for (collection, rule) in &rules {
             if rule.holds(facts, today) {

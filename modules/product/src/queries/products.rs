@@ -11,13 +11,18 @@ use kernel::{Currency, Money};
 use uuid::Uuid;
 
 use super::levels::{TermsRow, TermsSql, terms};
+use super::prices;
 use super::select::{Select, Verbatim, read};
+use crate::domain::further_price::{FurtherPrice, WrittenPrice};
 use crate::domain::handle::Handle;
 use crate::domain::listing::{ListedVariant, Listing, ProductOption};
 use crate::domain::merchandising::{Merchandising, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::plan::Stored;
-use crate::domain::product::{AdminProduct, OpenPreorder, PriceRange, Product, ProductCategory, Status, Variant};
+use crate::domain::pricing::Step;
+use crate::domain::product::{
+    AdminProduct, OpenPreorder, PriceRange, PriceTier, Product, ProductCategory, ShownPrices, Status, Variant, View,
+};
 
 /// The columns of [`ProductRow`].
 pub(super) const COLUMNS: &str = "SELECT product.id, product.external_id, product.handle, product.title, \
@@ -67,11 +72,21 @@ type VariantSql = (
     Nullable<Text>,
     Text,
     Array<Text>,
-    BigInt,
-    Nullable<BigInt>,
+    PricesSql,
     TermsSql,
     BigInt,
     BigInt,
+);
+
+/// The columns of [`PricesRow`].
+type PricesSql = (
+    BigInt,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<Json>,
+    BigInt,
+    Nullable<BigInt>,
+    Nullable<Json>,
 );
 
 #[derive(Queryable)]
@@ -123,8 +138,7 @@ pub(super) struct VariantRow {
     barcode: Option<String>,
     title: String,
     option_values: Vec<String>,
-    price_minor: i64,
-    compare_at_minor: Option<i64>,
+    prices: PricesRow,
     terms: TermsRow,
     /// At all active locations.
     on_hand: i64,
@@ -132,28 +146,40 @@ pub(super) struct VariantRow {
     available: i64,
 }
 
+/// What one costs everybody, and what was written.
+#[derive(Queryable)]
+pub(super) struct PricesRow {
+    price_minor: i64,
+    compare_at_minor: Option<i64>,
+    lowest_minor: Option<i64>,
+    steps: Option<Verbatim>,
+    base_minor: i64,
+    base_compare_at_minor: Option<i64>,
+    further_prices: Option<Verbatim>,
+}
+
 /// The active product with this id.
-pub(crate) fn find_public(connection: &mut PgConnection, id: Uuid, today: NaiveDate) -> QueryResult<Option<Product>> {
+pub(crate) fn find_public(connection: &mut PgConnection, id: Uuid, view: View) -> QueryResult<Option<Product>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
     select
         .text(TABLES)
         .text(" WHERE product.deleted_at IS NULL AND product.status = 'active' AND product.id = ");
     select.bind(Bind::Uuid(id));
-    Ok(find(connection, select, today)?.map(|product| product.product))
+    Ok(find(connection, select, view)?.map(|product| product.product))
 }
 
 /// The active product with this handle.
 pub(crate) fn find_public_by_handle(
     connection: &mut PgConnection,
     handle: &str,
-    today: NaiveDate,
+    view: View,
 ) -> QueryResult<Option<Product>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
     select
         .text(TABLES)
         .text(" WHERE product.deleted_at IS NULL AND product.status = 'active' AND product.handle = ");
     select.bind(Bind::Text(handle.to_owned()));
-    Ok(find(connection, select, today)?.map(|product| product.product))
+    Ok(find(connection, select, view)?.map(|product| product.product))
 }
 
 /// The product with this id, whatever its status.
@@ -167,7 +193,7 @@ pub(crate) fn find_admin(
         .text(TABLES)
         .text(" WHERE product.deleted_at IS NULL AND product.id = ")
         .bind(Bind::Uuid(id));
-    find(connection, select, today)
+    find(connection, select, View::staff(today))
 }
 
 /// The product that a variant belongs to.
@@ -189,6 +215,16 @@ pub(crate) fn lock(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult
     select.text(") ORDER BY product.id FOR NO KEY UPDATE OF product");
     let rows = select.load::<ProductRow>(connection)?;
     stored(connection, rows)
+}
+
+/// Locks products until the transaction ends, in key order, as [`lock`] does, without reading them.
+pub(crate) fn hold(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult<()> {
+    let mut select =
+        Select::<SqlUuid>::new("SELECT product.id FROM products.products AS product WHERE product.id = ANY(");
+    select
+        .bind(Bind::Uuids(ids))
+        .text(") ORDER BY product.id FOR NO KEY UPDATE");
+    select.load::<Uuid>(connection).map(drop)
 }
 
 /// The next products in the order of their ids, for export.
@@ -255,7 +291,8 @@ pub(crate) fn exist(connection: &mut PgConnection) -> QueryResult<bool> {
 pub(super) fn variants(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<Vec<VariantRow>> {
     let mut select = Select::<VariantSql>::new(
         "SELECT variant.product_id, variant.id, variant.sku, variant.barcode, variant.title, variant.option_values, \
-         variant.price_minor, variant.compare_at_minor, variant.backorder_limit, variant.preorder_until, \
+         variant.price_minor, variant.compare_at_minor, variant.lowest_minor, variant.steps, variant.base_minor, \
+         variant.base_compare_at_minor, variant.further_prices, variant.backorder_limit, variant.preorder_until, \
          variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available \
          FROM products.variants AS variant CROSS JOIN LATERAL ( \
             SELECT coalesce(sum(stock.on_hand), 0)::bigint AS on_hand, \
@@ -275,15 +312,18 @@ pub(super) fn variants(connection: &mut PgConnection, products: Vec<Uuid>) -> Qu
 pub(super) fn assemble(
     connection: &mut PgConnection,
     rows: Vec<ProductRow>,
-    today: NaiveDate,
+    view: View,
 ) -> QueryResult<Vec<AdminProduct>> {
     let mut variants = variants_by_product(connection, &rows)?;
-    rows.into_iter()
-        .map(|row| {
-            let variants = variants.remove(&row.id).unwrap_or_default();
-            row.into_product(variants, today)
-        })
-        .collect()
+    let products = rows.into_iter().map(|row| {
+        let variants = variants.remove(&row.id).unwrap_or_default();
+        row.into_product(variants, view)
+    });
+    let mut products = products.collect::<QueryResult<Vec<AdminProduct>>>()?;
+    if let ShownPrices::Public(Some(currency)) = view.prices {
+        prices::show(connection, &mut products, currency)?;
+    }
+    Ok(products)
 }
 
 /// The range of two amounts; `None` where there is nothing to buy.
@@ -303,12 +343,12 @@ pub(super) fn currency(code: &str) -> QueryResult<Currency> {
 fn find(
     connection: &mut PgConnection,
     select: Select<ProductSql>,
-    today: NaiveDate,
+    view: View,
 ) -> QueryResult<Option<AdminProduct>> {
     let Some(row) = select.get_result::<ProductRow>(connection).optional()? else {
         return Ok(None);
     };
-    Ok(assemble(connection, vec![row], today)?.pop())
+    Ok(assemble(connection, vec![row], view)?.pop())
 }
 
 fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<Vec<Stored>> {
@@ -334,7 +374,7 @@ fn variants_by_product(
 }
 
 impl ProductRow {
-    fn into_product(self, variants: Vec<VariantRow>, today: NaiveDate) -> QueryResult<AdminProduct> {
+    fn into_product(self, variants: Vec<VariantRow>, view: View) -> QueryResult<AdminProduct> {
         let currency = currency(&self.currency)?;
         // Most products have no options, and then there is nothing to read.
         let names: Vec<String> = match variants.iter().any(|variant| !variant.option_values.is_empty()) {
@@ -348,8 +388,8 @@ impl ProductRow {
         let merchandising = self.merchandising.into_merchandising();
         let variants: Vec<Variant> = variants
             .into_iter()
-            .map(|variant| variant.into_variant(&names, currency, today))
-            .collect();
+            .map(|variant| variant.into_variant(&names, currency, view))
+            .collect::<QueryResult<_>>()?;
         let product = Product {
             id: self.id.into(),
             handle: self.handle,
@@ -403,7 +443,7 @@ impl ProductRow {
         };
         for variant in variants {
             let title = variant.title.clone();
-            let mut listed = variant.into_listed(&names);
+            let mut listed = variant.into_listed(&names)?;
             // A title that the values make by themselves was not chosen, and goes with them.
             listed.title = Some(title).filter(|title| *title != listing.title_of(&listed));
             listing.variants.push(listed);
@@ -442,34 +482,64 @@ impl CategoryRow {
 }
 
 impl VariantRow {
-    fn into_variant(self, options: &[String], currency: Currency, today: NaiveDate) -> Variant {
-        let offer = terms(self.terms).offer(self.available, today);
-        Variant {
+    fn into_variant(self, options: &[String], currency: Currency, view: View) -> QueryResult<Variant> {
+        let offer = terms(self.terms).offer(self.available, view.today);
+        let money = |amount| Money::new(amount, currency);
+        let prices = self.prices;
+        let mut variant = Variant {
             id: self.id.into(),
             sku: self.sku,
             barcode: self.barcode,
             title: self.title,
             options: Pairs(options.iter().cloned().zip(self.option_values).collect()),
-            price: Money::new(self.price_minor, currency),
-            compare_at_price: self.compare_at_minor.map(|amount| Money::new(amount, currency)),
+            price: Some(money(prices.price_minor)),
+            compare_at_price: prices.compare_at_minor.map(money),
+            lowest_price_30_days: prices.lowest_minor.map(money),
+            price_tiers: tiers(prices.steps.as_ref(), currency)?,
+            prices: None,
+            current_price: None,
             in_stock: offer.in_stock,
             available: offer.available,
             backorder: offer.backorder,
             preorder: offer.ships_on.map(|ships_on| OpenPreorder { ships_on }),
+        };
+        if view.prices == ShownPrices::Written {
+            let further = prices.further()?;
+            variant.current_price = variant.price.replace(money(prices.base_minor));
+            variant.compare_at_price = prices.base_compare_at_minor.map(money);
+            variant.prices = Some(further.iter().map(WrittenPrice::from).collect());
         }
+        Ok(variant)
     }
 
-    fn into_listed(self, options: &[String]) -> ListedVariant {
-        ListedVariant {
+    fn into_listed(self, options: &[String]) -> QueryResult<ListedVariant> {
+        Ok(ListedVariant {
             id: Some(self.id),
             sku: self.sku,
             barcode: self.barcode,
             title: None,
             values: Pairs(options.iter().cloned().zip(self.option_values).collect()),
-            price: self.price_minor,
-            compare_at_price: self.compare_at_minor,
+            price: self.prices.base_minor,
+            compare_at_price: self.prices.base_compare_at_minor,
+            prices: Some(self.prices.further()?),
             // Less than nothing cannot be listed.
             stock: Some(self.on_hand.max(0)),
-        }
+        })
     }
+}
+
+impl PricesRow {
+    fn further(&self) -> QueryResult<Vec<FurtherPrice>> {
+        self.further_prices.as_ref().map_or_else(|| Ok(Vec::new()), read)
+    }
+}
+
+/// What is stored of steps, as it is shown.
+pub(super) fn tiers(steps: Option<&Verbatim>, currency: Currency) -> QueryResult<Vec<PriceTier>> {
+    let Some(steps) = steps else { return Ok(Vec::new()) };
+    let tier = |step: Step| PriceTier {
+        min_quantity: step.min_quantity,
+        price: Money::new(step.amount, currency),
+    };
+    Ok(read::<Vec<Step>>(steps)?.into_iter().map(tier).collect())
 }

@@ -11,9 +11,11 @@ use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{membership, stock};
+use super::offers::Ranges;
+use super::{membership, offers, stock};
 use crate::domain::SCHEMA;
 use crate::domain::attributes::Attributes;
+use crate::domain::further_price::FurtherPrice;
 use crate::domain::image::Image;
 use crate::domain::listing::{Listing, ProductOption};
 use crate::domain::plan::{Plan, VariantRow};
@@ -34,12 +36,18 @@ pub(crate) type Paths = HashMap<Uuid, Vec<String>>;
 /// Writes a plan, and which collections its products belong to by their rules. Variants that go are removed before others come, so that their SKUs and values are free.
 pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, stamp: &Stamp) -> QueryResult<()> {
     insert_products(connection, &plan.insert_products, paths, stamp)?;
-    update_products(connection, &plan.update_products, paths, stamp)?;
     delete_variants(connection, &plan.delete_variants, stamp)?;
     update_variants(connection, &plan.update_variants, stamp)?;
     insert_variants(connection, &plan.insert_variants, stamp)?;
+    // New variants are on no list, and those without further prices are offered for what is written.
+    let further = plan.insert_variants.iter().filter(|row| row.has_further_prices());
+    let repriced = plan.update_variants.iter().chain(further).map(|row| row.id);
+    offers::reprice(connection, repriced.collect(), stamp.now)?;
+    let ids = plan.update_products.iter().map(|(id, _)| *id).collect();
+    let ranges = offers::ranges(connection, ids)?;
+    update_products(connection, &plan.update_products, paths, &ranges, stamp)?;
     let written = plan.insert_products.iter().chain(&plan.update_products);
-    membership::follow(connection, written, stamp.now.date_naive())?;
+    membership::follow(connection, written, &ranges, stamp.now.date_naive())?;
     stock::open(connection, &plan.initial_stock, stamp)?;
     stock::set(connection, &plan.target_stock, stamp)
 }
@@ -123,8 +131,7 @@ struct ProductJson<'a> {
 }
 
 impl<'a> ProductJson<'a> {
-    fn new(id: Uuid, listing: &'a Listing, paths: &'a Paths) -> Self {
-        let (price_min, price_max) = listing.price_range();
+    fn new(id: Uuid, listing: &'a Listing, paths: &'a Paths, (price_min, price_max): (i64, i64)) -> Self {
         let decided = &listing.merchandising;
         let path = listing.category.and_then(|category| paths.get(&category));
         Self {
@@ -174,7 +181,7 @@ fn insert_products(
         seo_title TEXT, seo_description TEXT, publish_at TIMESTAMPTZ, unpublish_at TIMESTAMPTZ)";
     let rows: Vec<_> = rows
         .iter()
-        .map(|(id, listing)| ProductJson::new(*id, listing, paths))
+        .map(|(id, listing)| ProductJson::new(*id, listing, paths, listing.price_range()))
         .collect();
     execute(
         connection,
@@ -188,6 +195,7 @@ fn update_products(
     connection: &mut PgConnection,
     rows: &[(Uuid, Listing)],
     paths: &Paths,
+    ranges: &Ranges,
     stamp: &Stamp,
 ) -> QueryResult<()> {
     const SQL: &str = "UPDATE @.products AS product SET external_id = row.external_id, handle = row.handle, \
@@ -205,7 +213,10 @@ fn update_products(
         WHERE product.id = row.id";
     let rows: Vec<_> = rows
         .iter()
-        .map(|(id, listing)| ProductJson::new(*id, listing, paths))
+        .map(|(id, listing)| {
+            let range = ranges.get(id).copied().unwrap_or_default();
+            ProductJson::new(*id, listing, paths, range)
+        })
         .collect();
     execute(connection, SQL, vec![Bind::Time(stamp.now)], &rows)
 }
@@ -221,6 +232,7 @@ struct VariantJson<'a> {
     option_values: &'a [String],
     price_minor: i64,
     compare_at_minor: Option<i64>,
+    further_prices: Option<&'a [FurtherPrice]>,
 }
 
 impl<'a> VariantJson<'a> {
@@ -235,32 +247,29 @@ impl<'a> VariantJson<'a> {
             option_values: &row.values,
             price_minor: row.variant.price,
             compare_at_minor: row.variant.compare_at_price,
+            further_prices: row.variant.prices.as_deref().filter(|prices| !prices.is_empty()),
         }
     }
 }
 
 fn insert_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &Stamp) -> QueryResult<()> {
     const SQL: &str = "INSERT INTO @.variants (id, product_id, position, sku, barcode, title, option_values, \
-        price_minor, compare_at_minor, created_at, updated_at) \
+        base_minor, base_compare_at_minor, further_prices, price_minor, compare_at_minor, price_since, created_at, \
+        updated_at) \
         SELECT row.id, row.product_id, row.position, row.sku, row.barcode, row.title, row.option_values, \
-        row.price_minor, row.compare_at_minor, ?, ? \
+        row.price_minor, row.compare_at_minor, row.further_prices, row.price_minor, row.compare_at_minor, ?, ?, ? \
         FROM json_to_recordset(?::json) AS row (id UUID, product_id UUID, position INTEGER, sku TEXT, barcode TEXT, \
-        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT)";
+        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT, further_prices JSON)";
     let rows: Vec<_> = rows.iter().map(VariantJson::new).collect();
-    execute(
-        connection,
-        SQL,
-        vec![Bind::Time(stamp.now), Bind::Time(stamp.now)],
-        &rows,
-    )
+    execute(connection, SQL, vec![Bind::Time(stamp.now); 3], &rows)
 }
 
 fn update_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &Stamp) -> QueryResult<()> {
     const SQL: &str = "UPDATE @.variants AS variant SET position = row.position, sku = row.sku, barcode = row.barcode, \
-        title = row.title, option_values = row.option_values, price_minor = row.price_minor, \
-        compare_at_minor = row.compare_at_minor, updated_at = ? \
+        title = row.title, option_values = row.option_values, base_minor = row.price_minor, \
+        base_compare_at_minor = row.compare_at_minor, further_prices = row.further_prices, updated_at = ? \
         FROM json_to_recordset(?::json) AS row (id UUID, product_id UUID, position INTEGER, sku TEXT, barcode TEXT, \
-        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT) WHERE variant.id = row.id";
+        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT, further_prices JSON) WHERE variant.id = row.id";
     let rows: Vec<_> = rows.iter().map(VariantJson::new).collect();
     execute(connection, SQL, vec![Bind::Time(stamp.now)], &rows)
 }

@@ -6,7 +6,7 @@ use database::{Failure, refuse};
 use diesel::{Connection, PgConnection, QueryResult};
 use kernel::http::{Answer, Call};
 use kernel::id::{ProductId, UserId};
-use kernel::{Currency, FieldErrors, Patch, Problem};
+use kernel::{Currencies, FieldErrors, Patch, Problem};
 use product_api::ProductError;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -39,12 +39,12 @@ impl Service {
         actor: UserId,
     ) -> Result<Answer<BulkProductsOutcome>, ProductError> {
         check_count("/operations", bulk.operations.len()).map_err(ProductError::Invalid)?;
-        let (stamp, currency) = (self.stamp(actor), self.currency);
+        let (stamp, currencies) = (self.stamp(actor), self.currencies.clone());
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| {
             categories::hold_tree(connection)?;
             for _ in 0..TRIES {
-                match connection.transaction(|connection| carry_out(connection, &bulk.operations, currency, &stamp)) {
+                match connection.transaction(|connection| carry_out(connection, &bulk.operations, &currencies, &stamp)) {
                     Err(Failure::Refused(ProductError::Taken(_))) => (),
                     other => return other.map(|results| BulkProductsOutcome { results }),
                 }
@@ -65,17 +65,17 @@ struct Known {
     categories: HashMap<CategoryReference, Uuid>,
     types: Definitions,
     names: Names,
-    currency: Currency,
+    currencies: Currencies,
 }
 
 fn carry_out(
     connection: &mut PgConnection,
     raw: &[Box<RawValue>],
-    currency: Currency,
+    currencies: &Currencies,
     stamp: &Stamp,
 ) -> Work<Vec<OperationOutcome>> {
     let operations: Vec<Result<BulkOperation, Problem>> = raw.iter().map(|raw| BulkOperation::parse(raw)).collect();
-    let mut known = Known::of(connection, operations.iter().flatten(), currency)?;
+    let mut known = Known::of(connection, operations.iter().flatten(), currencies.clone())?;
     let mut outcomes: Vec<Option<OperationOutcome>> = Vec::new();
     let (mut changes, mut deleted) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
@@ -128,7 +128,7 @@ impl Known {
     fn of<'a>(
         connection: &mut PgConnection,
         operations: impl Iterator<Item = &'a BulkOperation> + Clone,
-        currency: Currency,
+        currencies: Currencies,
     ) -> QueryResult<Self> {
         let ids = operations.clone().filter_map(|operation| Some(operation.id()?.uuid()));
         let stored = products::lock(connection, ids.collect())?;
@@ -145,7 +145,7 @@ impl Known {
             types: queries::product_types::definitions(connection, types.into_iter().collect())?,
             names: names(connection, operations, &stored)?,
             stored,
-            currency,
+            currencies,
         })
     }
 
@@ -171,7 +171,7 @@ impl Known {
             Some(handle) => handle.clone(),
             None => self.free_handle(&new.title)?,
         };
-        let listing = new.into_listing(handle, self.currency, stamp.now.date_naive());
+        let listing = new.into_listing(handle, &self.currencies, stamp.now.date_naive());
         let mut after = listing.map_err(below_product)?;
         after.category = category;
         self.accept(None, after, place)

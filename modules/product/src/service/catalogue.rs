@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use database::{Failure, OrRefuse};
 use diesel::PgConnection;
-use kernel::id::ProductId;
+use kernel::Currency;
+use kernel::id::{CustomerGroupId, ProductId};
 use kernel::page::PageInfo;
-use product_api::ProductError;
+use product_api::{ProductApi, ProductError};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -17,7 +18,7 @@ use crate::domain::category::{Category, CategoryTree, tree};
 use crate::domain::draft::CategoryReference;
 use crate::domain::facet::{Facet, FacetCounts};
 use crate::domain::filter::ListQuery;
-use crate::domain::product::{AdminProduct, Product, Suggestions};
+use crate::domain::product::{AdminProduct, OwnPrice, OwnPrices, Product, Suggestions, View};
 use crate::queries::{categories, facets, lists, products, suggestions};
 
 /// A page of products.
@@ -47,7 +48,12 @@ pub(crate) struct Total {
 
 impl Service {
     /// Active products.
-    pub(crate) async fn list(&self, query: ListQuery) -> Result<ProductList<Product>, ProductError> {
+    pub(crate) async fn list(&self, mut query: ListQuery) -> Result<ProductList<Product>, ProductError> {
+        query.currency = self.shown_in(query.currency)?;
+        if query.currency.is_some() {
+            let checked = query.check_price_terms(self.currencies.main());
+            checked.map_err(ProductError::InvalidQuery)?;
+        }
         let list = self.list_admin(query).await?;
         Ok(ProductList {
             data: list.data.into_iter().map(|row| row.product).collect(),
@@ -106,7 +112,7 @@ impl Service {
     ) -> Result<Arc<Facets>, Failure<ProductError>> {
         let names: Vec<String> = query.facets.iter().map(Facet::name).collect();
         let counted = self.cache.facets(&format!("{names:?}/{filter}"), || {
-            let mut count = |facet| facets::count(connection, &query.filter, facet, self.currency);
+            let mut count = |facet| facets::count(connection, &query.filter, facet, self.currencies.main());
             query
                 .facets
                 .iter()
@@ -116,16 +122,31 @@ impl Service {
         Ok(counted?)
     }
 
-    /// An active product by its id or handle.
-    pub(crate) async fn find(&self, id_or_handle: String) -> Result<Product, ProductError> {
-        let today = self.clock.now().date_naive();
+    /// An active product by its id or handle, with its prices in `currency`.
+    pub(crate) async fn find(&self, id_or_handle: String, currency: Option<Currency>) -> Result<Product, ProductError> {
+        let view = View::public(self.clock.now().date_naive(), self.shown_in(currency)?);
         let found = self.db.run(move |connection| {
             Ok::<_, Failure<ProductError>>(match id_or_handle.parse::<ProductId>() {
-                Ok(id) => products::find_public(connection, id.uuid(), today)?,
-                Err(_) => products::find_public_by_handle(connection, &id_or_handle, today)?,
+                Ok(id) => products::find_public(connection, id.uuid(), view)?,
+                Err(_) => products::find_public_by_handle(connection, &id_or_handle, view)?,
             })
         });
         found.await?.ok_or_else(|| ProductError::NotFound("product".to_owned()))
+    }
+
+    /// What the variants of an active product cost members of `group`.
+    pub(crate) async fn own_prices(
+        &self,
+        id_or_handle: String,
+        currency: Option<Currency>,
+        group: Option<CustomerGroupId>,
+    ) -> Result<OwnPrices, ProductError> {
+        let currency = self.shown_in(currency)?.unwrap_or(self.currencies.main());
+        let product = self.find(id_or_handle, None).await?;
+        let variants = product.variants.iter().map(|variant| variant.id).collect();
+        let quotes = self.quote(variants, currency, group).await?;
+        let data = quotes.into_iter().map(OwnPrice::from).collect();
+        Ok(OwnPrices { currency, data })
     }
 
     /// What might be meant by what has been typed so far.

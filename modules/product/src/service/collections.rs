@@ -7,12 +7,12 @@ use actix_web::web;
 use chrono::{DateTime, Utc};
 use database::{Failure, OrRefuse, outbox, refuse};
 use diesel::PgConnection;
-use kernel::FieldErrors;
 use kernel::event::Event;
 use kernel::http::{Answer, Call, IfMatch};
 use kernel::id::{CollectionId, ProductId};
 use kernel::job::{Job, Round, Wake};
 use kernel::page::Page;
+use kernel::{Currency, FieldErrors};
 use product_api::{CollectionChanged, ProductError};
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use crate::domain::collection::{
     CollectionReference, MAX_CHOSEN, MAX_RULES, NewCollection,
 };
 use crate::domain::handle::Handle;
-use crate::domain::product::Product;
+use crate::domain::product::{Product, View};
 use crate::domain::rule::Rule;
 use crate::queries::{arranged, collections, membership};
 
@@ -86,9 +86,10 @@ impl Service {
         reference: CollectionReference,
         limit: i64,
         cursor: Option<String>,
+        currency: Option<Currency>,
     ) -> Result<Page<Product>, ProductError> {
         let service = self.clone();
-        let today = self.clock.now().date_naive();
+        let view = View::public(self.clock.now().date_naive(), self.shown_in(currency)?);
         let work = move |connection: &mut PgConnection| {
             let id = published(connection, &reference)?.collection.id;
             let list = format!("collection/{id}");
@@ -105,7 +106,7 @@ impl Service {
             let page = Page::from_surplus(places, limit, |last| service.cursors.seal(&list, last));
             let ids = page.data.iter().map(|(_, id)| *id).collect();
             Ok::<_, Failure<ProductError>>(Page {
-                data: arranged::active_in_order(connection, ids, today)?,
+                data: arranged::active_in_order(connection, ids, view)?,
                 page: page.page,
             })
         };

@@ -36,7 +36,7 @@ impl Service {
         call: Option<Call>,
         actor: UserId,
     ) -> Result<Answer<AdminProduct>, ProductError> {
-        let (stamp, currency) = (self.stamp(actor), self.currency);
+        let (stamp, currencies) = (self.stamp(actor), self.currencies.clone());
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| {
             categories::hold_tree(connection)?;
@@ -46,7 +46,7 @@ impl Service {
                 None => free_handle(connection, &new.title)?,
             };
             let mut listing = new
-                .into_listing(handle, currency, now.date_naive())
+                .into_listing(handle, &currencies, now.date_naive())
                 .map_err(ProductError::Invalid)
                 .or_refuse()?;
             listing.category = category;
@@ -108,12 +108,12 @@ impl Service {
         call: Option<Call>,
         actor: UserId,
     ) -> Result<Answer<AdminVariant>, ProductError> {
-        let (stamp, currency) = (self.stamp(actor), self.currency);
+        let (stamp, currencies) = (self.stamp(actor), self.currencies.clone());
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| {
             let before = lock(connection, id.uuid(), &IfMatch::default())?;
             let mut errors = FieldErrors::new();
-            let variant = new.into_listed(currency, "", &mut errors);
+            let variant = new.into_listed(&currencies, "", &mut errors);
             errors.into_result().map_err(ProductError::Invalid).or_refuse()?;
             let mut listing = before.listing.clone();
             listing.variants.push(variant);
@@ -138,14 +138,14 @@ impl Service {
         condition: IfMatch,
         actor: UserId,
     ) -> Result<AdminVariant, ProductError> {
-        let (stamp, currency) = (self.stamp(actor), self.currency);
+        let (stamp, currencies) = (self.stamp(actor), self.currencies.clone());
         let work = move |connection: &mut PgConnection| {
             let (before, index) = lock_variant(connection, id, &condition)?;
             let product = before.id;
             let mut listing = before.listing.clone();
             if let Some(variant) = listing.variants.get_mut(index) {
                 patch
-                    .apply(variant, currency)
+                    .apply(variant, &currencies)
                     .map_err(ProductError::Invalid)
                     .or_refuse()?;
                 // Sales go on meanwhile: the stock read a moment ago must not be written back.

@@ -80,13 +80,13 @@ impl Service {
         actor: String,
         mut progress: impl FnMut(Progress),
     ) -> Result<ImportReport, ImportError> {
-        let products = import::read(source, format, self.currency)?;
+        let products = import::read(source, format, self.currencies.clone())?;
         let connection = self.patient_connection()?;
         let manner = Manner { dry_run, actor };
         let importer = Importer::new(
             connection,
             self.clock.clone(),
-            self.currency,
+            self.currencies.main(),
             manner,
             InMemory::default(),
         );
@@ -178,7 +178,7 @@ impl Service {
             chunk: Vec::new(),
             position: 0,
         };
-        let mut products = import::read(Box::new(source), claim.format, self.currency)?;
+        let mut products = import::read(Box::new(source), claim.format, self.currencies.clone())?;
         let implied = import_work::names(&mut connection, claim.id).map_err(fail)?;
         let manner = Manner {
             dry_run: claim.dry_run,
@@ -190,7 +190,7 @@ impl Service {
             read,
         };
         let own = self.patient_connection()?;
-        let mut importer = Importer::new(own, self.clock.clone(), self.currency, manner, account);
+        let mut importer = Importer::new(own, self.clock.clone(), self.currencies.main(), manner, account);
         let mut renewed = Instant::now();
         importer.catch_up(&mut products, claim.progress, implied, || {
             if renewed.elapsed() < HEARTBEAT {

@@ -6,7 +6,7 @@ use database::Failure;
 use diesel::PgConnection;
 use kernel::http::{Answer, Call};
 use kernel::id::{ProductId, UserId};
-use kernel::{Currency, FieldErrors, Problem};
+use kernel::{Currencies, Currency, FieldErrors, Money, Problem};
 use product_api::ProductError;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Service, editing};
 use crate::domain::SCHEMA;
 use crate::domain::bulk::{BulkPrices, BulkPricesOutcome, PriceChange, PriceOutcome, check_count};
-use crate::domain::draft::check_currency;
+use crate::domain::further_price::{self, FurtherPrice, WrittenPrice};
 use crate::domain::listing::ListedVariant;
 use crate::domain::plan::{Change, Stored};
 use crate::queries::writing::Stamp;
@@ -31,10 +31,10 @@ impl Service {
         actor: UserId,
     ) -> Result<Answer<BulkPricesOutcome>, ProductError> {
         check_count("/prices", bulk.prices.len()).map_err(ProductError::Invalid)?;
-        let (stamp, currency) = (self.stamp(actor), self.currency);
+        let (stamp, currencies) = (self.stamp(actor), self.currencies.clone());
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| {
-            let results = carry_out(connection, &bulk.prices, currency, &stamp)?;
+            let results = carry_out(connection, &bulk.prices, &currencies, &stamp)?;
             Ok(BulkPricesOutcome { results })
         };
         let answer = self.db.once(SCHEMA, call, 200, now, work).await?;
@@ -49,21 +49,21 @@ struct Shelf {
     after: HashMap<Uuid, Stored>,
     /// Which product and which of its variants an id is.
     places: HashMap<Uuid, (Uuid, usize)>,
-    seen: HashSet<Uuid>,
-    currency: Currency,
+    seen: HashSet<(Uuid, Currency, i64)>,
+    currencies: Currencies,
 }
 
 fn carry_out(
     connection: &mut PgConnection,
     raw: &[Box<RawValue>],
-    currency: Currency,
+    currencies: &Currencies,
     stamp: &Stamp,
 ) -> Work<Vec<PriceOutcome>> {
     let prices: Vec<Result<PriceChange, Problem>> = raw.iter().map(|raw| PriceChange::parse(raw)).collect();
     categories::hold_tree(connection)?;
     let variants = prices.iter().flatten().map(|price| price.variant_id.uuid()).collect();
     let owners = arranged::products_of(connection, variants)?;
-    let mut shelf = Shelf::of(products::lock(connection, owners)?, currency);
+    let mut shelf = Shelf::of(products::lock(connection, owners)?, currencies.clone());
     let mut outcomes = Vec::with_capacity(prices.len());
     for price in prices {
         outcomes.push(match price {
@@ -93,7 +93,7 @@ fn carry_out(
 }
 
 impl Shelf {
-    fn of(stored: Vec<Stored>, currency: Currency) -> Self {
+    fn of(stored: Vec<Stored>, currencies: Currencies) -> Self {
         let mut places = HashMap::new();
         for product in &stored {
             let ids = product.listing.variants.iter().map(|variant| variant.id).enumerate();
@@ -105,7 +105,7 @@ impl Shelf {
             before,
             places,
             seen: HashSet::new(),
-            currency,
+            currencies,
         }
     }
 
@@ -119,15 +119,15 @@ impl Shelf {
             .get_mut(&product)
             .and_then(|stored| stored.listing.variants.get_mut(index));
         let variant = variant.ok_or_else(missing)?;
-        if !self.seen.insert(id) {
-            let detail = "an earlier price is about this variant";
+        if !self.seen.insert((id, price.price.currency, price.min_quantity)) {
+            let detail = "an earlier price is about this variant, currency and quantity";
             return Err(ProductError::Invalid(FieldErrors::one(
                 "/variant_id",
                 "duplicate",
                 detail,
             )));
         }
-        let changed = priced(variant, price, self.currency).map_err(ProductError::Invalid)?;
+        let changed = priced(variant, &price, &self.currencies).map_err(ProductError::Invalid)?;
         *variant = changed;
         Ok(product.into())
     }
@@ -142,19 +142,41 @@ impl Shelf {
     }
 }
 
-/// A variant with another price.
-fn priced(variant: &ListedVariant, change: PriceChange, currency: Currency) -> Result<ListedVariant, FieldErrors> {
-    let mut changed = variant.clone();
-    let before = variant
-        .compare_at_price
-        .map(|amount| kernel::Money::new(amount, currency));
-    let compare_at_price = change.compare_at_price.apply(before);
+/// A variant with another price: its own, or a further one.
+fn priced(
+    variant: &ListedVariant,
+    change: &PriceChange,
+    currencies: &Currencies,
+) -> Result<ListedVariant, FieldErrors> {
+    let (currency, mut changed) = (change.price.currency, variant.clone());
+    let is_own = currency == currencies.main() && change.min_quantity == 1;
+    let mut further = changed.prices.take().unwrap_or_default();
+    let is_same = |price: &FurtherPrice| price.currency == currency && price.min_quantity == change.min_quantity;
+    let place = further.iter().position(is_same);
+    let before = match place.and_then(|place| further.get(place)) {
+        _ if is_own => variant.compare_at_price,
+        other => other.and_then(|price| price.compare_at),
+    };
+    let written = WrittenPrice {
+        min_quantity: change.min_quantity,
+        price: change.price,
+        compare_at_price: change
+            .compare_at_price
+            .clone()
+            .apply(before.map(|amount| Money::new(amount, currency))),
+    };
     let mut errors = FieldErrors::new();
-    check_currency(&mut errors, "/price", Some(change.price), currency);
-    check_currency(&mut errors, "/compare_at_price", compare_at_price, currency);
-    changed.price = change.price.amount;
-    changed.compare_at_price = compare_at_price.map(|price| price.amount);
-    changed.check_amounts(&mut errors, "");
+    written.check(currencies, &mut errors, "");
+    match place {
+        _ if is_own => {
+            changed.price = written.price.amount;
+            changed.compare_at_price = written.compare_at_price.map(|price| price.amount);
+        }
+        Some(place) => further.splice(place..=place, [FurtherPrice::from(&written)]).for_each(drop),
+        None => further.push(FurtherPrice::from(&written)),
+    }
+    further_price::check(&further, currencies.main(), &mut errors, "/min_quantity");
+    changed.prices = Some(further_price::in_order(further));
     errors.into_result()?;
     Ok(changed)
 }

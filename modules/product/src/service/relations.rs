@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use database::{Failure, OrRefuse, refuse};
 use diesel::PgConnection;
-use kernel::FieldErrors;
 use kernel::http::IfMatch;
 use kernel::id::ProductId;
+use kernel::{Currency, FieldErrors};
 use product_api::ProductError;
 use uuid::Uuid;
 
 use super::{Service, editing};
-use crate::domain::product::Product;
+use crate::domain::product::{Product, View};
 use crate::domain::relation::{NewRelations, RelatedProduct, RelatedProducts, RelationKind, Relations};
 use crate::queries::{arranged, categories, products, relations, writing};
 
@@ -24,18 +24,19 @@ impl Service {
         &self,
         id_or_handle: String,
         kinds: Vec<RelationKind>,
+        currency: Option<Currency>,
     ) -> Result<RelatedProducts, ProductError> {
-        let today = self.clock.now().date_naive();
+        let view = View::public(self.clock.now().date_naive(), self.shown_in(currency)?);
         let work = move |connection: &mut PgConnection| {
             let id = match id_or_handle.parse::<ProductId>() {
-                Ok(id) => products::find_public(connection, id.uuid(), today)?,
-                Err(_) => products::find_public_by_handle(connection, &id_or_handle, today)?,
+                Ok(id) => products::find_public(connection, id.uuid(), view)?,
+                Err(_) => products::find_public_by_handle(connection, &id_or_handle, view)?,
             };
             let id = id.ok_or_else(missing).or_refuse()?.id;
             let mut wanted = relations::find(connection, id.uuid())?;
             wanted.retain(|relation| kinds.is_empty() || kinds.contains(&relation.kind));
             let ids = wanted.iter().map(|relation| relation.product_id.uuid()).collect();
-            let found = arranged::active_in_order(connection, ids, today)?;
+            let found = arranged::active_in_order(connection, ids, view)?;
             let found: HashMap<ProductId, Product> = found.into_iter().map(|product| (product.id, product)).collect();
             let shown = wanted.into_iter().filter_map(|relation| {
                 Some(RelatedProduct {

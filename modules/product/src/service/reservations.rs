@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use database::{Failure, refuse};
 use diesel::PgConnection;
-use kernel::id::{ReservationId, VariantId};
+use kernel::id::{CustomerGroupId, ReservationId, VariantId};
 use kernel::{Currency, Fault};
 use product_api::{Demand, ProductApi, ProductError, Quote, Reservation};
 use uuid::Uuid;
@@ -22,10 +22,17 @@ const TRIES: usize = 5;
 
 #[async_trait]
 impl ProductApi for Service {
-    async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError> {
+    async fn quote(
+        &self,
+        variants: Vec<VariantId>,
+        currency: Currency,
+        group: Option<CustomerGroupId>,
+    ) -> Result<Vec<Quote>, ProductError> {
         let enquiry = Enquiry {
             variants: variants.into_iter().map(VariantId::uuid).collect(),
             currency,
+            is_further: currency != self.currencies.main(),
+            group: group.map(CustomerGroupId::uuid),
             now: self.clock.now(),
         };
         Ok(self.quotes.run(enquiry).await?)

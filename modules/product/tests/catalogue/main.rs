@@ -11,6 +11,7 @@ mod import_jobs;
 mod importing;
 mod locations;
 mod moving;
+mod prices;
 mod product_types;
 mod publishing;
 mod racing;

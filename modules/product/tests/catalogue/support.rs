@@ -15,7 +15,7 @@ use database::embedded::{Cluster, Durability, Options};
 use database::{Db, Failure, Options as PoolOptions};
 use diesel::RunQueryDsl as _;
 use kernel::event::Event;
-use kernel::id::{ImportId, SessionId, UserId, VariantId};
+use kernel::id::{CustomerGroupId, ImportId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, Role, SignedIn};
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
@@ -78,11 +78,18 @@ pub(crate) struct Response {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
+        Self::open_selling_in("").await
+    }
+
+    /// A shop that sells in further currencies too, which are separated by commas.
+    pub(crate) async fn open_selling_in(further: &str) -> Self {
         let server = Server::shared();
         let name = format!("shop_{}", ImportId::generate().uuid().simple());
         server.cluster.create_database_if_missing(&name).unwrap();
         let database = Db::open(server.cluster.url(&name).into(), PoolOptions::default());
         let settings = include_str!("../../../../config/default.toml");
+        let further: Vec<&str> = further.split(',').filter(|code| !code.is_empty()).collect();
+        let settings = settings.replace("\ncurrencies = []", &format!("\ncurrencies = {further:?}"));
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
@@ -90,7 +97,7 @@ impl Shop {
                 service: SecretKey::generate(),
                 secret: SecretKey::generate(),
             },
-            settings: Arc::new(toml::from_str(settings).unwrap()),
+            settings: Arc::new(toml::from_str(&settings).unwrap()),
             clock: Clock::adjustable(),
         };
         let module = product::Module::new(&context, database.clone());
@@ -157,6 +164,31 @@ impl Shop {
     /// As a customer, who is not staff.
     pub(crate) async fn customer(&self, method: Method, path: &str) -> Response {
         self.send(self.signed_in(Vec::new()), method, path, None, &[]).await
+    }
+
+    /// As a customer who belongs to a group, or to none.
+    pub(crate) async fn member(&self, group: Option<CustomerGroupId>, path: &str) -> Response {
+        let mut caller = self.signed_in(Vec::new());
+        if let Caller::SignedIn(who) = &mut caller {
+            who.group = group;
+        }
+        self.send(caller, Method::GET, path, None, &[]).await
+    }
+
+    /// A price list like this one.
+    pub(crate) async fn price_list(&self, list: Value) -> Value {
+        let response = self.admin(Method::POST, "/admin/price-lists", list).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
+    /// Puts prices on a list; all of them have to be accepted.
+    pub(crate) async fn put_on(&self, list: &Value, prices: Value) {
+        let path = format!("/admin/price-lists/{}/prices", list["id"].as_str().unwrap());
+        let response = self.admin(Method::POST, &path, json!({"prices": prices})).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        let mut results = response.body["results"].as_array().unwrap().iter();
+        assert!(results.all(|result| result["problem"].is_null()), "{}", response.body);
     }
 
     /// A product like this one, as the API tells it.
@@ -367,6 +399,7 @@ impl Shop {
             user: self.staff,
             session: SessionId::generate(),
             roles,
+            group: None,
         })
     }
 }

@@ -10,7 +10,7 @@ use kernel::{Fault, FieldErrors, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["auth", "me", "users"];
+pub const PREFIXES: &[&str] = &["auth", "me", "users", "customer-groups"];
 
 /// The user module, here or elsewhere. It is the authority on who is signed in.
 #[async_trait]
@@ -58,6 +58,12 @@ pub enum UserError {
     /// Nobody could administer the shop any more.
     #[error("the shop needs another administrator first")]
     LastAdmin,
+    /// Another object has the name.
+    #[error("another {0} has this value")]
+    Taken(String),
+    /// The object is still needed by others.
+    #[error("still in use: {0}")]
+    InUse(String),
     /// The account has as many addresses as an account can have.
     #[error("the address book is full")]
     AddressBookFull,
@@ -93,6 +99,8 @@ impl From<UserError> for Problem {
             UserError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
             UserError::SessionEnded => session_ended(),
             UserError::LastAdmin => Self::conflict("last_admin", detail),
+            UserError::Taken(_) => Self::conflict("already_taken", detail),
+            UserError::InUse(_) => Self::conflict("in_use", detail),
             UserError::AddressBookFull => Self::conflict("address_book_full", detail),
             UserError::Fault(fault) => fault.into(),
         }
@@ -121,7 +129,9 @@ mod tests {
             UserError::EmailTaken => UserError::VersionMismatch(2),
             UserError::VersionMismatch(_) => UserError::SessionEnded,
             UserError::SessionEnded => UserError::LastAdmin,
-            UserError::LastAdmin => UserError::AddressBookFull,
+            UserError::LastAdmin => UserError::Taken("customer group".to_owned()),
+            UserError::Taken(_) => UserError::InUse("has members".to_owned()),
+            UserError::InUse(_) => UserError::AddressBookFull,
             UserError::AddressBookFull => Fault::unavailable("down").into(),
             UserError::Fault(Fault::Unavailable { .. }) => Fault::timeout("slow").into(),
             UserError::Fault(Fault::Timeout { .. }) => Fault::internal("a bug").into(),

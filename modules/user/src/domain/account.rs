@@ -1,7 +1,8 @@
 //! Accounts, and the rule that a shop never loses its last administrator.
 
 use chrono::{DateTime, Utc};
-use kernel::id::UserId;
+use kernel::Patch;
+use kernel::id::{CustomerGroupId, UserId};
 use kernel::identity::Role;
 use kernel::patch::present;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub(crate) struct Account {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
     #[serde(skip)]
+    pub(crate) customer_group_id: Option<CustomerGroupId>,
+    #[serde(skip)]
     pub(crate) disabled_at: Option<DateTime<Utc>>,
     #[serde(skip)]
     pub(crate) version: i64,
@@ -32,6 +35,8 @@ pub(crate) struct Account {
 pub(crate) struct ManagedAccount {
     #[serde(flatten)]
     pub(crate) account: Account,
+    /// The group of customers that the account belongs to.
+    pub(crate) customer_group_id: Option<CustomerGroupId>,
     /// Whether sign-in is refused.
     pub(crate) disabled: bool,
     /// Since when.
@@ -53,6 +58,10 @@ pub(crate) struct AccountChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = bool, required = false)]
     pub(crate) disabled: Option<bool>,
+    /// The group of customers that the account belongs to from its next access token on; `null`: none.
+    #[serde(default)]
+    #[schema(value_type = Option<CustomerGroupId>)]
+    pub(crate) customer_group_id: Patch<CustomerGroupId>,
 }
 
 impl Account {
@@ -79,6 +88,7 @@ impl Account {
             roles.dedup();
             after.roles = roles;
         }
+        after.customer_group_id = change.customer_group_id.apply(self.customer_group_id);
         match change.disabled {
             Some(true) => after.disabled_at = self.disabled_at.or(Some(now)),
             Some(false) => after.disabled_at = None,
@@ -91,6 +101,7 @@ impl Account {
 impl From<Account> for ManagedAccount {
     fn from(account: Account) -> Self {
         Self {
+            customer_group_id: account.customer_group_id,
             disabled: account.is_disabled(),
             disabled_at: account.disabled_at,
             version: account.version,
@@ -134,6 +145,7 @@ mod tests {
             roles,
             created_at: now,
             updated_at: now,
+            customer_group_id: None,
             disabled_at: None,
             version: 1,
         }
@@ -151,7 +163,7 @@ mod tests {
     fn a_role_given_twice_is_one_role() {
         let change = AccountChange {
             roles: Some(vec![Role::Admin, Role::Admin]),
-            disabled: None,
+            ..AccountChange::default()
         };
         let after = account(vec![]).changed(change, Clock::system().now());
         assert_eq!(after.roles, [Role::Admin]);
@@ -161,8 +173,8 @@ mod tests {
     #[test]
     fn a_disabled_account_is_no_active_admin_and_keeps_its_first_date() {
         let disable = AccountChange {
-            roles: None,
             disabled: Some(true),
+            ..AccountChange::default()
         };
         let now = Clock::system().now();
         let once = account(vec![Role::Admin]).changed(disable.clone(), now);

@@ -83,7 +83,7 @@ pub(super) async fn get_user(
     Ok(answer(account))
 }
 
-/// Changes the roles of an account, or disables it: a merge patch. Disabling ends its sessions.
+/// Changes the roles of an account or its group of customers, or disables it: a merge patch. Disabling ends its sessions.
 #[utoipa::path(
     tag = "admin",
     operation_id = "update_user",

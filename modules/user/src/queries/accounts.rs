@@ -5,7 +5,7 @@ use database::{Bind, Statement};
 use diesel::dsl::AssumeNotNull;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use kernel::id::UserId;
+use kernel::id::{CustomerGroupId, UserId};
 use kernel::identity::{Role, SignedIn};
 use kernel::text::Email;
 use uuid::Uuid;
@@ -36,6 +36,7 @@ pub(super) struct AccountRow {
     email: String,
     name: Option<String>,
     roles: Vec<String>,
+    customer_group_id: Option<Uuid>,
     disabled_at: Option<DateTime<Utc>>,
     version: i64,
     created_at: DateTime<Utc>,
@@ -51,6 +52,7 @@ impl From<AccountRow> for Account {
             roles: roles_named(&row.roles),
             created_at: row.created_at,
             updated_at: row.updated_at,
+            customer_group_id: row.customer_group_id.map(Into::into),
             disabled_at: row.disabled_at,
             version: row.version,
         }
@@ -173,13 +175,14 @@ pub(crate) fn list(
     Ok(rows.into_iter().map(Account::from).collect())
 }
 
-/// Stores name, roles and the disabling of an account whose row is locked, and raises its version.
+/// Stores name, roles, group and the disabling of an account whose row is locked, and raises its version.
 pub(crate) fn update(connection: &mut PgConnection, account: &Account, now: DateTime<Utc>) -> QueryResult<Account> {
     let names = role_names(&account.roles);
     let row: AccountRow = diesel::update(users::table.find(account.id.uuid()))
         .set((
             users::name.eq(&account.name),
             users::roles.eq(names),
+            users::customer_group_id.eq(account.customer_group_id.map(CustomerGroupId::uuid)),
             users::disabled_at.eq(account.disabled_at),
             users::version.eq(users::version + 1),
             users::updated_at.eq(now),
@@ -227,7 +230,7 @@ pub(crate) fn set_password(connection: &mut PgConnection, user: UserId, hash: &s
 /// Removes everything personal from an account and keeps the row; false where it was deleted before.
 pub(crate) fn anonymise(connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> QueryResult<bool> {
     const SQL: &str = "UPDATE @.users SET email = NULL, email_canonical = NULL, name = NULL, password_hash = NULL, \
-        roles = '{}', version = version + 1, deleted_at = ?, updated_at = ? WHERE id = ? AND deleted_at IS NULL";
+        roles = '{}', customer_group_id = NULL, version = version + 1, deleted_at = ?, updated_at = ? WHERE id = ? AND deleted_at IS NULL";
     let binds = [Bind::Time(now), Bind::Time(now), Bind::Uuid(user.uuid())];
     Ok(Statement::new(SCHEMA, SQL, binds).execute(connection)? == 1)
 }

@@ -16,6 +16,7 @@ use crate::domain::account::{Account, AccountChange, is_last_admin};
 use crate::domain::password::Password;
 use crate::queries;
 use crate::queries::accounts::AccountFilter;
+use crate::queries::groups::MEMBERS_KEY;
 
 impl Service {
     /// A page of accounts, newest first.
@@ -45,7 +46,7 @@ impl Service {
             .await
     }
 
-    /// Changes roles of an account, or whether it may sign in. Disabling ends its sessions. The last active
+    /// Changes roles of an account, its group of customers, or whether it may sign in. Disabling ends its sessions. The last active
     /// administrator stays one, so that nobody can lock the shop.
     pub(crate) async fn change_account(
         &self,
@@ -78,7 +79,7 @@ impl Service {
                 }
                 tracing::info!(target: "security", user_id = %id, by = %who.user, roles = ?after.roles,
                     disabled = after.is_disabled(), "account changed by an administrator");
-                Ok(queries::accounts::update(connection, &after, now)?)
+                queries::accounts::update(connection, &after, now).on_violation(MEMBERS_KEY, unknown_group)
             })
             .await
     }
@@ -137,7 +138,8 @@ fn insert_admin(
         roles: vec![Role::Admin],
         created_at: now,
         updated_at: now,
-        disabled_at: None,
+        customer_group_id: None,
+            disabled_at: None,
         version: 1,
     };
     queries::accounts::insert(connection, &account, password_hash)
@@ -147,6 +149,11 @@ fn insert_admin(
 
 fn invalid(pointer: &str, error: impl std::fmt::Display) -> UserError {
     UserError::Invalid(FieldErrors::from(FieldError::from_message(pointer, error)))
+}
+
+fn unknown_group() -> UserError {
+    let detail = "there is no such group of customers";
+    UserError::Invalid(FieldErrors::one("/customer_group_id", "not_found", detail))
 }
 
 fn no_such_user() -> UserError {

@@ -75,6 +75,7 @@ impl Service {
             roles: Vec::new(),
             created_at: now,
             updated_at: now,
+            customer_group_id: None,
             disabled_at: None,
             version: 1,
         };
@@ -192,6 +193,7 @@ impl Service {
             user: user.id,
             session,
             roles: user.roles.clone(),
+            group: user.customer_group_id,
         };
         let access_token = self
             .signer

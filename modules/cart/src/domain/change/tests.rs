@@ -6,6 +6,7 @@ use super::*;
 use crate::domain::ItemProblem;
 use crate::domain::samples::{address, cart, dollars, item, quote, usd};
 use kernel::money::MAX_AMOUNT;
+use product_api::QuotedPrice;
 
 fn quotes(answers: Vec<Quote>) -> Quotes {
     Quotes::new(answers.iter().map(|quote| quote.variant).collect(), answers)
@@ -65,11 +66,14 @@ fn what_is_unknown_off_sale_or_sold_in_another_currency_is_refused_by_name() {
         ..offer.clone()
     };
     let unpriced = Quote {
-        unit_price: None,
+        prices: Vec::new(),
         ..offer.clone()
     };
     let in_euro = Quote {
-        unit_price: Some(Money::new(1, "EUR".parse().unwrap())),
+        prices: vec![QuotedPrice {
+            min_quantity: 1,
+            unit_price: Money::new(1, "EUR".parse().unwrap()),
+        }],
         ..offer
     };
     let cases = [
@@ -293,4 +297,27 @@ proptest! {
 
 fn variant(number: u128) -> VariantId {
     uuid::Uuid::from_u128(number).into()
+}
+
+#[test]
+fn a_larger_quantity_has_its_own_price_which_is_no_news_to_who_asks_for_it() {
+    let mut cart = cart(vec![item(2, 500)]);
+    let (id, variant) = (cart.items[0].id, cart.items[0].variant);
+    let mut offer = quote(variant, 500, 1000);
+    offer.prices.push(QuotedPrice {
+        min_quantity: 10,
+        unit_price: dollars(400),
+    });
+    let quotes = |offer: &Quote| Quotes::new(vec![variant], vec![offer.clone()]);
+    let set = |quantity| Change::SetQuantity { item: id, quantity };
+    set(10).apply(&mut cart, &quotes(&offer)).unwrap();
+    assert_eq!(cart.items[0].unit_price, dollars(400));
+    assert_eq!(cart.items[0].price_changed_from(), None);
+    set(9).apply(&mut cart, &quotes(&offer)).unwrap();
+    assert_eq!(cart.items[0].unit_price, dollars(500));
+    assert_eq!(cart.items[0].price_changed_from(), None);
+    offer.prices[0].unit_price = dollars(600);
+    set(8).apply(&mut cart, &quotes(&offer)).unwrap();
+    assert_eq!(cart.items[0].unit_price, dollars(600));
+    assert_eq!(cart.items[0].price_changed_from(), Some(dollars(500)));
 }

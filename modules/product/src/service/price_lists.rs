@@ -1,0 +1,286 @@
+//! Price lists, and how they get into what everybody is offered: prices that are written at once, lists that are edited
+//! and windows that open and close by a job.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use actix_web::web;
+use chrono::{DateTime, Utc};
+use database::{Failure, OrRefuse, refuse};
+use diesel::PgConnection;
+use kernel::Problem;
+use kernel::http::{Answer, Call, IfMatch};
+use kernel::id::PriceListId;
+use kernel::job::{Job, Round};
+use kernel::page::Page;
+use product_api::ProductError;
+use uuid::Uuid;
+
+use super::{Service, editing};
+use crate::domain::SCHEMA;
+use crate::domain::bulk::check_count;
+use crate::domain::price_list::{
+    ListPrice, ListPriceChange, ListPriceOutcome, ListPrices, ListPricesOutcome, NewPriceList, PriceList,
+    PriceListPatch,
+};
+use crate::queries::{categories, membership, offers, price_lists, products};
+
+type Work<T> = Result<T, Failure<ProductError>>;
+
+/// How late a list may be whose window opens or closes.
+const EVERY: Duration = Duration::from_secs(5);
+/// How many variants are priced in one transaction.
+const BATCH: i64 = 250;
+
+/// The job that carries over what lists say. Replicas share the work: a list that one is at is left out by the others.
+pub(crate) fn job(service: &web::Data<Service>) -> Job {
+    let wake = service.relisted.clone();
+    let service = service.clone();
+    Job::new("prices", EVERY, wake, move || {
+        let service = service.clone();
+        async move {
+            match service.carry_over_due().await {
+                Ok(round) => Ok(round),
+                Err(ProductError::Fault(fault)) => Err(fault),
+                Err(other) => Err(kernel::Fault::internal(other.to_string())),
+            }
+        }
+    })
+}
+
+impl Service {
+    /// A page of price lists.
+    pub(crate) async fn list_price_lists(
+        &self,
+        limit: i64,
+        cursor: Option<String>,
+    ) -> Result<Page<PriceList>, ProductError> {
+        const LIST: &str = "price-lists";
+        let after: Uuid = self.opened(LIST, cursor)?.unwrap_or_default();
+        let rows = self
+            .db
+            .run(move |connection| Ok::<_, Failure<ProductError>>(price_lists::page(connection, after, limit + 1)?))
+            .await?;
+        Ok(Page::from_surplus(rows, limit, |last| {
+            self.cursors.seal(LIST, &last.id.uuid())
+        }))
+    }
+
+    /// A price list by its id.
+    pub(crate) async fn find_price_list(&self, id: PriceListId) -> Result<PriceList, ProductError> {
+        self.db
+            .run(move |connection| {
+                price_lists::find(connection, id.uuid())?
+                    .ok_or_else(missing)
+                    .or_refuse()
+            })
+            .await
+    }
+
+    /// Adds a price list without prices.
+    pub(crate) async fn create_price_list(
+        &self,
+        new: NewPriceList,
+        call: Option<Call>,
+    ) -> Result<Answer<PriceList>, ProductError> {
+        let (now, currencies) = (self.clock.now(), self.currencies.clone());
+        let work = move |connection: &mut PgConnection| {
+            let list = new
+                .into_list(&currencies, now)
+                .map_err(ProductError::Invalid)
+                .or_refuse()?;
+            price_lists::insert(connection, &list)?;
+            Ok(list)
+        };
+        self.db.once(SCHEMA, call, 201, now, work).await
+    }
+
+    /// Changes a price list. The job carries over what that means for its prices.
+    pub(crate) async fn update_price_list(
+        &self,
+        id: PriceListId,
+        patch: PriceListPatch,
+        condition: IfMatch,
+    ) -> Result<PriceList, ProductError> {
+        let now = self.clock.now();
+        let work = move |connection: &mut PgConnection| {
+            let before = lock(connection, id, &condition)?;
+            let after = patch.apply(before, now).map_err(ProductError::Invalid).or_refuse()?;
+            price_lists::update(connection, &after)?;
+            Ok(after)
+        };
+        let list = self.db.transaction(work).await?;
+        self.relisted.wake();
+        Ok(list)
+    }
+
+    /// Takes a price list away. The job takes its prices out of what is offered.
+    pub(crate) async fn delete_price_list(&self, id: PriceListId, condition: IfMatch) -> Result<(), ProductError> {
+        let now = self.clock.now();
+        let work = move |connection: &mut PgConnection| {
+            lock(connection, id, &condition)?;
+            Ok(price_lists::delete(connection, id.uuid(), now)?)
+        };
+        self.db.transaction(work).await?;
+        self.relisted.wake();
+        Ok(())
+    }
+
+    /// A page of the prices on a list.
+    pub(crate) async fn list_list_prices(
+        &self,
+        id: PriceListId,
+        limit: i64,
+        cursor: Option<String>,
+    ) -> Result<Page<ListPrice>, ProductError> {
+        let name = format!("price-lists/{id}");
+        let after: (Uuid, i64) = self.opened(&name, cursor)?.unwrap_or_default();
+        let work = move |connection: &mut PgConnection| {
+            let list = price_lists::find(connection, id.uuid())?
+                .ok_or_else(missing)
+                .or_refuse()?;
+            let rows = price_lists::prices(connection, id, list.currency, after, limit + 1)?;
+            Ok::<_, Failure<ProductError>>(rows)
+        };
+        let rows = self.db.run(work).await?;
+        Ok(Page::from_surplus(rows, limit, |last| {
+            self.cursors.seal(&name, &(last.variant_id.uuid(), last.min_quantity))
+        }))
+    }
+
+    /// Puts prices on a list and takes others off it: all that can be, in one transaction, with what follows for what is
+    /// offered.
+    pub(crate) async fn write_list_prices(
+        &self,
+        id: PriceListId,
+        prices: ListPrices,
+        call: Option<Call>,
+    ) -> Result<Answer<ListPricesOutcome>, ProductError> {
+        check_count("/prices", prices.prices.len()).map_err(ProductError::Invalid)?;
+        let now = self.clock.now();
+        let work = move |connection: &mut PgConnection| {
+            categories::hold_tree(connection)?;
+            let list = price_lists::hold(connection, id.uuid())?
+                .ok_or_else(missing)
+                .or_refuse()?;
+            let results = write_prices(connection, &list, &prices, now)?;
+            Ok(ListPricesOutcome { results })
+        };
+        let answer = self.db.once(SCHEMA, call, 200, now, work).await?;
+        self.cache.outdate();
+        Ok(answer)
+    }
+
+    async fn carry_over_due(&self) -> Result<Round, ProductError> {
+        let now = self.clock.now();
+        // Nothing is locked where nothing is due, which is nearly always.
+        let due =
+            move |connection: &mut PgConnection| Ok::<_, Failure<ProductError>>(price_lists::is_any_due(connection, now)?);
+        if !self.db.run(due).await? {
+            return Ok(Round::Idle);
+        }
+        let work = move |connection: &mut PgConnection| {
+            categories::hold_tree(connection)?;
+            carry_over_next(connection, now)
+        };
+        let round = self.db.transaction(work).await?;
+        self.cache.outdate();
+        Ok(round)
+    }
+}
+
+/// Works out anew what variants are offered for, in the transaction of what has changed that, and tells of the products
+/// of which something differs. Whoever calls this holds the tree.
+fn carry_over(connection: &mut PgConnection, variants: Vec<Uuid>, now: DateTime<Utc>) -> Work<()> {
+    let owners = price_lists::owners(connection, variants.clone())?;
+    products::hold(connection, owners.into_values().collect())?;
+    let changed = offers::reprice(connection, variants, now)?;
+    let mut changed: Vec<Uuid> = changed.into_iter().collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    changed.sort_unstable();
+    offers::follow(connection, changed.clone())?;
+    membership::recheck(connection, changed.clone(), now.date_naive())?;
+    editing::publish(connection, &changed, now)
+}
+
+/// Carries over the next prices of the list that has been due for longest.
+fn carry_over_next(connection: &mut PgConnection, now: DateTime<Utc>) -> Work<Round> {
+    let Some(due) = price_lists::lock_due(connection, now)? else {
+        return Ok(Round::Idle);
+    };
+    let list = &due.list;
+    // From its first price on, that is done for one moment: an end of the window that comes meanwhile is due again.
+    let since = match due.applied_after {
+        Some(_) => due.apply_at,
+        None => now,
+    };
+    let variants = price_lists::next_variants(connection, list.id, due.applied_after, BATCH)?;
+    let last = variants.last().copied();
+    let is_full = i64::try_from(variants.len()).is_ok_and(|count| count == BATCH);
+    carry_over(connection, variants, now)?;
+    match last.filter(|_| is_full) {
+        Some(last) => price_lists::go_on(connection, list.id, since, last)?,
+        None if due.is_deleted => price_lists::remove(connection, list.id)?,
+        None => price_lists::finish(connection, list.id, list.next_end(since))?,
+    }
+    Ok(Round::More)
+}
+
+fn write_prices(
+    connection: &mut PgConnection,
+    list: &PriceList,
+    prices: &ListPrices,
+    now: DateTime<Utc>,
+) -> Work<Vec<ListPriceOutcome>> {
+    let parsed: Vec<Result<ListPriceChange, Problem>> = prices
+        .prices
+        .iter()
+        .map(|raw| ListPriceChange::parse(raw, list.currency))
+        .collect();
+    let named = parsed.iter().flatten().map(|change| change.variant_id.uuid());
+    let known = price_lists::owners(connection, named.collect())?;
+    let mut seen = HashSet::new();
+    let mut accepted = Vec::with_capacity(parsed.len());
+    let mut outcomes = Vec::with_capacity(parsed.len());
+    for change in &parsed {
+        outcomes.push(match change {
+            Err(problem) => ListPriceOutcome::refused(None, problem),
+            Ok(change) if !known.contains_key(&change.variant_id.uuid()) => {
+                let unknown = ProductError::NotFound("variant".to_owned());
+                ListPriceOutcome::refused(Some(change), &unknown.into())
+            }
+            Ok(change) if !seen.insert((change.variant_id, change.min_quantity)) => {
+                let detail = "an earlier price is about this variant and quantity";
+                let errors = kernel::FieldErrors::one("/variant_id", "duplicate", detail);
+                ListPriceOutcome::refused(Some(change), &Problem::invalid(errors))
+            }
+            Ok(change) => {
+                accepted.push(change);
+                ListPriceOutcome::done(change)
+            }
+        });
+    }
+    // Held before they are written, so that whoever edits a product meanwhile sees the prices, or is seen.
+    products::hold(connection, known.values().copied().collect())?;
+    price_lists::write(connection, list.id, &accepted)?;
+    let mut variants: Vec<Uuid> = accepted.iter().map(|change| change.variant_id.uuid()).collect();
+    variants.dedup();
+    carry_over(connection, variants, now)?;
+    Ok(outcomes)
+}
+
+fn lock(connection: &mut PgConnection, id: PriceListId, condition: &IfMatch) -> Work<PriceList> {
+    let stored = price_lists::lock(connection, id.uuid())?
+        .ok_or_else(missing)
+        .or_refuse()?;
+    match condition.allows(stored.version) {
+        true => Ok(stored),
+        false => refuse(ProductError::VersionMismatch(stored.version)),
+    }
+}
+
+fn missing() -> ProductError {
+    ProductError::NotFound("price list".to_owned())
+}
