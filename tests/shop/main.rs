@@ -15,6 +15,7 @@ mod merchandising;
 mod methods;
 mod orders;
 mod origins;
+mod prices;
 mod problems;
 mod processes;
 mod races;

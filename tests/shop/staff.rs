@@ -52,6 +52,8 @@ fn about_nothing(path: &str) -> String {
         "categories" => "category",
         "product-types" => "type",
         "stock" => "variant",
+        "price-lists" => "pricelist",
+        "customer-groups" => "group",
         plural => plural.strip_suffix('s').unwrap(),
     };
     let id = format!("{kind}_01h455vb4pex5vsknk084sn02q");
@@ -71,7 +73,9 @@ fn body(path: &str) -> Value {
         "/admin/products/{id}/related" => json!({"related": []}),
         "/admin/products/bulk" => json!({"operations": []}),
         "/admin/prices/bulk" => json!({"prices": []}),
-        "/admin/categories" | "/admin/product-types" => json!({"name": "Things"}),
+        "/admin/price-lists" => json!({"name": "Sale", "currency": "USD"}),
+        "/admin/price-lists/{id}/prices" => json!({"prices": []}),
+        "/admin/categories" | "/admin/product-types" | "/admin/customer-groups" => json!({"name": "Things"}),
         "/admin/collections" => json!({"title": "Things"}),
         "/admin/collections/{id}/products" => json!({"product_ids": []}),
         "/admin/collections/{id}/preview" => {

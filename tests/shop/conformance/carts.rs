@@ -15,6 +15,7 @@ fn freeze(cart: &ReadyCart) -> Freeze {
         order: OrderId::generate(),
         holder: Holder {
             user: None,
+            group: None,
             secret: Some(cart.secret.clone()),
         },
         version: cart.cart["version"].as_i64().unwrap(),

@@ -35,6 +35,7 @@ async fn a_caller_with_little_time_left_hears_of_it_in_time_and_nobody_works_on_
         order: OrderId::generate(),
         holder: Holder {
             user: None,
+            group: None,
             secret: Some(cart.secret.clone()),
         },
         version: cart.cart["version"].as_i64().unwrap(),

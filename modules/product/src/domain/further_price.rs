@@ -76,15 +76,6 @@ impl WrittenPrice {
             errors.add(format!("{pointer}/compare_at_price"), "not_allowed", detail);
         }
     }
-
-    /// The price without its currency.
-    pub(crate) fn price(&self) -> Price {
-        Price {
-            min_quantity: self.min_quantity,
-            amount: self.price.amount,
-            compare_at: self.compare_at_price.map(|price| price.amount),
-        }
-    }
 }
 
 impl From<&WrittenPrice> for FurtherPrice {

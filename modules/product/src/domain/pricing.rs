@@ -133,7 +133,11 @@ impl Standing {
             _ if !offer.is_reduced() => None,
             None => low,
             Some(before) if before.offer.is_reduced() => before.lowest,
-            Some(before) => Some(low.map_or(before.offer.price, |low| low.min(before.offer.price))),
+            Some(before) => {
+                // What was written and replaced in the same moment has never been anybody's price.
+                let held = (before.since < now).then_some(before.offer.price);
+                low.into_iter().chain(held).min()
+            }
         };
         let since = match before {
             None => now,

@@ -48,7 +48,7 @@ fn transfer(id: Uuid) -> String {
     TransferId::from(id).to_string()
 }
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 14] = [
     Rule {
         name: "stock_equals_movements",
         subject: variant,
@@ -111,6 +111,35 @@ const RULES: [Rule; 12] = [
             AND moved.location_id = line.location_id \
             WHERE coalesce(moved.sum, 0) <> CASE reservation.state WHEN 'committed' THEN -line.quantity ELSE 0 END \
             LIMIT 1000",
+    },
+    Rule {
+        name: "prices_have_a_source",
+        subject: variant,
+        sql: "SELECT variant.id, format('costs %s, which is neither written nor on a list', variant.price_minor) \
+            FROM products.variants AS variant JOIN products.products AS product ON product.id = variant.product_id \
+            WHERE variant.deleted_at IS NULL AND variant.price_minor <> variant.base_minor \
+            AND NOT EXISTS (SELECT FROM products.list_prices AS listed \
+            JOIN products.price_lists AS list ON list.id = listed.price_list_id AND list.currency = product.currency \
+            WHERE listed.variant_id = variant.id AND listed.min_quantity = 1 \
+            AND listed.price_minor = variant.price_minor AND listed.price_minor < variant.base_minor) LIMIT 1000",
+    },
+    Rule {
+        name: "offers_have_a_source",
+        subject: variant,
+        sql: "SELECT coalesce(offer.variant_id, written.variant_id), format('in %s offered for %s, written is %s', \
+            coalesce(offer.currency, written.currency), offer.price_minor, written.price_minor) \
+            FROM (SELECT offer.* FROM products.offers AS offer JOIN products.variants AS variant \
+            ON variant.id = offer.variant_id AND variant.deleted_at IS NULL) AS offer \
+            FULL JOIN (SELECT variant.id AS variant_id, price ->> 'currency' AS currency, \
+            (price ->> 'amount')::bigint AS price_minor FROM products.variants AS variant, \
+            json_array_elements(variant.further_prices) AS price \
+            WHERE variant.deleted_at IS NULL AND price ->> 'min_quantity' = '1') AS written \
+            ON written.variant_id = offer.variant_id AND written.currency = offer.currency \
+            WHERE offer.variant_id IS NULL OR written.variant_id IS NULL \
+            OR (offer.price_minor <> written.price_minor AND NOT EXISTS (SELECT FROM products.list_prices AS listed \
+            JOIN products.price_lists AS list ON list.id = listed.price_list_id AND list.currency = offer.currency \
+            WHERE listed.variant_id = offer.variant_id AND listed.min_quantity = 1 \
+            AND listed.price_minor = offer.price_minor AND listed.price_minor < written.price_minor)) LIMIT 1000",
     },
     Rule {
         name: "prices_equal_variants",

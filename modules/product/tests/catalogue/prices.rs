@@ -2,6 +2,7 @@
 
 use actix_web::http::Method;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join;
 use kernel::id::CustomerGroupId;
 use kernel::{Currency, Money};
 use product::ImportFormat;
@@ -237,6 +238,7 @@ async fn a_list_is_edited_at_a_version_and_what_is_offered_follows() {
     let shop = Shop::open_selling_in("EUR").await;
     let made = shop.create(mug()).await;
     let id = variant_id(&made, 0);
+    shop.context.clock.advance(TimeDelta::minutes(1));
     let list = shop.price_list(json!({"name": "Sale", "currency": "EUR"})).await;
     let uri = format!("/admin/price-lists/{}", list["id"].as_str().unwrap());
     assert_eq!((&list["status"], &list["version"]), (&json!("draft"), &json!(1)));
@@ -495,4 +497,24 @@ async fn further_prices_are_exported_and_imported_as_they_were() {
     let errors = report.errors.iter().map(|error| (error.pointer.as_str(), error.code.as_str()));
     let errors: Vec<_> = errors.collect();
     assert_eq!(errors[0], ("/variants/0/prices/0/price/currency", "unsupported_currency"));
+}
+
+#[actix_web::test]
+async fn of_an_edit_and_a_list_at_the_same_moment_the_second_sees_the_first() {
+    let shop = Shop::open_selling_in("EUR").await;
+    let made = shop.create(mug()).await;
+    let id = variant_id(&made, 0);
+    let variant = format!("/admin/variants/{id}");
+    let list = shop.price_list(json!({"name": "Sale", "currency": "USD", "status": "active"})).await;
+    for round in 0..10 {
+        let (written, listed) = (1000 + round, 900 + round * 2 % 7);
+        let any = [("If-Match", "*")];
+        let edit = shop.admin_with(Method::PATCH, &variant, json!({"price": {"amount": written}}), &any);
+        let put = shop.put_on(&list, json!([{"variant_id": id, "price": usd(listed)}]));
+        let (edited, ()) = join(edit, put).await;
+        assert_eq!(edited.status, 200, "{}", edited.body);
+        let own = shown(&shop, "/products/mug").await;
+        assert_eq!((&own["price"], &own["compare_at_price"]), (&usd(listed), &usd(written)));
+        shop.assert_in_order().await;
+    }
 }
