@@ -3,7 +3,9 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::support::{Admin, Caller, Customer, PASSWORD, ReadyCart, Store, eventually, manual, sandbox, unique, variant};
+use super::support::{
+    Admin, Caller, Customer, PASSWORD, ReadyCart, Store, eventually, manual, sandbox, unique, variant,
+};
 
 fn money(amount: i64, currency: &str) -> Value {
     json!({"amount": amount, "currency": currency})
@@ -106,10 +108,13 @@ async fn carts_in_two_currencies_are_not_merged() {
 
 #[tokio::test]
 async fn members_of_a_group_pay_its_prices_from_their_next_token_on() {
-    let store = Store::start().await;
+    let store = Store::with([("shop.currencies", "EUR")]).await;
     let admin = store.admin().await;
     let product = mug(&admin).await;
-    let group = admin.post("/admin/customer-groups", json!({"name": "Gold"})).await.expect(201);
+    let group = admin
+        .post("/admin/customer-groups", json!({"name": "Gold"}))
+        .await
+        .expect(201);
     let gold = json!({"name": "Gold", "currency": "USD", "status": "active", "customer_group_id": group["id"]});
     list(&admin, gold, &product, money(800, "USD")).await;
 
@@ -118,24 +123,40 @@ async fn members_of_a_group_pay_its_prices_from_their_next_token_on() {
     let cart = customer.post("/carts", json!({"items": items})).await.expect(201);
     let path = format!("/carts/{}", cart["id"].as_str().unwrap());
     assign(&admin, &customer, &group["id"]).await;
-    assert_eq!(customer.get(&path).await.expect(200)["totals"]["total"], money(2000, "USD"));
+    assert_eq!(
+        customer.get(&path).await.expect(200)["totals"]["total"],
+        money(2000, "USD")
+    );
 
     let member = signed_in_again(&store, &customer).await;
     let own = format!("/products/{}/prices", product["handle"].as_str().unwrap());
-    assert_eq!(member.get(&own).await.expect(200)["data"][0]["price"], money(800, "USD"));
-    assert_eq!(customer.get(&own).await.expect(200)["data"][0]["price"], money(1000, "USD"));
+    assert_eq!(
+        member.get(&own).await.expect(200)["data"][0]["price"],
+        money(800, "USD")
+    );
+    assert_eq!(
+        customer.get(&own).await.expect(200)["data"][0]["price"],
+        money(1000, "USD")
+    );
     store.anonymous().get(&own).await.problem(401, "unauthenticated");
     let seen = member.get(&path).await.expect(200);
     assert_eq!(seen["totals"]["total"], money(1600, "USD"));
     assert_eq!(seen["items"][0]["price_changed_from"], money(1000, "USD"));
-    assert_eq!(member.get("/carts/current").await.expect(200)["totals"]["total"], money(1600, "USD"));
+    assert_eq!(
+        member.get("/carts/current").await.expect(200)["totals"]["total"],
+        money(1600, "USD")
+    );
 
     let ready = ReadyCart::complete(member.clone(), &seen).await;
     let order = ready.buy(manual()).await.expect(201);
     assert_eq!(order["totals"]["total"], money(1600, "USD"));
 
     // A guest's cart is nobody's, whoever has its secret.
-    let guest = store.anonymous().post("/carts", json!({"items": items})).await.expect(201);
+    let guest = store
+        .anonymous()
+        .post("/carts", json!({"items": items}))
+        .await
+        .expect(201);
     let path = format!("/carts/{}", guest["id"].as_str().unwrap());
     let held = member.with("Cart-Secret", guest["secret"].as_str().unwrap());
     assert_eq!(held.get(&path).await.expect(200)["totals"]["total"], money(2000, "USD"));
@@ -148,13 +169,16 @@ async fn members_of_a_group_pay_its_prices_from_their_next_token_on() {
     let left = signed_in_again(&store, &customer).await;
     let refused = left.once(unique("order")).post("/orders", ready.order(manual())).await;
     let problem = refused.problem(409, "price_changed");
-    assert_eq!((&problem["old"], &problem["new"]), (&money(1600, "USD"), &money(2000, "USD")));
+    assert_eq!(
+        (&problem["old"], &problem["new"]),
+        (&money(1600, "USD"), &money(2000, "USD"))
+    );
     assert_eq!(store.findings().await, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_sale_that_is_over_is_told_before_anything_is_charged() {
-    let store = Store::start().await;
+    let store = Store::with([("shop.currencies", "EUR")]).await;
     let admin = store.admin().await;
     let product = mug(&admin).await;
     let now = store.clock().now();
@@ -163,7 +187,10 @@ async fn a_sale_that_is_over_is_told_before_anything_is_charged() {
     let path = format!("/products/{}", product["handle"].as_str().unwrap());
     let shown = async || store.anonymous().get(&path).await.expect(200)["variants"][0].clone();
     let seen = shown().await;
-    assert_eq!((&seen["price"], &seen["compare_at_price"]), (&money(600, "USD"), &money(1000, "USD")));
+    assert_eq!(
+        (&seen["price"], &seen["compare_at_price"]),
+        (&money(600, "USD"), &money(1000, "USD"))
+    );
     assert_eq!(seen["lowest_price_30_days"], Value::Null);
 
     let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
@@ -171,10 +198,16 @@ async fn a_sale_that_is_over_is_told_before_anything_is_charged() {
     store.clock().advance(TimeDelta::hours(1));
     eventually(shown, |seen| seen["price"] == money(1000, "USD")).await;
     let problem = cart.buy(manual()).await.problem(409, "price_changed");
-    assert_eq!((&problem["old"], &problem["new"]), (&money(600, "USD"), &money(1000, "USD")));
+    assert_eq!(
+        (&problem["old"], &problem["new"]),
+        (&money(600, "USD"), &money(1000, "USD"))
+    );
     let now = cart.now().await;
     assert_eq!(now["items"][0]["price_changed_from"], money(600, "USD"));
     let cart = ReadyCart { cart: now, ..cart };
-    assert_eq!(cart.buy(manual()).await.expect(201)["totals"]["total"], money(1000, "USD"));
+    assert_eq!(
+        cart.buy(manual()).await.expect(201)["totals"]["total"],
+        money(1000, "USD")
+    );
     assert_eq!(store.findings().await, [""; 0]);
 }

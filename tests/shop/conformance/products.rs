@@ -1,8 +1,9 @@
 //! What [`ProductApi`] promises.
 
-use kernel::id::{ReservationId, VariantId};
+use kernel::id::{CustomerGroupId, ReservationId, VariantId};
 use kernel::{Currency, Money};
 use product_api::{Demand, ProductError, Reservation, ReservationState, Shortage};
+use serde_json::json;
 
 use super::{Siblings, store};
 use crate::support::{Store, variant};
@@ -13,7 +14,10 @@ async fn conforms(store: &Store, siblings: &Siblings) {
     let mug: VariantId = variant(&product).parse().unwrap();
     let usd: Currency = "USD".parse().unwrap();
 
-    let quotes = products.quote(vec![mug, VariantId::generate()], usd, None).await.unwrap();
+    let quotes = products
+        .quote(vec![mug, VariantId::generate()], usd, None)
+        .await
+        .unwrap();
     assert_eq!(quotes.len(), 1, "unknown variants are left out");
     assert_eq!(
         (quotes[0].variant, quotes[0].available, quotes[0].on_sale),
@@ -22,6 +26,25 @@ async fn conforms(store: &Store, siblings: &Siblings) {
     assert_eq!(quotes[0].unit_price(1), Some(Money::new(1500, usd)));
     let elsewhere = products.quote(vec![mug], "EUR".parse().unwrap(), None).await.unwrap();
     assert_eq!(elsewhere[0].unit_price(1), None);
+
+    let gold = CustomerGroupId::generate();
+    let list = json!({"name": "Gold", "currency": "USD", "status": "active", "customer_group_id": gold});
+    let admin = store.admin().await;
+    let list = admin.post("/admin/price-lists", list).await.expect(201);
+    let price = |min_quantity: i64, amount: i64| json!({"variant_id": mug, "min_quantity": min_quantity, "price": {"amount": amount, "currency": "USD"}});
+    let path = format!("/admin/price-lists/{}/prices", list["id"].as_str().unwrap());
+    let prices = json!({"prices": [price(1, 1400), price(10, 1000)]});
+    admin.post(&path, prices).await.expect(200);
+    let quotes = products.quote(vec![mug], usd, Some(gold)).await.unwrap();
+    let prices = quotes[0]
+        .prices
+        .iter()
+        .map(|price| (price.min_quantity, price.unit_price.amount));
+    assert_eq!(prices.collect::<Vec<_>>(), [(1, 1400), (10, 1000)]);
+    assert_eq!(
+        products.quote(vec![mug], usd, None).await.unwrap()[0].unit_price(10),
+        Some(Money::new(1500, usd))
+    );
 
     let available = async || products.quote(vec![mug], usd, None).await.unwrap()[0].available;
     let demands = |quantity| vec![Demand { variant: mug, quantity }];

@@ -175,12 +175,7 @@ fn add(cart: &mut Cart, lines: &[NewLine], quotes: &Quotes) -> Result<Option<Str
 }
 
 /// Sets a quantity; answers the pointer of the quantity where it makes the cart dearer.
-fn set_quantity(
-    cart: &mut Cart,
-    id: ItemId,
-    quantity: i64,
-    quotes: &Quotes,
-) -> Result<Option<String>, CartError> {
+fn set_quantity(cart: &mut Cart, id: ItemId, quantity: i64, quotes: &Quotes) -> Result<Option<String>, CartError> {
     let Some(item) = cart.item(id) else {
         return Err(CartError::NotFound("item".to_owned()));
     };

@@ -82,9 +82,7 @@ impl Service {
             None => self.email_of_account(&cart).await?,
         };
         let group = cart.group_of(&request.holder);
-        let quotes = self
-            .quote(cart.currency, group, cart.variants().collect())
-            .await?;
+        let quotes = self.quote(cart.currency, group, cart.variants().collect()).await?;
         cart.refresh(&quotes);
         let prices =
             price(cart.currency, &cart.items).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;

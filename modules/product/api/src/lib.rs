@@ -96,7 +96,8 @@ impl Quote {
     /// What one costs where `quantity` are bought; `None` where it is not sold in the currency asked for.
     pub fn unit_price(&self, quantity: i64) -> Option<Money> {
         let held = self.prices.iter().filter(|price| price.min_quantity <= quantity);
-        held.max_by_key(|price| price.min_quantity).map(|price| price.unit_price)
+        held.max_by_key(|price| price.min_quantity)
+            .map(|price| price.unit_price)
     }
 }
 

@@ -224,8 +224,8 @@ impl NewProduct {
     ) -> Result<Listing, FieldErrors> {
         let mut errors = FieldErrors::new();
         let variants = self.variants.into_iter().enumerate();
-        let variants =
-            variants.map(|(index, variant)| variant.into_listed(currencies, &format!("/variants/{index}"), &mut errors));
+        let variants = variants
+            .map(|(index, variant)| variant.into_listed(currencies, &format!("/variants/{index}"), &mut errors));
         let mut listing = Listing {
             external_id: self.external_id.map(String::from),
             handle,
@@ -252,12 +252,7 @@ impl NewProduct {
 
 impl NewVariant {
     /// The variant as a listing has it; amounts in another currency are recorded as errors under `pointer`.
-    pub(crate) fn into_listed(
-        self,
-        currencies: &Currencies,
-        pointer: &str,
-        errors: &mut FieldErrors,
-    ) -> ListedVariant {
+    pub(crate) fn into_listed(self, currencies: &Currencies, pointer: &str, errors: &mut FieldErrors) -> ListedVariant {
         let (currency, compare_at_price) = (currencies.main(), self.compare_at_price);
         check_currency(errors, &format!("{pointer}/price"), Some(self.price), currency);
         check_currency(
@@ -274,12 +269,7 @@ impl NewVariant {
             values: strings(self.options),
             price: self.price.amount,
             compare_at_price: compare_at_price.map(|price| price.amount),
-            prices: Some(further(
-                &self.prices,
-                currencies,
-                errors,
-                &format!("{pointer}/prices"),
-            )),
+            prices: Some(further(&self.prices, currencies, errors, &format!("{pointer}/prices"))),
             stock: Some(self.stock),
         }
     }

@@ -1,8 +1,8 @@
 //! Products as the API shows them. Lists and details have one shape.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{Currency, Money};
 use kernel::id::{CategoryId, ProductId, ProductTypeId, VariantId};
+use kernel::{Currency, Money};
 use product_api::{Quote, QuotedPrice};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -196,7 +196,12 @@ impl From<Quote> for OwnPrice {
         Self {
             variant_id: quote.variant,
             price: quote.unit_price(1),
-            price_tiers: quote.prices.iter().filter(|price| price.min_quantity > 1).map(tier).collect(),
+            price_tiers: quote
+                .prices
+                .iter()
+                .filter(|price| price.min_quantity > 1)
+                .map(tier)
+                .collect(),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put, web};
-use kernel::{Currency, Problem};
 use kernel::http::query::NoParameters;
 use kernel::http::{FromQuery, IdempotencyKey, IfMatch, Json, Path, Query, QueryParameters};
 use kernel::id::CollectionId;
 use kernel::identity::Staff;
 use kernel::page::Page;
 use kernel::problem::ProblemSchema;
+use kernel::{Currency, Problem};
 
 use super::product_types::Paged;
 use super::{EDITED, SOLD, cacheable, private, versioned};

@@ -1,12 +1,12 @@
 //! What is shown beside products, for visitors and staff.
 
 use actix_web::{HttpRequest, HttpResponse, get, put, web};
-use kernel::{Currency, Problem};
 use kernel::http::query::NoParameters;
 use kernel::http::{FromQuery, IfMatch, Json, Path, Query, QueryParameters};
 use kernel::id::ProductId;
 use kernel::identity::Staff;
 use kernel::problem::ProblemSchema;
+use kernel::{Currency, Problem};
 
 use super::{SOLD, cacheable, versioned};
 use crate::domain::filter::read_currency;

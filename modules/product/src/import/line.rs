@@ -119,9 +119,8 @@ impl Line {
         };
         let mut errors = FieldErrors::new();
         let variants = variants.into_iter().enumerate();
-        let variants = variants.map(|(index, variant)| {
-            variant.into_listed(currencies, &mut errors, &format!("/variants/{index}/prices"))
-        });
+        let variants = variants
+            .map(|(index, variant)| variant.into_listed(currencies, &mut errors, &format!("/variants/{index}/prices")));
         let variants: Vec<ListedVariant> = variants.collect();
         errors.into_result().map_err(|errors| WrongRow::of(line, &errors))?;
         Ok(ImportedProduct {

@@ -50,11 +50,7 @@ pub(crate) fn next_of_type(
 }
 
 /// The active ones of these products as `view` shows them, in the order of `ids`.
-pub(crate) fn active_in_order(
-    connection: &mut PgConnection,
-    ids: Vec<Uuid>,
-    view: View,
-) -> QueryResult<Vec<Product>> {
+pub(crate) fn active_in_order(connection: &mut PgConnection, ids: Vec<Uuid>, view: View) -> QueryResult<Vec<Product>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
     select
         .text(TABLES)

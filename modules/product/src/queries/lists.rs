@@ -27,11 +27,7 @@ pub(crate) fn page(
         .last()
         .filter(|_| has_more)
         .map(|(row, rank)| position(query.sort, row, *rank));
-    let products = assemble(
-        connection,
-        rows.into_iter().map(|(row, _)| row).collect(),
-        query.view(),
-    )?;
+    let products = assemble(connection, rows.into_iter().map(|(row, _)| row).collect(), query.view())?;
     Ok((products, last))
 }
 

@@ -202,11 +202,7 @@ pub(crate) fn go_on(
 }
 
 /// Notes that all prices of a list, which is locked, are carried over, and when that is next to be done.
-pub(crate) fn finish(
-    connection: &mut PgConnection,
-    list: PriceListId,
-    next: Option<DateTime<Utc>>,
-) -> QueryResult<()> {
+pub(crate) fn finish(connection: &mut PgConnection, list: PriceListId, next: Option<DateTime<Utc>>) -> QueryResult<()> {
     const SQL: &str = "UPDATE @.price_lists SET apply_at = ?, applied_after = NULL WHERE id = ?";
     let binds = [Bind::NullableTime(next), Bind::Uuid(list.uuid())];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
@@ -251,11 +247,7 @@ pub(crate) fn prices(
 }
 
 /// Puts prices on a list and takes others off it, by one statement each.
-pub(crate) fn write(
-    connection: &mut PgConnection,
-    list: PriceListId,
-    changes: &[&ListPriceChange],
-) -> QueryResult<()> {
+pub(crate) fn write(connection: &mut PgConnection, list: PriceListId, changes: &[&ListPriceChange]) -> QueryResult<()> {
     const PUT: &str = "INSERT INTO @.list_prices (price_list_id, variant_id, min_quantity, price_minor, compare_at_minor) \
         SELECT ?, row.* FROM unnest(?, ?, ?, ?) AS row \
         ON CONFLICT (price_list_id, variant_id, min_quantity) DO UPDATE SET price_minor = excluded.price_minor, \
@@ -263,12 +255,15 @@ pub(crate) fn write(
     const TAKE: &str = "DELETE FROM @.list_prices AS listed USING unnest(?, ?) AS row (variant_id, min_quantity) \
         WHERE listed.price_list_id = ? AND listed.variant_id = row.variant_id \
         AND listed.min_quantity = row.min_quantity";
-    let (put, take): (Vec<&ListPriceChange>, Vec<&ListPriceChange>) = changes.iter().copied().partition(|change| change.price.is_some());
+    let (put, take): (Vec<&ListPriceChange>, Vec<&ListPriceChange>) =
+        changes.iter().copied().partition(|change| change.price.is_some());
     let variants = |of: &[&ListPriceChange]| Bind::Uuids(of.iter().map(|change| change.variant_id.uuid()).collect());
     let quantities = |of: &[&ListPriceChange]| Bind::BigInts(of.iter().map(|change| change.min_quantity).collect());
     if !put.is_empty() {
         let prices = put.iter().filter_map(|change| change.price);
-        let compared = put.iter().map(|change| change.compare_at_price.map(|price| price.amount));
+        let compared = put
+            .iter()
+            .map(|change| change.compare_at_price.map(|price| price.amount));
         let binds = [
             Bind::Uuid(list.uuid()),
             variants(&put),

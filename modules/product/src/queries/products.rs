@@ -340,11 +340,7 @@ pub(super) fn currency(code: &str) -> QueryResult<Currency> {
         .map_err(|error| Error::DeserializationError(Box::new(error)))
 }
 
-fn find(
-    connection: &mut PgConnection,
-    select: Select<ProductSql>,
-    view: View,
-) -> QueryResult<Option<AdminProduct>> {
+fn find(connection: &mut PgConnection, select: Select<ProductSql>, view: View) -> QueryResult<Option<AdminProduct>> {
     let Some(row) = select.get_result::<ProductRow>(connection).optional()? else {
         return Ok(None);
     };

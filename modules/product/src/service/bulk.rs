@@ -44,7 +44,8 @@ impl Service {
         let work = move |connection: &mut PgConnection| {
             categories::hold_tree(connection)?;
             for _ in 0..TRIES {
-                match connection.transaction(|connection| carry_out(connection, &bulk.operations, &currencies, &stamp)) {
+                match connection.transaction(|connection| carry_out(connection, &bulk.operations, &currencies, &stamp))
+                {
                     Err(Failure::Refused(ProductError::Taken(_))) => (),
                     other => return other.map(|results| BulkProductsOutcome { results }),
                 }

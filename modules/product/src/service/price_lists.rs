@@ -174,8 +174,9 @@ impl Service {
     async fn carry_over_due(&self) -> Result<Round, ProductError> {
         let now = self.clock.now();
         // Nothing is locked where nothing is due, which is nearly always.
-        let due =
-            move |connection: &mut PgConnection| Ok::<_, Failure<ProductError>>(price_lists::is_any_due(connection, now)?);
+        let due = move |connection: &mut PgConnection| {
+            Ok::<_, Failure<ProductError>>(price_lists::is_any_due(connection, now)?)
+        };
         if !self.db.run(due).await? {
             return Ok(Round::Idle);
         }

@@ -172,7 +172,9 @@ fn priced(
             changed.price = written.price.amount;
             changed.compare_at_price = written.compare_at_price.map(|price| price.amount);
         }
-        Some(place) => further.splice(place..=place, [FurtherPrice::from(&written)]).for_each(drop),
+        Some(place) => further
+            .splice(place..=place, [FurtherPrice::from(&written)])
+            .for_each(drop),
         None => further.push(FurtherPrice::from(&written)),
     }
     further_price::check(&further, currencies.main(), &mut errors, "/min_quantity");

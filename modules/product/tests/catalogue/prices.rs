@@ -68,7 +68,10 @@ async fn a_variant_has_prices_in_each_currency_of_the_shop_and_from_larger_quant
         (&eur(900), &json!([{"min_quantity": 10, "price": eur(700)}]))
     );
     let unsold = shop.get("/products/mug?currency=JPY").await.body;
-    assert_eq!((&unsold["variants"][0]["price"], &unsold["price_range"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (&unsold["variants"][0]["price"], &unsold["price_range"]),
+        (&Value::Null, &Value::Null)
+    );
     for list in ["/products?currency=EUR", "/products?q=mug&currency=EUR"] {
         let row = &shop.get(list).await.body["data"][0];
         assert_eq!(row["price_range"], json!({"min": eur(900), "max": eur(900)}), "{list}");
@@ -84,7 +87,11 @@ async fn a_variant_has_prices_in_each_currency_of_the_shop_and_from_larger_quant
         ("EUR", 11, Some(700)),
         ("JPY", 1, None),
     ] {
-        assert_eq!(quoted(&shop, &made, currency, None, quantity).await, price, "{quantity} in {currency}");
+        assert_eq!(
+            quoted(&shop, &made, currency, None, quantity).await,
+            price,
+            "{quantity} in {currency}"
+        );
     }
     shop.assert_in_order().await;
 }
@@ -97,10 +104,18 @@ async fn lists_in_a_further_currency_do_not_go_by_prices_and_other_currencies_ar
         let refused = shop.get(&format!("/products?currency=EUR&{parameter}")).await;
         let name = parameter.split('=').next().unwrap();
         assert_eq!(refused.refusal(), (400, name, "unsupported_currency"), "{parameter}");
-        assert_eq!(shop.get(&format!("/products?currency=USD&{parameter}")).await.status, 200);
+        assert_eq!(
+            shop.get(&format!("/products?currency=USD&{parameter}")).await.status,
+            200
+        );
     }
     shop.collection(json!({"title": "All", "published": true})).await;
-    for list in ["/products", "/products/mug", "/products/mug/related", "/collections/all/products"] {
+    for list in [
+        "/products",
+        "/products/mug",
+        "/products/mug/related",
+        "/collections/all/products",
+    ] {
         let refused = shop.get(&format!("{list}?currency=JPY")).await;
         assert_eq!(refused.refusal(), (400, "currency", "unsupported_currency"), "{list}");
         let refused = shop.get(&format!("{list}?currency=eur")).await;
@@ -118,10 +133,22 @@ async fn wrong_further_prices_are_refused_and_leave_everything_as_it_was() {
         (json!([{"price": usd(1)}]), "/prices", "duplicate"),
         (json!([{"price": eur(1)}, {"price": eur(2)}]), "/prices", "duplicate"),
         (json!([{"price": eur(1), "min_quantity": 5}]), "/prices", "required"),
-        (json!([{"price": eur(1), "min_quantity": 0}]), "/prices/0/min_quantity", "out_of_range"),
+        (
+            json!([{"price": eur(1), "min_quantity": 0}]),
+            "/prices/0/min_quantity",
+            "out_of_range",
+        ),
         (json!([{"price": eur(-1)}]), "/prices/0/price/amount", "out_of_range"),
-        (json!([{"price": {"amount": 1, "currency": "JPY"}}]), "/prices/0/price/currency", "unsupported_currency"),
-        (json!([{"price": eur(1), "compare_at_price": usd(2)}]), "/prices/0/compare_at_price/currency", "unsupported_currency"),
+        (
+            json!([{"price": {"amount": 1, "currency": "JPY"}}]),
+            "/prices/0/price/currency",
+            "unsupported_currency",
+        ),
+        (
+            json!([{"price": eur(1), "compare_at_price": usd(2)}]),
+            "/prices/0/compare_at_price/currency",
+            "unsupported_currency",
+        ),
         (json!([{"price": eur(1), "tier": 2}]), "/prices/0/tier", "unknown_field"),
     ] {
         let refused = shop.edit(Method::PATCH, &variant, 1, json!({"prices": prices})).await;
@@ -129,10 +156,16 @@ async fn wrong_further_prices_are_refused_and_leave_everything_as_it_was() {
     }
     assert_eq!(shop.admin(Method::GET, &path(&made), Value::Null).await.body, made);
     // What is not said stays, `null` takes all away.
-    let kept = shop.edit(Method::PATCH, &variant, 1, json!({"price": {"amount": 1100}})).await.body;
+    let kept = shop
+        .edit(Method::PATCH, &variant, 1, json!({"price": {"amount": 1100}}))
+        .await
+        .body;
     assert_eq!(kept["prices"], made["variants"][0]["prices"]);
     assert_eq!(quoted(&shop, &made, "EUR", None, 10).await, Some(700));
-    let gone = shop.edit(Method::PATCH, &variant, 2, json!({"prices": null})).await.body;
+    let gone = shop
+        .edit(Method::PATCH, &variant, 2, json!({"prices": null}))
+        .await
+        .body;
     assert_eq!(gone["prices"], json!([]));
     assert_eq!(quoted(&shop, &made, "EUR", None, 1).await, None);
     assert_eq!(quoted(&shop, &made, "USD", None, 10).await, Some(1100));
@@ -153,7 +186,10 @@ async fn prices_in_bulk_are_of_any_currency_and_quantity() {
         {"variant_id": id, "price": eur(950)},
         {"variant_id": id, "price": {"amount": 1, "currency": "JPY"}},
     ]);
-    let answer = shop.admin(Method::POST, "/admin/prices/bulk", json!({"prices": prices})).await.body;
+    let answer = shop
+        .admin(Method::POST, "/admin/prices/bulk", json!({"prices": prices}))
+        .await
+        .body;
     let results = answer["results"].as_array().unwrap();
     let told: Vec<(u64, &str)> = results
         .iter()
@@ -193,7 +229,8 @@ async fn a_sale_holds_between_its_ends_for_visitors_lists_collections_and_carts_
     let list = json!({"name": "Summer", "currency": "USD", "status": "active",
         "starts_at": text(now + TimeDelta::hours(1)), "ends_at": text(now + TimeDelta::hours(2))});
     let list = shop.price_list(list).await;
-    shop.put_on(&list, json!([{"variant_id": variant_id(&made, 0), "price": usd(850)}])).await;
+    shop.put_on(&list, json!([{"variant_id": variant_id(&made, 0), "price": usd(850)}]))
+        .await;
     let before = shown(&shop, "/products/mug").await;
     assert_eq!(before["price"], usd(1000));
 
@@ -226,7 +263,10 @@ async fn a_sale_holds_between_its_ends_for_visitors_lists_collections_and_carts_
     shop.context.clock.advance(TimeDelta::hours(1));
     shop.run_jobs().await;
     let after = shown(&shop, "/products/mug").await;
-    assert_eq!((&after["price"], &after["compare_at_price"]), (&usd(1200), &Value::Null));
+    assert_eq!(
+        (&after["price"], &after["compare_at_price"]),
+        (&usd(1200), &Value::Null)
+    );
     assert_eq!(after.get("lowest_price_30_days"), None);
     assert_eq!(quoted(&shop, &made, "USD", None, 1).await, Some(1200));
     assert_eq!(shop.titles("collection=cheap").await, Vec::<String>::new());
@@ -242,7 +282,11 @@ async fn a_list_is_edited_at_a_version_and_what_is_offered_follows() {
     let list = shop.price_list(json!({"name": "Sale", "currency": "EUR"})).await;
     let uri = format!("/admin/price-lists/{}", list["id"].as_str().unwrap());
     assert_eq!((&list["status"], &list["version"]), (&json!("draft"), &json!(1)));
-    shop.put_on(&list, json!([{"variant_id": id, "price": eur(500), "compare_at_price": eur(950)}])).await;
+    shop.put_on(
+        &list,
+        json!([{"variant_id": id, "price": eur(500), "compare_at_price": eur(950)}]),
+    )
+    .await;
     assert_eq!(quoted(&shop, &made, "EUR", None, 1).await, Some(900));
 
     let patch = json!({"status": "active"});
@@ -253,25 +297,44 @@ async fn a_list_is_edited_at_a_version_and_what_is_offered_follows() {
     assert_eq!(quoted(&shop, &made, "EUR", None, 1).await, Some(500));
     assert_eq!(quoted(&shop, &made, "EUR", None, 10).await, Some(500));
     let other = shown(&shop, "/products/mug?currency=EUR").await;
-    assert_eq!((&other["compare_at_price"], &other["lowest_price_30_days"]), (&eur(950), &eur(900)));
+    assert_eq!(
+        (&other["compare_at_price"], &other["lowest_price_30_days"]),
+        (&eur(950), &eur(900))
+    );
     assert_eq!(other.get("price_tiers"), None);
     assert_eq!(quoted(&shop, &made, "USD", None, 1).await, Some(1000));
 
     // A price that is put on a list that holds is offered at once, and is no longer when it is taken off.
-    shop.put_on(&list, json!([{"variant_id": id, "price": eur(600)}, {"variant_id": id, "min_quantity": 5, "price": eur(400)}]))
-        .await;
+    shop.put_on(
+        &list,
+        json!([{"variant_id": id, "price": eur(600)}, {"variant_id": id, "min_quantity": 5, "price": eur(400)}]),
+    )
+    .await;
     assert_eq!(quoted(&shop, &made, "EUR", None, 1).await, Some(600));
     assert_eq!(quoted(&shop, &made, "EUR", None, 5).await, Some(400));
-    let page = shop.admin(Method::GET, &format!("{uri}/prices?limit=1"), Value::Null).await.body;
+    let page = shop
+        .admin(Method::GET, &format!("{uri}/prices?limit=1"), Value::Null)
+        .await
+        .body;
     assert_eq!(page["data"][0]["price"], eur(600));
     let next = page["page"]["next_cursor"].as_str().unwrap();
-    let page = shop.admin(Method::GET, &format!("{uri}/prices?limit=1&cursor={next}"), Value::Null).await.body;
-    assert_eq!((&page["data"][0]["min_quantity"], &page["page"]["has_more"]), (&json!(5), &json!(false)));
-    shop.put_on(&list, json!([{"variant_id": id, "min_quantity": 5, "price": null}])).await;
+    let page = shop
+        .admin(Method::GET, &format!("{uri}/prices?limit=1&cursor={next}"), Value::Null)
+        .await
+        .body;
+    assert_eq!(
+        (&page["data"][0]["min_quantity"], &page["page"]["has_more"]),
+        (&json!(5), &json!(false))
+    );
+    shop.put_on(&list, json!([{"variant_id": id, "min_quantity": 5, "price": null}]))
+        .await;
     assert_eq!(quoted(&shop, &made, "EUR", None, 5).await, Some(600));
 
     let tag = [("If-Match", "\"1\"")];
-    assert_eq!(shop.admin_with(Method::DELETE, &uri, Value::Null, &tag).await.status, 412);
+    assert_eq!(
+        shop.admin_with(Method::DELETE, &uri, Value::Null, &tag).await.status,
+        412
+    );
     assert_eq!(shop.admin(Method::DELETE, &uri, Value::Null).await.status, 204);
     assert_eq!(shop.admin(Method::GET, &uri, Value::Null).await.status, 404);
     shop.run_jobs().await;
@@ -285,7 +348,9 @@ async fn each_price_on_a_list_has_its_own_result() {
     let shop = Shop::open_selling_in("EUR").await;
     let made = shop.create(mug()).await;
     let id = variant_id(&made, 0);
-    let list = shop.price_list(json!({"name": "Sale", "currency": "USD", "status": "active"})).await;
+    let list = shop
+        .price_list(json!({"name": "Sale", "currency": "USD", "status": "active"}))
+        .await;
     let uri = format!("/admin/price-lists/{}/prices", list["id"].as_str().unwrap());
     let prices = json!([
         {"variant_id": id, "price": usd(500)},
@@ -305,7 +370,11 @@ async fn each_price_on_a_list_has_its_own_result() {
             let problem = &result["problem"];
             let error = &problem["errors"][0];
             let code = error["code"].as_str().or(problem["code"].as_str()).unwrap_or_default();
-            (result["status"].as_u64().unwrap(), error["pointer"].as_str().unwrap_or_default(), code)
+            (
+                result["status"].as_u64().unwrap(),
+                error["pointer"].as_str().unwrap_or_default(),
+                code,
+            )
         })
         .collect();
     assert_eq!(
@@ -329,8 +398,16 @@ async fn each_price_on_a_list_has_its_own_result() {
     assert_eq!(many.refusal(), (422, "/prices", "too_many"));
     for (wrong, pointer, code) in [
         (json!({"name": "", "currency": "USD"}), "/name", "too_short"),
-        (json!({"name": "Sale", "currency": "JPY"}), "/currency", "unsupported_currency"),
-        (json!({"name": "Sale", "currency": "USD", "priority": 1}), "/priority", "unknown_field"),
+        (
+            json!({"name": "Sale", "currency": "JPY"}),
+            "/currency",
+            "unsupported_currency",
+        ),
+        (
+            json!({"name": "Sale", "currency": "USD", "priority": 1}),
+            "/priority",
+            "unknown_field",
+        ),
         (
             json!({"name": "Sale", "currency": "USD", "starts_at": "2030-01-02T00:00:00Z", "ends_at": "2030-01-02T00:00:00Z"}),
             "/ends_at",
@@ -353,8 +430,11 @@ async fn a_group_pays_its_own_prices_and_nobody_else_is_shown_them() {
         "ends_at": text(now + TimeDelta::hours(1))});
     let list = shop.price_list(list).await;
     let id = variant_id(&made, 0);
-    shop.put_on(&list, json!([{"variant_id": id, "price": usd(900)}, {"variant_id": id, "min_quantity": 20, "price": usd(600)}]))
-        .await;
+    shop.put_on(
+        &list,
+        json!([{"variant_id": id, "price": usd(900)}, {"variant_id": id, "min_quantity": 20, "price": usd(600)}]),
+    )
+    .await;
     for (group, quantity, price) in [
         (Some(gold), 1, 900),
         (Some(gold), 10, 800),
@@ -363,7 +443,11 @@ async fn a_group_pays_its_own_prices_and_nobody_else_is_shown_them() {
         (Some(silver), 20, 800),
         (None, 20, 800),
     ] {
-        assert_eq!(quoted(&shop, &made, "USD", group, quantity).await, Some(price), "{group:?} {quantity}");
+        assert_eq!(
+            quoted(&shop, &made, "USD", group, quantity).await,
+            Some(price),
+            "{group:?} {quantity}"
+        );
     }
     assert_eq!(quoted(&shop, &made, "EUR", Some(gold), 1).await, Some(900));
     assert_eq!(shown(&shop, "/products/mug").await["price"], usd(1000));
@@ -375,8 +459,14 @@ async fn a_group_pays_its_own_prices_and_nobody_else_is_shown_them() {
         own.body,
         json!({"currency": "USD", "data": [{"variant_id": id, "price": usd(900), "price_tiers": tiers}]})
     );
-    assert_eq!(shop.member(None, "/products/mug/prices").await.body["data"][0]["price"], usd(1000));
-    assert_eq!(shop.member(None, "/products/mug/prices?currency=EUR").await.body["data"][0]["price"], eur(900));
+    assert_eq!(
+        shop.member(None, "/products/mug/prices").await.body["data"][0]["price"],
+        usd(1000)
+    );
+    assert_eq!(
+        shop.member(None, "/products/mug/prices?currency=EUR").await.body["data"][0]["price"],
+        eur(900)
+    );
     assert_eq!(shop.get("/products/mug/prices").await.status, 401);
     assert_eq!(shop.member(Some(gold), "/products/cup/prices").await.status, 404);
 
@@ -392,12 +482,15 @@ async fn a_group_list_that_becomes_one_for_everybody_is_offered_and_the_other_wa
     let list = json!({"name": "Gold", "currency": "USD", "status": "active", "customer_group_id": gold});
     let list = shop.price_list(list).await;
     let uri = format!("/admin/price-lists/{}", list["id"].as_str().unwrap());
-    shop.put_on(&list, json!([{"variant_id": variant_id(&made, 0), "price": usd(900)}])).await;
+    shop.put_on(&list, json!([{"variant_id": variant_id(&made, 0), "price": usd(900)}]))
+        .await;
     assert_eq!(quoted(&shop, &made, "USD", None, 1).await, Some(1000));
-    shop.edit(Method::PATCH, &uri, 1, json!({"customer_group_id": null})).await;
+    shop.edit(Method::PATCH, &uri, 1, json!({"customer_group_id": null}))
+        .await;
     shop.run_jobs().await;
     assert_eq!(quoted(&shop, &made, "USD", None, 1).await, Some(900));
-    shop.edit(Method::PATCH, &uri, 2, json!({"customer_group_id": gold})).await;
+    shop.edit(Method::PATCH, &uri, 2, json!({"customer_group_id": gold}))
+        .await;
     shop.run_jobs().await;
     assert_eq!(quoted(&shop, &made, "USD", None, 1).await, Some(1000));
     assert_eq!(quoted(&shop, &made, "USD", Some(gold), 1).await, Some(900));
@@ -409,7 +502,8 @@ async fn a_large_list_is_carried_over_in_pieces_by_whichever_replica_comes() {
     let now = shop.context.clock.now();
     let labels: Vec<String> = (0..100).map(|number| format!("S{number}")).collect();
     let all: Vec<(&str, i64, i64)> = labels.iter().map(|label| (label.as_str(), 1000, 1)).collect();
-    let list = json!({"name": "Sale", "currency": "USD", "status": "active", "starts_at": text(now + TimeDelta::hours(1))});
+    let list =
+        json!({"name": "Sale", "currency": "USD", "status": "active", "starts_at": text(now + TimeDelta::hours(1))});
     let list = shop.price_list(list).await;
     for number in 0..6 {
         let made = shop.create(sizes(&format!("Shirt {number}"), &all)).await;
@@ -437,7 +531,9 @@ async fn the_lowest_price_of_thirty_days_is_what_it_was_before_the_reduction_who
         line.to_string()
     };
     let imported = async |price, compare, euros| {
-        let report = shop.import(&line(price, compare, euros), ImportFormat::Ndjson, false).await;
+        let report = shop
+            .import(&line(price, compare, euros), ImportFormat::Ndjson, false)
+            .await;
         assert_eq!(report.skipped, 0, "{report:?}");
         shown(&shop, "/products/mug").await
     };
@@ -461,7 +557,12 @@ async fn the_lowest_price_of_thirty_days_is_what_it_was_before_the_reduction_who
     // By now nothing but the price itself is less than thirty days old; euros have a past of their own.
     let again = imported(600, Some(1000), 850).await;
     assert_eq!(again["lowest_price_30_days"], usd(1000));
-    assert_eq!(shown(&shop, "/products/mug?currency=EUR").await.get("lowest_price_30_days"), None);
+    assert_eq!(
+        shown(&shop, "/products/mug?currency=EUR")
+            .await
+            .get("lowest_price_30_days"),
+        None
+    );
     shop.assert_in_order().await;
 }
 
@@ -472,7 +573,10 @@ async fn a_price_without_a_past_has_no_lowest_price() {
     new["variants"][0]["compare_at_price"] = usd(1000);
     shop.create(new).await;
     let own = shown(&shop, "/products/mug").await;
-    assert_eq!((&own["compare_at_price"], own.get("lowest_price_30_days")), (&usd(1000), None));
+    assert_eq!(
+        (&own["compare_at_price"], own.get("lowest_price_30_days")),
+        (&usd(1000), None)
+    );
 }
 
 #[actix_web::test]
@@ -480,7 +584,10 @@ async fn further_prices_are_exported_and_imported_as_they_were() {
     let shop = Shop::open_selling_in("EUR").await;
     shop.create(mug()).await;
     let file = shop.export().await;
-    assert!(file.contains(r#""prices":[{"currency":"EUR","min_quantity":1,"price_minor":900}"#), "{file}");
+    assert!(
+        file.contains(r#""prices":[{"currency":"EUR","min_quantity":1,"price_minor":900}"#),
+        "{file}"
+    );
     let report = shop.import(&file, ImportFormat::Ndjson, false).await;
     assert_eq!((report.unchanged, report.updated), (1, 0), "{report:?}");
     let other = Shop::open_selling_in("EUR").await;
@@ -489,14 +596,23 @@ async fn further_prices_are_exported_and_imported_as_they_were() {
     assert_eq!(other.export().await, file);
     assert_eq!(shown(&other, "/products/mug?currency=EUR").await["price"], eur(900));
     // What a file does not say stays.
-    let csv = shop.admin(Method::GET, "/admin/products/export?format=shopify", Value::Null).await.text;
+    let csv = shop
+        .admin(Method::GET, "/admin/products/export?format=shopify", Value::Null)
+        .await
+        .text;
     let report = shop.import(&csv, ImportFormat::ShopifyCsv, false).await;
     assert_eq!((report.unchanged, report.updated), (1, 0), "{report:?}");
     // Another shop does not sell in euros.
     let report = Shop::open().await.import(&file, ImportFormat::Ndjson, false).await;
-    let errors = report.errors.iter().map(|error| (error.pointer.as_str(), error.code.as_str()));
+    let errors = report
+        .errors
+        .iter()
+        .map(|error| (error.pointer.as_str(), error.code.as_str()));
     let errors: Vec<_> = errors.collect();
-    assert_eq!(errors[0], ("/variants/0/prices/0/price/currency", "unsupported_currency"));
+    assert_eq!(
+        errors[0],
+        ("/variants/0/prices/0/price/currency", "unsupported_currency")
+    );
 }
 
 #[actix_web::test]
@@ -505,7 +621,9 @@ async fn of_an_edit_and_a_list_at_the_same_moment_the_second_sees_the_first() {
     let made = shop.create(mug()).await;
     let id = variant_id(&made, 0);
     let variant = format!("/admin/variants/{id}");
-    let list = shop.price_list(json!({"name": "Sale", "currency": "USD", "status": "active"})).await;
+    let list = shop
+        .price_list(json!({"name": "Sale", "currency": "USD", "status": "active"}))
+        .await;
     for round in 0..10 {
         let (written, listed) = (1000 + round, 900 + round * 2 % 7);
         let any = [("If-Match", "*")];

@@ -139,7 +139,7 @@ fn insert_admin(
         created_at: now,
         updated_at: now,
         customer_group_id: None,
-            disabled_at: None,
+        disabled_at: None,
         version: 1,
     };
     queries::accounts::insert(connection, &account, password_hash)

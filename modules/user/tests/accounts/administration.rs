@@ -223,31 +223,51 @@ async fn accounts_belong_to_groups_of_customers_that_staff_make() {
     assert_eq!(gold.header("location"), format!("/api/v1{path}"));
     api.send(add("Gold")).await.refused(409, "already_taken");
     api.send(add("")).await.refused(422, "validation_failed");
-    api.get(groups, ada.text("access_token")).await.refused(403, "forbidden");
+    api.get(groups, ada.text("access_token"))
+        .await
+        .refused(403, "forbidden");
 
     api.send(edit(Method::PATCH, &path, 2, json!({"name": "Silver"})))
         .await
         .refused(412, "precondition_failed");
-    let silver = api.send(edit(Method::PATCH, &path, 1, json!({"name": "Silver"}))).await.expect(200);
-    assert_eq!((&silver.body["name"], &silver.body["version"]), (&json!("Silver"), &json!(2)));
+    let silver = api
+        .send(edit(Method::PATCH, &path, 1, json!({"name": "Silver"})))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&silver.body["name"], &silver.body["version"]),
+        (&json!("Silver"), &json!(2))
+    );
     api.send(add("Gold")).await.expect(201);
     let list = api.get(&format!("{groups}?limit=1"), admin).await.expect(200);
-    assert_eq!((&list.body["data"][0]["name"], &list.body["page"]["has_more"]), (&json!("Silver"), &json!(true)));
+    assert_eq!(
+        (&list.body["data"][0]["name"], &list.body["page"]["has_more"]),
+        (&json!("Silver"), &json!(true))
+    );
 
     let user = format!("/admin/users/{}", ada.body["user"]["id"].as_str().unwrap());
     let unknown = json!({"customer_group_id": kernel::id::CustomerGroupId::generate()});
-    let refused = api.send(edit(Method::PATCH, &user, 1, unknown)).await.refused(422, "validation_failed");
+    let refused = api
+        .send(edit(Method::PATCH, &user, 1, unknown))
+        .await
+        .refused(422, "validation_failed");
     assert_eq!(refused.body["errors"][0]["code"], "not_found");
     let member = json!({"customer_group_id": silver.body["id"]});
     let changed = api.send(edit(Method::PATCH, &user, 1, member)).await.expect(200);
     assert_eq!(changed.body["customer_group_id"], silver.body["id"]);
-    let kept = api.send(edit(Method::PATCH, &user, 2, json!({"roles": []}))).await.expect(200);
+    let kept = api
+        .send(edit(Method::PATCH, &user, 2, json!({"roles": []})))
+        .await
+        .expect(200);
     assert_eq!(kept.body["customer_group_id"], silver.body["id"]);
     let delete = |version: i64| {
         request(Method::DELETE, &path, Some(admin)).insert_header(("if-match", format!("\"{version}\"")))
     };
     api.send(delete(2)).await.refused(409, "in_use");
-    let left = api.send(edit(Method::PATCH, &user, 2, json!({"customer_group_id": null}))).await.expect(200);
+    let left = api
+        .send(edit(Method::PATCH, &user, 2, json!({"customer_group_id": null})))
+        .await
+        .expect(200);
     assert_eq!(left.body["customer_group_id"], Value::Null);
     api.send(delete(1)).await.refused(412, "precondition_failed");
     api.send(delete(2)).await.expect(204);
