@@ -8,6 +8,7 @@ pub(crate) mod filter;
 pub(crate) mod handle;
 pub(crate) mod image;
 pub(crate) mod listing;
+pub(crate) mod media;
 pub(crate) mod pairs;
 pub(crate) mod plan;
 pub(crate) mod product;

@@ -4,6 +4,7 @@ mod administration;
 mod catalogue;
 mod categories;
 mod imports;
+mod media;
 mod refusal;
 mod stock;
 
@@ -34,13 +35,15 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(catalogue::suggest_products)
         .service(catalogue::get_product)
         .service(categories::list_categories)
-        .service(categories::get_category);
+        .service(categories::get_category)
+        .service(media::get_media);
     config
         .service(administration::list_admin_products)
         .service(administration::create_product)
         .service(administration::get_admin_product)
         .service(administration::update_product)
         .service(administration::delete_product)
+        .service(media::create_image)
         .service(administration::create_variant)
         .service(administration::update_variant)
         .service(administration::delete_variant);

@@ -1,8 +1,10 @@
 //! The product module: the catalogue, prices, stock and search. See `README.md`.
 
 mod domain;
+mod files;
 mod http;
 mod import;
+mod picture;
 mod queries;
 mod schema;
 mod service;
@@ -125,11 +127,8 @@ impl kernel::module::Module for Module {
     }
 
     fn jobs(&self) -> Vec<Job> {
-        vec![housekeeping::job(
-            self.database.clone(),
-            SCHEMA,
-            self.context.clock.clone(),
-        )]
+        let housekeeping = housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone());
+        vec![housekeeping, self.service.media_job()]
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Fault> {

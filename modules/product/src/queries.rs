@@ -8,6 +8,7 @@ pub(crate) mod facets;
 mod filter;
 pub(crate) mod imports;
 pub(crate) mod lists;
+pub(crate) mod media;
 pub(crate) mod products;
 pub(crate) mod reservations;
 mod select;

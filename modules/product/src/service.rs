@@ -6,6 +6,7 @@ mod categories;
 mod editing;
 mod importing;
 mod jobs;
+mod media;
 mod reservations;
 mod stock;
 
@@ -23,10 +24,12 @@ use crate::queries;
 use crate::queries::reservations::Wanted;
 use crate::queries::stock::Enquiry;
 use cache::Cache;
+use media::Media;
 
 pub(crate) use catalogue::ProductList;
 pub(crate) use importing::{Importer, export};
 pub(crate) use jobs::Upload;
+pub(crate) use media::NewImage;
 
 /// The catalogue and its stock. Cheap to clone.
 #[derive(Clone)]
@@ -41,6 +44,7 @@ pub(crate) struct Service {
     reservations: Together<Wanted, bool>,
     /// One uploaded file at a time: an import takes what a core and a disk have to give.
     importing: Arc<Semaphore>,
+    media: Media,
 }
 
 impl Service {
@@ -54,6 +58,7 @@ impl Service {
             cursors: Cursors::new(context.keys.secret.clone()),
             cache: Arc::default(),
             importing: Arc::new(Semaphore::new(1)),
+            media: Media::new(&context.settings),
         }
     }
 

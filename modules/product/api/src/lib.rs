@@ -9,7 +9,11 @@ use kernel::{Currency, Fault, FieldErrors, Money, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["products", "categories", "variants", "stock", "imports"];
+pub const PREFIXES: &[&str] = &["products", "categories", "variants", "stock", "imports", "media"];
+
+/// Those of [`PREFIXES`] whose answers a gateway may keep in its memory. Not those of `media`: a file is large, changes
+/// never, and is kept by browsers and by whoever distributes files.
+pub const CACHED_PREFIXES: &[&str] = &["products", "categories", "variants", "stock", "imports"];
 
 /// The product module, here or elsewhere.
 #[async_trait]

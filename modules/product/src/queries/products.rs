@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::select::{Select, Verbatim};
 use crate::domain::handle::Handle;
+use crate::domain::image::{Image, StoredImage};
 use crate::domain::listing::{ListedVariant, Listing, ProductOption};
 use crate::domain::pairs::Pairs;
 use crate::domain::plan::Stored;
@@ -343,7 +344,10 @@ impl ProductRow {
             category: self.category.map(|category| category.id),
             tags: self.tags,
             attributes: read(&self.attributes)?,
-            images: read(&self.images)?,
+            images: read::<Vec<StoredImage>>(&self.images)?
+                .into_iter()
+                .map(Image::from)
+                .collect(),
             options,
             currency: currency(&self.currency)?,
             released_on: self.released_on,

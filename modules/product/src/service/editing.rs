@@ -10,6 +10,7 @@ use kernel::{FieldErrors, Patch};
 use product_api::{ProductChanged, ProductError};
 use uuid::Uuid;
 
+use super::media::hold_images;
 use super::{Service, refuse_duplicates};
 use crate::domain::SCHEMA;
 use crate::domain::draft::{CategoryReference, NewProduct, NewVariant, ProductPatch, VariantPatch};
@@ -18,7 +19,7 @@ use crate::domain::listing::Listing;
 use crate::domain::plan::{Change, Plan, Stored};
 use crate::domain::product::{AdminProduct, AdminVariant};
 use crate::queries::writing::Stamp;
-use crate::queries::{categories, products, writing};
+use crate::queries::{categories, media, products, writing};
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -88,7 +89,8 @@ impl Service {
     pub(crate) async fn delete_product(&self, id: ProductId, condition: IfMatch) -> Result<(), ProductError> {
         let now = self.clock.now();
         let work = move |connection: &mut PgConnection| {
-            lock(connection, id.uuid(), &condition)?;
+            let before = lock(connection, id.uuid(), &condition)?;
+            media::hold(connection, before.listing.files().into_iter().collect(), now)?;
             writing::delete_product(connection, id.uuid(), now)?;
             publish(connection, &[id.uuid()], now)
         };
@@ -202,7 +204,12 @@ pub(super) fn publish(connection: &mut PgConnection, products: &[Uuid], now: Dat
 }
 
 /// Writes one product as it is to be.
-fn save(connection: &mut PgConnection, before: Option<Stored>, mut after: Listing, stamp: &Stamp) -> Work<Uuid> {
+pub(super) fn save(
+    connection: &mut PgConnection,
+    before: Option<Stored>,
+    mut after: Listing,
+    stamp: &Stamp,
+) -> Work<Uuid> {
     let ids: Vec<Uuid> = after.category.into_iter().collect();
     let paths = categories::paths(connection, ids)?;
     if after.category.is_some_and(|category| !paths.contains_key(&category)) {
@@ -211,13 +218,25 @@ fn save(connection: &mut PgConnection, before: Option<Stored>, mut after: Listin
     if before.is_some() {
         keep_stock(&mut after);
     }
-    let plan = Plan::of(vec![Change { before, after }], Uuid::now_v7);
+    let change = Change { before, after };
+    check_images(connection, &change, stamp)?;
+    let plan = Plan::of(vec![change], Uuid::now_v7);
     writing::write(connection, &plan, &paths, stamp).map_err(refuse_duplicates)?;
     let ids: Vec<Uuid> = plan.outcomes.iter().map(|(id, _)| *id).collect();
     publish(connection, &ids, stamp.now)?;
     ids.first()
         .copied()
         .ok_or_else(|| Failure::Refused(ProductError::NotFound("product".to_owned())))
+}
+
+/// Refuses images that are said to be ours and are not.
+fn check_images(connection: &mut PgConnection, change: &Change, stamp: &Stamp) -> Work<()> {
+    let mut errors = FieldErrors::new();
+    for index in hold_images(connection, std::slice::from_ref(change), stamp.now)?.concat() {
+        let detail = "there is no such image; upload it";
+        errors.add(format!("/images/{index}/url"), "unknown_image", detail);
+    }
+    errors.into_result().map_err(ProductError::Invalid).or_refuse()
 }
 
 /// Edits of a product leave the stock of its variants alone: sales go on meanwhile.
@@ -227,7 +246,7 @@ fn keep_stock(listing: &mut Listing) {
 }
 
 /// A product to edit, which is at the version that the client has seen.
-fn lock(connection: &mut PgConnection, id: Uuid, condition: &IfMatch) -> Work<Stored> {
+pub(super) fn lock(connection: &mut PgConnection, id: Uuid, condition: &IfMatch) -> Work<Stored> {
     categories::hold_tree(connection)?;
     let Some(stored) = products::lock(connection, vec![id])?.pop() else {
         return refuse(ProductError::NotFound("product".to_owned()));
@@ -254,7 +273,8 @@ fn lock_variant(connection: &mut PgConnection, id: VariantId, condition: &IfMatc
     Ok((stored, index))
 }
 
-fn read(connection: &mut PgConnection, id: Uuid) -> Work<AdminProduct> {
+/// A product as it is now.
+pub(super) fn read(connection: &mut PgConnection, id: Uuid) -> Work<AdminProduct> {
     let found = products::find_admin(connection, id)?;
     found
         .ok_or_else(|| ProductError::NotFound("product".to_owned()))

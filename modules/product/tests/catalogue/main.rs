@@ -4,6 +4,7 @@
 
 mod browsing;
 mod editing;
+mod images;
 mod importing;
 mod stock;
 mod support;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
 use actix_web::{App, HttpMessage, test, web};
 use async_trait::async_trait;
 use database::embedded::{Cluster, Durability, Options};
@@ -16,6 +17,7 @@ use kernel::id::{ImportId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, Role, SignedIn};
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
+use kernel::settings::Settings;
 use kernel::token::TokenSigner;
 use kernel::{Clock, Fault};
 use product::{ImportFormat, ImportReport};
@@ -27,7 +29,10 @@ use utoipa_actix_web::AppExt;
 pub(crate) struct Shop {
     pub(crate) module: product::Module,
     pub(crate) database: Db,
+    pub(crate) clock: Clock,
     staff: UserId,
+    /// The data directory.
+    pub(crate) folder: tempfile::TempDir,
     _server: Arc<Server>,
 }
 
@@ -74,7 +79,10 @@ impl Shop {
         let name = format!("shop_{}", ImportId::generate().uuid().simple());
         server.cluster.create_database_if_missing(&name).unwrap();
         let database = Db::open(server.cluster.url(&name).into(), PoolOptions::default());
-        let settings = include_str!("../../../../config/default.toml");
+        let mut settings: Settings = toml::from_str(include_str!("../../../../config/default.toml")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        settings.data.dir = folder.path().to_owned();
+        settings.media.image_bytes = 1 << 20;
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
@@ -82,7 +90,7 @@ impl Shop {
                 service: SecretKey::generate(),
                 secret: SecretKey::generate(),
             },
-            settings: Arc::new(toml::from_str(settings).unwrap()),
+            settings: Arc::new(settings),
             clock: Clock::adjustable(),
         };
         let module = product::Module::new(&context, database.clone());
@@ -91,7 +99,9 @@ impl Shop {
         Self {
             module,
             database,
+            clock: context.clock.clone(),
             staff: UserId::generate(),
+            folder,
             _server: server,
         }
     }
@@ -184,12 +194,6 @@ impl Shop {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Response {
-        let app = App::new()
-            .into_utoipa_app()
-            .app_data(web::Data::from(Arc::new(Trusting) as Arc<dyn Authority>))
-            .configure(|config| self.module.routes(config))
-            .into_app();
-        let app = test::init_service(app).await;
         let mut request = test::TestRequest::with_uri(path).method(method);
         for header in headers {
             request = request.insert_header(*header);
@@ -199,13 +203,40 @@ impl Shop {
             Some(body) => request.set_json(body),
             None => request,
         };
+        let (status, headers, bytes) = self.exchange(caller, request).await;
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Response { status, headers, body }
+    }
+
+    /// As staff who send a file.
+    pub(crate) async fn upload(&self, path: &str, content: Vec<u8>, headers: &[(&str, &str)]) -> Response {
+        let mut request = test::TestRequest::post().uri(path).set_payload(content);
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        let (status, headers, bytes) = self.exchange(self.signed_in(vec![Role::Admin]), request).await;
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Response { status, headers, body }
+    }
+
+    /// A file, as anybody gets it.
+    pub(crate) async fn download(&self, path: &str) -> (StatusCode, HeaderMap, Bytes) {
+        self.exchange(Caller::Anonymous, test::TestRequest::with_uri(path))
+            .await
+    }
+
+    async fn exchange(&self, caller: Caller, request: test::TestRequest) -> (StatusCode, HeaderMap, Bytes) {
+        let app = App::new()
+            .into_utoipa_app()
+            .app_data(web::Data::from(Arc::new(Trusting) as Arc<dyn Authority>))
+            .configure(|config| self.module.routes(config))
+            .into_app();
+        let app = test::init_service(app).await;
         let request = request.to_request();
         request.extensions_mut().insert(caller);
         let response = test::call_service(&app, request).await;
         let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = test::read_body(response).await;
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Response { status, headers, body }
+        (status, headers, test::read_body(response).await)
     }
 
     fn signed_in(&self, roles: Vec<Role>) -> Caller {

@@ -22,6 +22,7 @@ use crate::import::{ImportedProduct, RowError};
 use crate::queries::writing::Stamp;
 use crate::queries::{categories, products, writing};
 use crate::service::categories::below;
+use crate::service::media::hold_images;
 
 /// What a batch needs to know.
 pub(super) struct Batch<'a> {
@@ -50,13 +51,14 @@ impl Batch<'_> {
         let mut refused = Vec::new();
         for product in products {
             match self.change(connection, product, &mut known, &category_ids)? {
-                Ok(change) => changes.push(change),
+                Ok(change) => changes.push((product.line, change)),
                 Err(reason) => refused.push(RowError {
                     line: product.line,
                     reason,
                 }),
             }
         }
+        let changes = self.with_images(connection, changes, &mut refused)?;
         let plan = Plan::of(changes, Uuid::now_v7);
         let listings = plan.insert_products.iter().chain(&plan.update_products);
         let used: HashSet<Uuid> = listings.filter_map(|(_, listing)| listing.category).collect();
@@ -104,6 +106,28 @@ impl Batch<'_> {
             return Ok(Err(errors.to_string()));
         }
         Ok(Ok(Change { before, after }))
+    }
+
+    /// The changes without those whose images are said to be ours and are not.
+    fn with_images(
+        &self,
+        connection: &mut PgConnection,
+        changes: Vec<(u64, Change)>,
+        refused: &mut Vec<RowError>,
+    ) -> QueryResult<Vec<Change>> {
+        let (lines, changes): (Vec<u64>, Vec<Change>) = changes.into_iter().unzip();
+        let missing = hold_images(connection, &changes, self.now)?;
+        let mut kept = Vec::with_capacity(changes.len());
+        for ((line, change), missing) in lines.into_iter().zip(changes).zip(missing) {
+            match missing.first() {
+                None => kept.push(change),
+                Some(index) => refused.push(RowError {
+                    line,
+                    reason: format!("/images/{index}/url: there is no such image in this shop"),
+                }),
+            }
+        }
+        Ok(kept)
     }
 
     /// The ids of the categories that products name. The tree stays as it is from here on; where some are missing, they
