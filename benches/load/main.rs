@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod client;
+mod full_text;
 mod hop;
 mod load;
 mod measure;

@@ -10,11 +10,12 @@ use crate::catalogue::realistic;
 use crate::client::{Connection, request};
 use crate::load;
 use crate::measure::megabytes;
+use crate::pgbench::Pgbench;
 use crate::processes::resident_bytes;
 use crate::report::{Aim, Bound, print_aims};
 use crate::scenarios::Reader;
 use crate::store::Home;
-use crate::{Outcome, tell};
+use crate::{Outcome, full_text, tell};
 
 /// Connections at a time.
 const CONNECTIONS: usize = 16;
@@ -31,6 +32,16 @@ struct Size {
     start: Duration,
     resident: u64,
     lines: Vec<Line>,
+    /// Searches with six facets per second by PostgreSQL's full text, where there is pgbench.
+    full_text: Option<f64>,
+}
+
+impl Size {
+    /// How many times as many searches with six facets the store answers as PostgreSQL alone.
+    fn times_full_text(&self) -> Option<f64> {
+        let line = self.lines.iter().find(|line| line.name == SEARCHES[1])?;
+        Some(line.rate / self.full_text?)
+    }
 }
 
 struct Line {
@@ -76,6 +87,13 @@ async fn measure_one(products: usize, duration: Duration) -> Outcome<Size> {
         });
     }
     let resident = resident_bytes(store.process())?;
+    let full_text = match Pgbench::find(&home)? {
+        Some(pgbench) => {
+            tell("the same searches by PostgreSQL alone");
+            Some(full_text::measure(&pgbench, &searches(), CONNECTIONS as u32, duration)?)
+        }
+        None => None,
+    };
     store.stop()?;
     Ok(Size {
         products,
@@ -83,6 +101,7 @@ async fn measure_one(products: usize, duration: Duration) -> Outcome<Size> {
         start,
         resident,
         lines,
+        full_text,
     })
 }
 
@@ -121,13 +140,11 @@ async fn rows(address: SocketAddr) -> Outcome<Vec<(&'static str, Vec<String>)>> 
         }
     }
     let list = |query: String| format!("/api/v1/products?limit=24{query}");
-    let words: Vec<String> = realistic::names()
-        .map(|name| name.replace(' ', "+").to_lowercase())
-        .collect();
-    let searches = || {
-        words
-            .iter()
-            .flat_map(|word| [word.clone(), format!("{word}+black"), format!("pro+{word}")])
+    let searched = |rest: &str| -> Vec<String> {
+        let texts = searches().into_iter();
+        texts
+            .map(|text| list(format!("&q={}{rest}", text.replace(' ', "+"))))
+            .collect()
     };
     Ok(vec![
         (
@@ -150,15 +167,17 @@ async fn rows(address: SocketAddr) -> Outcome<Vec<(&'static str, Vec<String>)>> 
                 .collect(),
         ),
         (LISTS[3], later),
-        (
-            SEARCHES[0],
-            searches().map(|words| list(format!("&q={words}"))).collect(),
-        ),
-        (
-            SEARCHES[1],
-            searches().map(|words| list(format!("&q={words}&{FACETS}"))).collect(),
-        ),
+        (SEARCHES[0], searched("")),
+        (SEARCHES[1], searched(&format!("&{FACETS}"))),
     ])
+}
+
+/// What is searched for: the names of things, alone and with another word.
+fn searches() -> Vec<String> {
+    let names = realistic::names().map(str::to_lowercase);
+    names
+        .flat_map(|name| [name.clone(), format!("{name} black"), format!("pro {name}")])
+        .collect()
 }
 
 fn values<'a>(list: &'a Value, field: &'static str) -> impl Iterator<Item = &'a str> {
@@ -205,6 +224,11 @@ fn print(sizes: &[Size]) {
             columns(&line)
         );
     }
+    let rate = |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!("{rate:.0}/s"));
+    println!(
+        "| search with six facets, by PostgreSQL alone | {} |",
+        columns(&|size| rate(size.full_text))
+    );
     println!();
     let Some(largest) = sizes.last() else { return };
     let slowest = |names: &[&str]| {
@@ -227,5 +251,11 @@ fn print(sizes: &[Size]) {
         aim("detail, p99", slowest(&[DETAIL]), Bound::Below(5.0), " ms"),
         aim("lists, p99", slowest(&LISTS), Bound::Below(25.0), " ms"),
         aim("searches, p99", slowest(&SEARCHES), Bound::Below(50.0), " ms"),
+        aim(
+            "searches with six facets, of PostgreSQL alone",
+            largest.times_full_text(),
+            Bound::AtLeast(20.0),
+            " times",
+        ),
     ]);
 }

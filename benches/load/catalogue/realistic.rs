@@ -356,7 +356,7 @@ pub(crate) fn write(path: &Path, products: usize) -> Outcome<()> {
     Ok(file.flush()?)
 }
 
-/// The paths of all kinds' categories, as handles of the imported tree have them: the last level.
+/// What the things of all kinds are called.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     KINDS.iter().flat_map(|kind| kind.names.iter().copied())
 }

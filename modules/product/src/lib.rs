@@ -27,7 +27,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use domain::SCHEMA;
 use service::Service;
 
-pub use import::{ImportError, ImportFormat, ImportReport, Progress, RowError};
+pub use import::{ExportFormat, ImportError, ImportFormat, ImportReport, Progress, RowError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/product");
 
@@ -94,10 +94,10 @@ impl Module {
         Ok(Some(report))
     }
 
-    /// Writes all products as NDJSON that [`Module::import`] reads back; answers how many.
-    pub async fn export(&self, mut writer: Box<dyn Write + Send>) -> Result<u64, ImportError> {
+    /// Writes all products in a form that [`Module::import`] reads back; answers how many.
+    pub async fn export(&self, format: ExportFormat, mut writer: Box<dyn Write + Send>) -> Result<u64, ImportError> {
         let service = self.service.clone();
-        let work = move || service::export(&mut service.patient_connection()?, &mut writer);
+        let work = move || service.export(format, &mut writer);
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Fault::internal(error.to_string()))?
@@ -127,8 +127,13 @@ impl kernel::module::Module for Module {
     }
 
     fn jobs(&self) -> Vec<Job> {
-        let housekeeping = housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone());
-        vec![housekeeping, self.service.media_job()]
+        vec![
+            housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone()),
+            self.service.import_job(),
+            self.service.media_job(),
+            service::publishing(&self.service),
+            service::collections(&self.service),
+        ]
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Fault> {

@@ -2,6 +2,7 @@
 //! staff have uploaded are files of ours.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use kernel::Text;
@@ -80,6 +81,12 @@ impl Image {
     }
 }
 
+/// The names of those that are files of ours.
+pub(crate) fn files(images: &[Image]) -> BTreeSet<String> {
+    let files = images.iter().filter_map(|image| image.url.file());
+    files.map(|file| file.to_string()).collect()
+}
+
 impl From<StoredImage> for Image {
     fn from(stored: StoredImage) -> Self {
         Self {
@@ -126,7 +133,6 @@ impl ImageUrl {
     }
 
     /// The address itself.
-    #[cfg(test)]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

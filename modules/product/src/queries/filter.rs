@@ -12,6 +12,7 @@ use crate::domain::filter::{Audience, Filter};
 pub(super) fn push<Row>(select: &mut Select<Row>, filter: &Filter, without: Option<&Facet>) {
     let plain = Filter {
         search: filter.search.clone(),
+        today: filter.today,
         ..Filter::default()
     };
     if *filter != plain {
@@ -30,6 +31,7 @@ pub(super) fn push<Row>(select: &mut Select<Row>, filter: &Filter, without: Opti
     if without != Some(&Facet::Category) {
         push_categories(select, filter);
     }
+    push_collections(select, filter);
     if !filter.brands.is_empty() && without != Some(&Facet::Brand) {
         select
             .text(" AND product.brand = ANY(")
@@ -44,7 +46,7 @@ pub(super) fn push<Row>(select: &mut Select<Row>, filter: &Filter, without: Opti
     if without != Some(&Facet::Price) {
         push_prices(select, filter);
     }
-    push_stock(select, filter.in_stock);
+    push_stock(select, filter);
     for (name, values) in &filter.attributes {
         if without != Some(&Facet::Attribute(name.clone())) {
             push_attribute(select, name, values);
@@ -83,6 +85,25 @@ fn push_categories<Row>(select: &mut Select<Row>, filter: &Filter) {
     select.bind(Bind::Texts(filter.category_handles.clone())).text(")))");
 }
 
+/// Visitors see no collection that is not published.
+fn push_collections<Row>(select: &mut Select<Row>, filter: &Filter) {
+    if filter.collection_ids.is_empty() && filter.collection_handles.is_empty() {
+        return;
+    }
+    select.text(
+        " AND product.id IN (SELECT member.product_id FROM products.collections AS collection \
+         JOIN products.collection_products AS member ON member.collection_id = collection.id WHERE ",
+    );
+    if filter.audience == Audience::Public {
+        select.text("collection.published AND ");
+    }
+    select
+        .text("(collection.id = ANY(")
+        .bind(Bind::Uuids(filter.collection_ids.clone()))
+        .text(") OR collection.handle = ANY(");
+    select.bind(Bind::Texts(filter.collection_handles.clone())).text(")))");
+}
+
 /// A product is in the range where one of its prices may be.
 fn push_prices<Row>(select: &mut Select<Row>, filter: &Filter) {
     if let Some(min) = filter.price_min {
@@ -93,13 +114,18 @@ fn push_prices<Row>(select: &mut Select<Row>, filter: &Filter) {
     }
 }
 
-fn push_stock<Row>(select: &mut Select<Row>, in_stock: Option<bool>) {
-    let Some(in_stock) = in_stock else { return };
+fn push_stock<Row>(select: &mut Select<Row>, filter: &Filter) {
+    let Some(in_stock) = filter.in_stock else { return };
     select.text(if in_stock { " AND EXISTS" } else { " AND NOT EXISTS" });
     select.text(
-        " (SELECT FROM products.variants AS variant JOIN products.stock AS stock ON stock.variant_id = variant.id \
-         WHERE variant.product_id = product.id AND variant.deleted_at IS NULL AND stock.on_hand > stock.reserved)",
+        " (SELECT FROM products.variants AS variant WHERE variant.product_id = product.id \
+         AND variant.deleted_at IS NULL AND coalesce((SELECT sum(stock.on_hand - stock.reserved) \
+            FROM products.stock AS stock JOIN products.locations AS location ON location.id = stock.location_id \
+            WHERE stock.variant_id = variant.id AND location.sells), 0) + CASE WHEN variant.preorder_until > ",
     );
+    select
+        .bind(Bind::Text(filter.today.to_string()))
+        .text("::date THEN variant.preorder_limit ELSE variant.backorder_limit END > 0)");
 }
 
 /// The alternatives as separate conditions, each of which the index on attributes can answer.

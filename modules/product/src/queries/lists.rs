@@ -27,7 +27,11 @@ pub(crate) fn page(
         .last()
         .filter(|_| has_more)
         .map(|(row, rank)| position(query.sort, row, *rank));
-    let products = assemble(connection, rows.into_iter().map(|(row, _)| row).collect())?;
+    let products = assemble(
+        connection,
+        rows.into_iter().map(|(row, _)| row).collect(),
+        query.filter.today,
+    )?;
     Ok((products, last))
 }
 

@@ -63,10 +63,10 @@ pub(crate) fn refer(
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 
-/// A product that is gone refers to nothing.
-pub(crate) fn forget(connection: &mut PgConnection, product: Uuid) -> QueryResult<()> {
-    const SQL: &str = "DELETE FROM @.media_references WHERE product_id = ?";
-    Statement::new(SCHEMA, SQL, [Bind::Uuid(product)])
+/// Products that are gone refer to nothing.
+pub(crate) fn forget(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<()> {
+    const SQL: &str = "DELETE FROM @.media_references WHERE product_id = ANY(?)";
+    Statement::new(SCHEMA, SQL, [Bind::Uuids(products)])
         .execute(connection)
         .map(drop)
 }

@@ -58,8 +58,9 @@ impl Service {
     }
 
     /// Whatever products the query's audience may see.
-    pub(crate) async fn list_admin(&self, query: ListQuery) -> Result<ProductList<AdminProduct>, ProductError> {
+    pub(crate) async fn list_admin(&self, mut query: ListQuery) -> Result<ProductList<AdminProduct>, ProductError> {
         let name = query.name();
+        query.filter.today = self.clock.now().date_naive();
         let after = match &query.cursor {
             None => None,
             Some(cursor) => {
@@ -117,10 +118,11 @@ impl Service {
 
     /// An active product by its id or handle.
     pub(crate) async fn find(&self, id_or_handle: String) -> Result<Product, ProductError> {
+        let today = self.clock.now().date_naive();
         let found = self.db.run(move |connection| {
             Ok::<_, Failure<ProductError>>(match id_or_handle.parse::<ProductId>() {
-                Ok(id) => products::find_public(connection, id.uuid())?,
-                Err(_) => products::find_public_by_handle(connection, &id_or_handle)?,
+                Ok(id) => products::find_public(connection, id.uuid(), today)?,
+                Err(_) => products::find_public_by_handle(connection, &id_or_handle, today)?,
             })
         });
         found.await?.ok_or_else(|| ProductError::NotFound("product".to_owned()))

@@ -16,7 +16,7 @@ use crate::domain::SCHEMA;
 use crate::domain::category::{Category, CategoryPatch, MAX_DEPTH, NewCategory, StoredCategory};
 use crate::domain::draft::CategoryReference;
 use crate::domain::handle::Handle;
-use crate::queries::categories;
+use crate::queries::{categories, membership};
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -90,6 +90,7 @@ impl Service {
                 relocate(connection, &before, after)?;
                 let products = categories::copy_paths(connection, id.uuid())?;
                 publish(connection, &products, now)?;
+                membership::recheck(connection, products, now.date_naive())?;
             }
             publish_category(connection, id, now)?;
             Ok(find(connection, id, &IfMatch::default())?.category)

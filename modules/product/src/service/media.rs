@@ -11,7 +11,7 @@ use kernel::http::{Answer, Call, IfMatch};
 use kernel::id::{ProductId, UserId};
 use kernel::job::{Job, Round, Wake};
 use kernel::settings::Settings;
-use kernel::{Fault, Problem, Text};
+use kernel::{Fault, FieldErrors, Problem, Text};
 use product_api::ProductError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -20,8 +20,8 @@ use super::Service;
 use super::editing::{lock, read, save};
 use crate::domain::SCHEMA;
 use crate::domain::image::{Image, ImageUrl};
+use crate::domain::listing::Listing;
 use crate::domain::media::FileName;
-use crate::domain::plan::Change;
 use crate::domain::product::AdminProduct;
 use crate::files::{File, Files};
 use crate::picture::{self, Picture, PictureError};
@@ -150,7 +150,7 @@ impl Service {
             }
             listing.check().map_err(ProductError::Invalid).or_refuse()?;
             save(connection, Some(before), listing, &stamp)?;
-            read(connection, product.uuid())
+            read(connection, product.uuid(), now)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
         self.cache.outdate();
@@ -234,33 +234,34 @@ impl Service {
     }
 }
 
-/// Holds the images that products begin or cease to refer to. Answers of each change which of its images, by their places,
-/// have no files.
-pub(super) fn hold_images(
+/// Holds the images that products begin or cease to refer to: of each product those before and those after. Answers which
+/// of all of them have files.
+pub(super) fn known_images(
     connection: &mut PgConnection,
-    changes: &[Change],
+    changes: &[(BTreeSet<String>, BTreeSet<String>)],
     now: DateTime<Utc>,
-) -> QueryResult<Vec<Vec<usize>>> {
-    let files = |change: &Change| {
-        let before = change.before.as_ref().map(|before| before.listing.files());
-        (before.unwrap_or_default(), change.after.files())
-    };
-    let files: Vec<_> = changes.iter().map(files).collect();
-    let changed: BTreeSet<&String> = files
+) -> QueryResult<BTreeSet<String>> {
+    let changed = changes
         .iter()
-        .flat_map(|(had, has)| had.symmetric_difference(has))
-        .collect();
+        .flat_map(|(before, after)| before.symmetric_difference(after));
+    let changed: BTreeSet<&String> = changed.collect();
     let held = media::hold(connection, changed.into_iter().cloned().collect(), now)?;
-    let held: BTreeSet<String> = held.into_iter().collect();
-    let missing = |(change, (had, _)): (&Change, &(BTreeSet<String>, BTreeSet<String>))| {
-        let images = change.after.images.iter().enumerate();
-        let unknown = images.filter(|(_, image)| {
-            let name = image.url.file().map(|file| file.to_string());
-            name.is_some_and(|name| !had.contains(&name) && !held.contains(&name))
-        });
-        unknown.map(|(index, _)| index).collect()
-    };
-    Ok(changes.iter().zip(&files).map(missing).collect())
+    // What a product that is locked refers to has files for as long as it does.
+    let shown = changes.iter().flat_map(|(before, _)| before.iter().cloned());
+    Ok(shown.chain(held).collect())
+}
+
+/// What is wrong with the images of a product of which those in `known` have files.
+pub(super) fn unknown_images(listing: &Listing, known: &BTreeSet<String>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    for (index, image) in listing.images.iter().enumerate() {
+        let name = image.url.file().map(|file| file.to_string());
+        if name.is_some_and(|name| !known.contains(&name)) {
+            let detail = "there is no such image in this shop; upload it first";
+            errors.add(format!("/images/{index}/url"), "unknown_image", detail);
+        }
+    }
+    errors
 }
 
 fn busy() -> Fault {

@@ -20,7 +20,7 @@ fn images(product: &Value) -> String {
 
 /// Uploads an image that is taken.
 async fn upload(shop: &Shop, product: &Value, content: Vec<u8>) -> Value {
-    let answer = shop.upload(&images(product), content, &JPEG).await;
+    let answer = shop.upload_image(&images(product), content, &JPEG).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
     answer.body
 }
@@ -50,7 +50,9 @@ async fn an_uploaded_image_is_shown_in_sizes_that_are_never_larger() {
     let shop = Shop::open().await;
     let mug = shop.create(product("Mug", 900, 3)).await;
     let path = format!("{}?alt=a%20mug", images(&mug));
-    let answer = shop.upload(&path, picture(700, 350, ImageFormat::Jpeg), &JPEG).await;
+    let answer = shop
+        .upload_image(&path, picture(700, 350, ImageFormat::Jpeg), &JPEG)
+        .await;
     assert_eq!(answer.status, 201, "{}", answer.body);
     assert_eq!((answer.header("etag"), &answer.body["version"]), ("\"2\"", &json!(2)));
     assert_eq!(
@@ -216,7 +218,7 @@ async fn what_is_no_good_is_refused_by_what_it_is_and_not_by_what_it_is_called()
         ("image_too_large", b"GIF89a/*<script>alert(1)</script>*/".to_vec()),
     ];
     for (number, (code, content)) in cases.into_iter().enumerate() {
-        let refused = shop.upload(&images(&mug), content, &JPEG).await;
+        let refused = shop.upload_image(&images(&mug), content, &JPEG).await;
         assert_eq!(
             (refused.status.as_u16(), &refused.body["code"]),
             (422, &json!(code)),
@@ -224,13 +226,13 @@ async fn what_is_no_good_is_refused_by_what_it_is_and_not_by_what_it_is_called()
             refused.body
         );
     }
-    let larger = shop.upload(&images(&mug), vec![0; (1 << 20) + 1], &JPEG).await;
+    let larger = shop.upload_image(&images(&mug), vec![0; (1 << 20) + 1], &JPEG).await;
     assert_eq!(
         (larger.status.as_u16(), &larger.body["code"]),
         (413, &json!("payload_too_large"))
     );
     let json = shop
-        .upload(&images(&mug), b"{}".to_vec(), &[("Content-Type", "application/json")])
+        .upload_image(&images(&mug), b"{}".to_vec(), &[("Content-Type", "application/json")])
         .await;
     assert_eq!(
         (json.status.as_u16(), &json.body["code"]),
@@ -238,7 +240,9 @@ async fn what_is_no_good_is_refused_by_what_it_is_and_not_by_what_it_is_called()
     );
     let wrong = format!("{}?alt=a%0Ab", images(&mug));
     assert_eq!(
-        shop.upload(&wrong, picture(9, 9, ImageFormat::Png), &JPEG).await.status,
+        shop.upload_image(&wrong, picture(9, 9, ImageFormat::Png), &JPEG)
+            .await
+            .status,
         400
     );
     let after = shop.admin(Method::GET, &path(&mug), Value::Null).await.body;
@@ -252,7 +256,7 @@ async fn an_upload_is_an_edit_of_the_product() {
     let mug = shop.create(product("Mug", 900, 3)).await;
     let send = async |headers: &[(&str, &str)]| {
         let headers = [&JPEG, headers].concat();
-        shop.upload(&images(&mug), picture(50, 40, ImageFormat::Jpeg), &headers)
+        shop.upload_image(&images(&mug), picture(50, 40, ImageFormat::Jpeg), &headers)
             .await
     };
     let stale = send(&[("If-Match", "\"7\"")]).await;
@@ -269,7 +273,7 @@ async fn an_upload_is_an_edit_of_the_product() {
     );
     assert_eq!(again.body, first.body);
     let other = shop
-        .upload(
+        .upload_image(
             &images(&mug),
             picture(51, 40, ImageFormat::Jpeg),
             &[JPEG[0], ("Idempotency-Key", "a")],
@@ -281,7 +285,7 @@ async fn an_upload_is_an_edit_of_the_product() {
     let gone = shop.create(product("Cup", 900, 3)).await;
     shop.edit(Method::DELETE, &path(&gone), 1, Value::Null).await;
     assert_eq!(
-        shop.upload(&images(&gone), picture(9, 9, ImageFormat::Png), &JPEG)
+        shop.upload_image(&images(&gone), picture(9, 9, ImageFormat::Png), &JPEG)
             .await
             .status,
         404

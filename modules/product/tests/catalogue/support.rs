@@ -1,10 +1,11 @@
 //! A product module over a PostgreSQL server of its own, and requests.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
@@ -12,7 +13,9 @@ use actix_web::web::Bytes;
 use actix_web::{App, HttpMessage, test, web};
 use async_trait::async_trait;
 use database::embedded::{Cluster, Durability, Options};
-use database::{Db, Options as PoolOptions};
+use database::{Db, Failure, Options as PoolOptions};
+use diesel::RunQueryDsl as _;
+use kernel::event::Event;
 use kernel::id::{ImportId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, Role, SignedIn};
 use kernel::keys::{Keys, SecretKey};
@@ -20,19 +23,22 @@ use kernel::module::{Context, Module as _};
 use kernel::settings::Settings;
 use kernel::token::TokenSigner;
 use kernel::{Clock, Fault};
-use product::{ImportFormat, ImportReport};
+use product::{ExportFormat, ImportFormat, ImportReport};
 use product_api::ProductApi;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
 
 /// One shop with a database of its own.
 pub(crate) struct Shop {
     pub(crate) module: product::Module,
     pub(crate) database: Db,
-    pub(crate) clock: Clock,
+    /// The shop's time, which stands still until it is moved on.
+    pub(crate) context: Context,
     staff: UserId,
     /// The data directory.
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) folder: Arc<tempfile::TempDir>,
     _server: Arc<Server>,
 }
 
@@ -71,6 +77,7 @@ pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    pub(crate) text: String,
 }
 
 impl Shop {
@@ -99,10 +106,22 @@ impl Shop {
         Self {
             module,
             database,
-            clock: context.clock.clone(),
+            context,
             staff: UserId::generate(),
-            folder,
+            folder: Arc::new(folder),
             _server: server,
+        }
+    }
+
+    /// The same shop in another process.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            module: product::Module::new(&self.context, self.database.clone()),
+            database: self.database.clone(),
+            context: self.context.clone(),
+            staff: self.staff,
+            folder: Arc::clone(&self.folder),
+            _server: Arc::clone(&self._server),
         }
     }
 
@@ -164,6 +183,13 @@ impl Shop {
         response.body
     }
 
+    /// A collection like this one, as staff see it.
+    pub(crate) async fn collection(&self, collection: Value) -> Value {
+        let response = self.admin(Method::POST, "/admin/collections", collection).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
     /// Titles of a list.
     pub(crate) async fn titles(&self, query: &str) -> Vec<String> {
         let response = self.get(&format!("/products?{query}")).await;
@@ -176,9 +202,130 @@ impl Shop {
         titles
     }
 
+    /// The location that is meant where none is named.
+    pub(crate) async fn default_location(&self) -> Value {
+        let list = self.admin(Method::GET, "/admin/locations", Value::Null).await.body;
+        let mut rows = list["data"].as_array().unwrap().iter();
+        rows.find(|row| row["is_default"] == true).unwrap().clone()
+    }
+
+    /// Another location that serves orders; the default one has priority 0.
+    pub(crate) async fn location(&self, name: &str, priority: i32) -> Value {
+        let body = json!({"name": name, "priority": priority});
+        let response = self.admin(Method::POST, "/admin/locations", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
+    /// Adds to the stock of a location, or of the default one.
+    pub(crate) async fn adjust(&self, variant: VariantId, location: Option<&Value>, delta: i64) {
+        let mut body = json!({"variant_id": variant, "delta": delta, "reason": "delivered"});
+        if let Some(location) = location {
+            body["location_id"] = location["id"].clone();
+        }
+        let response = self.admin(Method::POST, "/admin/stock/adjustments", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+    }
+
+    /// Moves stock, and answers the transfer.
+    pub(crate) async fn transfer(&self, from: &Value, to: &Value, lines: &[(VariantId, i64)]) -> Value {
+        let line = |(variant, quantity): &(VariantId, i64)| json!({"variant_id": variant, "quantity": quantity});
+        let body = json!({"from_location_id": from["id"], "to_location_id": to["id"], "reason": "moved",
+            "lines": lines.iter().map(line).collect::<Vec<_>>()});
+        let response = self.admin(Method::POST, "/admin/stock/transfers", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
+    /// The events of stock so far, from the table: the feed holds them back while other tests have transactions open.
+    pub(crate) async fn stock_events(&self) -> Vec<Event> {
+        let read = |connection: &mut diesel::PgConnection| {
+            const SQL: &str = "SELECT id, type, subject, time, data FROM products.outbox WHERE type LIKE 'stock.%' \
+                ORDER BY transaction_id, sequence";
+            let rows: Vec<EventRow> = diesel::sql_query(SQL).load(connection)?;
+            Ok::<_, Failure<Fault>>(rows.into_iter().map(EventRow::into_event).collect())
+        };
+        self.database.run(read).await.unwrap()
+    }
+
+    /// The same: the type of each, and how many were left.
+    pub(crate) async fn lines_crossed(&self) -> Vec<(String, i64)> {
+        let events = self.stock_events().await.into_iter();
+        events
+            .map(|event| (event.r#type, event.data["available"].as_i64().unwrap()))
+            .collect()
+    }
+
     pub(crate) async fn import(&self, text: &str, format: ImportFormat, dry_run: bool) -> ImportReport {
         let source = Box::new(Cursor::new(text.as_bytes().to_vec()));
         self.module.import(source, format, dry_run, |_| ()).await.unwrap()
+    }
+
+    /// Does the work of the background jobs from now on.
+    pub(crate) fn work(&self) -> Work {
+        let (stop, stopped) = watch::channel(false);
+        let jobs = self.module.jobs().into_iter();
+        let jobs = jobs.map(|job| job.spawn(stopped.clone())).collect();
+        Work { stop, jobs }
+    }
+
+    /// Uploads a file for import; answers the job.
+    pub(crate) async fn upload(&self, text: &str, query: &str) -> Value {
+        let ndjson = [("Content-Type", "application/octet-stream")];
+        let path = format!("/admin/imports{query}");
+        let begun = self
+            .admin_with(Method::POST, &path, Value::String(text.to_owned()), &ndjson)
+            .await;
+        assert_eq!(begun.status, 202, "{}", begun.body);
+        begun.body
+    }
+
+    /// The import, once it fulfils `wanted`.
+    pub(crate) async fn import_when(&self, job: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
+        let path = format!("/admin/imports/{}", job["id"].as_str().unwrap());
+        let started = Instant::now();
+        loop {
+            let job = self.admin(Method::GET, &path, Value::Null).await.body;
+            if wanted(&job) {
+                return job;
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "{job}");
+            actix_web::rt::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The import, once it has ended.
+    pub(crate) async fn ended(&self, job: &Value) -> Value {
+        self.import_when(job, |job| !job["finished_at"].is_null()).await
+    }
+
+    /// Everything, as a file.
+    pub(crate) async fn export(&self) -> String {
+        let written = Written::default();
+        self.module
+            .export(ExportFormat::Ndjson, Box::new(written.clone()))
+            .await
+            .unwrap();
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// Has every job of the module go one round.
+    pub(crate) async fn run_jobs(&self) {
+        Self::run_jobs_of(&self.module).await;
+    }
+
+    /// Has every job of another replica go one round.
+    pub(crate) async fn run_jobs_of(module: &product::Module) {
+        let (stop, stopped) = watch::channel(false);
+        let jobs = module.jobs().into_iter();
+        let running: Vec<JoinHandle<()>> = jobs.map(|job| job.spawn(stopped.clone())).collect();
+        // Each begins its first round, which it then finishes whatever it is told.
+        tokio::task::yield_now().await;
+        stop.send_replace(true);
+        for job in running {
+            job.await.unwrap();
+        }
     }
 
     /// The books are in order.
@@ -203,26 +350,34 @@ impl Shop {
             Some(body) => request.set_json(body),
             None => request,
         };
-        let (status, headers, bytes) = self.exchange(caller, request).await;
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Response { status, headers, body }
+        self.answer(caller, request).await
     }
 
     /// As staff who send a file.
-    pub(crate) async fn upload(&self, path: &str, content: Vec<u8>, headers: &[(&str, &str)]) -> Response {
+    pub(crate) async fn upload_image(&self, path: &str, content: Vec<u8>, headers: &[(&str, &str)]) -> Response {
         let mut request = test::TestRequest::post().uri(path).set_payload(content);
         for header in headers {
             request = request.insert_header(*header);
         }
-        let (status, headers, bytes) = self.exchange(self.signed_in(vec![Role::Admin]), request).await;
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Response { status, headers, body }
+        self.answer(self.signed_in(vec![Role::Admin]), request).await
     }
 
     /// A file, as anybody gets it.
     pub(crate) async fn download(&self, path: &str) -> (StatusCode, HeaderMap, Bytes) {
         self.exchange(Caller::Anonymous, test::TestRequest::with_uri(path))
             .await
+    }
+
+    async fn answer(&self, caller: Caller, request: test::TestRequest) -> Response {
+        let (status, headers, bytes) = self.exchange(caller, request).await;
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Response {
+            status,
+            headers,
+            body,
+            text,
+        }
     }
 
     async fn exchange(&self, caller: Caller, request: test::TestRequest) -> (StatusCode, HeaderMap, Bytes) {
@@ -248,6 +403,48 @@ impl Shop {
     }
 }
 
+/// Background jobs at work, for as long as this is kept.
+pub(crate) struct Work {
+    stop: watch::Sender<bool>,
+    jobs: Vec<JoinHandle<()>>,
+}
+
+impl Work {
+    /// Ends it, and waits for what has begun.
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        for job in self.jobs {
+            job.await.unwrap();
+        }
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct EventRow {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: uuid::Uuid,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    r#type: String,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    subject: String,
+    #[diesel(sql_type = diesel::sql_types::Timestamptz)]
+    time: chrono::DateTime<chrono::Utc>,
+    #[diesel(sql_type = diesel::sql_types::Jsonb)]
+    data: Value,
+}
+
+impl EventRow {
+    fn into_event(self) -> Event {
+        Event {
+            id: self.id.into(),
+            r#type: self.r#type,
+            subject: self.subject,
+            time: self.time,
+            data: self.data,
+        }
+    }
+}
+
 /// Nobody's sign-in ever ends.
 struct Trusting;
 
@@ -268,6 +465,20 @@ impl Response {
 
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// What was written, to be read afterwards.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

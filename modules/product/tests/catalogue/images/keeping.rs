@@ -12,7 +12,6 @@ use kernel::Fault;
 use kernel::module::Module as _;
 use product::ImportFormat;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use super::samples::picture;
 use super::{files, local, upload};
@@ -20,23 +19,6 @@ use crate::support::{Response, Shop, path, product};
 
 async fn is_there(shop: &Shop, url: &Value) -> bool {
     shop.download(local(url)).await.0 == 200
-}
-
-/// Lets the jobs run once.
-async fn run_jobs(shop: &Shop) {
-    let (stop, stopped) = watch::channel(false);
-    let jobs: Vec<_> = shop
-        .module
-        .jobs()
-        .into_iter()
-        .map(|job| job.spawn(stopped.clone()))
-        .collect();
-    // All of them begin before we go on, and a round that has begun is finished.
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
-    stop.send_replace(true);
-    join_all(jobs).await;
 }
 
 #[actix_web::test]
@@ -68,15 +50,15 @@ async fn files_go_a_day_after_the_last_product_has_ceased_to_show_them() {
         there[0]
     };
     shop.edit(Method::PATCH, &path(&mug), 2, json!({"images": []})).await;
-    shop.clock.advance(chrono::Duration::days(3));
-    run_jobs(&shop).await;
+    shop.context.clock.advance(chrono::Duration::days(3));
+    shop.run_jobs().await;
     assert!(all_there().await);
     assert_eq!(shop.edit(Method::DELETE, &path(&cup), 2, Value::Null).await.status, 204);
-    shop.clock.advance(chrono::Duration::hours(23));
-    run_jobs(&shop).await;
+    shop.context.clock.advance(chrono::Duration::hours(23));
+    shop.run_jobs().await;
     assert!(all_there().await);
-    shop.clock.advance(chrono::Duration::hours(2));
-    run_jobs(&shop).await;
+    shop.context.clock.advance(chrono::Duration::hours(2));
+    shop.run_jobs().await;
     assert!(!all_there().await);
     assert_eq!(std::fs::read_dir(shop.folder.path().join("media")).unwrap().count(), 0);
     // It is unknown from now on, until it is uploaded anew.
@@ -99,10 +81,10 @@ async fn an_image_that_comes_back_while_it_is_being_removed_has_its_files() {
             .admin_with(Method::PATCH, &path(&mug), json!({"images": []}), &any)
             .await;
         assert_eq!(emptied.status, 200);
-        shop.clock.advance(chrono::Duration::days(2));
+        shop.context.clock.advance(chrono::Duration::days(2));
         let put_back = json!({"images": [{"url": shown["images"][0]["url"]}]});
         let (_, (back, put_back)) = join(
-            run_jobs(&shop),
+            shop.run_jobs(),
             join(
                 upload(&shop, &mug, content()),
                 shop.admin_with(Method::PATCH, &path(&mug), put_back, &any),
@@ -110,7 +92,7 @@ async fn an_image_that_comes_back_while_it_is_being_removed_has_its_files() {
         )
         .await;
         assert!([200, 422].contains(&put_back.status.as_u16()), "{}", put_back.body);
-        run_jobs(&shop).await;
+        shop.run_jobs().await;
         for url in files(&back) {
             assert!(is_there(&shop, &url).await, "{url}");
         }
@@ -128,22 +110,62 @@ async fn an_import_takes_images_that_the_shop_has_and_no_others() {
     let known = mug["images"][0]["url"].as_str().unwrap();
     let file = [line("cup", known), line("jug", &known.replace("340x40", "341x40"))].join("\n");
     let report = shop.import(&file, ImportFormat::Ndjson, false).await;
+    assert_eq!((report.created, report.skipped), (1, 1));
+    let error = &report.errors[0];
     assert_eq!(
-        (report.created, report.skipped.len(), report.skipped[0].line),
-        (1, 1, 2)
-    );
-    assert!(
-        report.skipped[0].reason.starts_with("/images/0/url"),
-        "{}",
-        report.skipped[0].reason
+        (error.line, error.pointer.as_str(), error.code.as_str()),
+        (2, "/images/0/url", "unknown_image")
     );
     let cup = shop.get("/products/cup").await.body;
     assert_eq!(cup["images"], mug["images"]);
     // What is imported counts as shown.
     shop.edit(Method::DELETE, &path(&mug), 2, Value::Null).await;
-    shop.clock.advance(chrono::Duration::days(3));
-    run_jobs(&shop).await;
+    shop.context.clock.advance(chrono::Duration::days(3));
+    shop.run_jobs().await;
     assert!(is_there(&shop, &mug["images"][0]["url"]).await);
+}
+
+#[actix_web::test]
+async fn operations_in_bulk_show_and_let_go_of_images_like_single_ones() {
+    let shop = Shop::open().await;
+    let mug = shop.create(product("Mug", 900, 3)).await;
+    let mug = upload(&shop, &mug, picture(340, 40, ImageFormat::Jpeg)).await;
+    let known = mug["images"][0]["url"].as_str().unwrap();
+    let cup = |url: &str| {
+        let mut cup = product("Cup", 900, 3);
+        cup["handle"] = json!("cup");
+        cup["images"] = json!([{"url": url}]);
+        json!({"op": "create", "product": cup})
+    };
+    let operations = json!({"operations": [
+        cup(&known.replace("340x40", "341x40")),
+        cup(known),
+        {"op": "delete", "id": mug["id"]},
+    ]});
+    let answer = shop.admin(Method::POST, "/admin/products/bulk", operations).await;
+    let results = &answer.body["results"];
+    let error = &results[0]["problem"]["errors"][0];
+    assert_eq!(
+        (&error["pointer"], &error["code"]),
+        (&json!("/product/images/0/url"), &json!("unknown_image"))
+    );
+    assert_eq!(
+        (&results[1]["status"], &results[2]["status"]),
+        (&json!(201), &json!(204))
+    );
+    // The one that is left shows it still.
+    shop.context.clock.advance(chrono::Duration::days(3));
+    shop.run_jobs().await;
+    assert!(is_there(&shop, &mug["images"][0]["url"]).await);
+    let gone = json!({"operations": [{"op": "delete", "id": results[1]["id"]}]});
+    shop.admin(Method::POST, "/admin/products/bulk", gone).await;
+    shop.context.clock.advance(chrono::Duration::hours(23));
+    shop.run_jobs().await;
+    assert!(is_there(&shop, &mug["images"][0]["url"]).await);
+    shop.context.clock.advance(chrono::Duration::hours(2));
+    shop.run_jobs().await;
+    assert!(!is_there(&shop, &mug["images"][0]["url"]).await);
+    shop.assert_in_order().await;
 }
 
 #[actix_web::test]
@@ -169,7 +191,7 @@ async fn links_to_elsewhere_are_never_followed() {
         let shown: Response = shop.get(path).await;
         assert_eq!(shown.status, 200);
     }
-    run_jobs(&shop).await;
+    shop.run_jobs().await;
     assert_eq!(elsewhere.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
