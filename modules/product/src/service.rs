@@ -11,6 +11,7 @@ mod import_jobs;
 mod import_worker;
 mod importing;
 mod locations;
+mod media;
 mod price_lists;
 mod prices;
 mod product_types;
@@ -36,12 +37,14 @@ use crate::queries::quotes::Enquiry;
 use crate::queries::reserving::{Attempt, Wanted};
 use cache::Cache;
 use import_worker::Running;
+use media::Media;
 
 pub(crate) use catalogue::ProductList;
 pub(crate) use collections::job as collections;
 pub(crate) use exporting::ExportPage;
 pub(crate) use import_jobs::Upload;
 pub(crate) use importing::Implied;
+pub(crate) use media::NewImage;
 pub(crate) use price_lists::job as price_lists;
 pub(crate) use publishing::job as publishing;
 
@@ -64,6 +67,7 @@ pub(crate) struct Service {
     importing: Arc<Mutex<Option<Running>>>,
     /// For whoever waits for uploaded files.
     uploaded: Wake,
+    media: Media,
     /// For whoever carries over what price lists say.
     relisted: Wake,
 }
@@ -82,6 +86,7 @@ impl Service {
             cache: Arc::default(),
             importing: Arc::default(),
             uploaded: Wake::default(),
+            media: Media::new(&context.settings),
             relisted: Wake::default(),
         }
     }

@@ -12,11 +12,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::offers::Ranges;
-use super::{membership, offers, stock};
+use super::{media, membership, offers, stock};
 use crate::domain::SCHEMA;
 use crate::domain::attributes::Attributes;
 use crate::domain::further_price::FurtherPrice;
-use crate::domain::image::Image;
+use crate::domain::image::{Image, ShownImage};
 use crate::domain::listing::{Listing, ProductOption};
 use crate::domain::plan::{Plan, VariantRow};
 
@@ -36,6 +36,7 @@ pub(crate) type Paths = HashMap<Uuid, Vec<String>>;
 /// Writes a plan, and which collections its products belong to by their rules. Variants that go are removed before others come, so that their SKUs and values are free.
 pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, stamp: &Stamp) -> QueryResult<()> {
     insert_products(connection, &plan.insert_products, paths, stamp)?;
+    media::refer(connection, &plan.insert_products, &plan.update_products)?;
     delete_variants(connection, &plan.delete_variants, stamp)?;
     update_variants(connection, &plan.update_variants, stamp)?;
     insert_variants(connection, &plan.insert_variants, stamp)?;
@@ -64,13 +65,13 @@ pub(crate) fn delete_products(connection: &mut PgConnection, ids: &[Uuid], now: 
     if ids.is_empty() {
         return Ok(());
     }
-    let ids = || Bind::Uuids(ids.to_vec());
+    let binds = || Bind::Uuids(ids.to_vec());
     for sql in [PRODUCTS, VARIANTS] {
-        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), ids()]).execute(connection)?;
+        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), binds()]).execute(connection)?;
     }
-    Statement::new(SCHEMA, MEMBERS, [ids()]).execute(connection)?;
-    Statement::new(SCHEMA, RELATIONS, [ids(), ids()]).execute(connection)?;
-    Ok(())
+    Statement::new(SCHEMA, MEMBERS, [binds()]).execute(connection)?;
+    Statement::new(SCHEMA, RELATIONS, [binds(), binds()]).execute(connection)?;
+    media::forget(connection, ids.to_vec())
 }
 
 /// Gives products handles that nobody else can want, in a transaction that is undone.
@@ -117,7 +118,7 @@ struct ProductJson<'a> {
     tags: &'a [String],
     codes: Vec<String>,
     attributes: &'a Attributes,
-    images: &'a [Image],
+    images: Vec<ShownImage>,
     options: &'a [ProductOption],
     currency: &'a str,
     released_on: NaiveDate,
@@ -147,7 +148,7 @@ impl<'a> ProductJson<'a> {
             tags: &listing.tags,
             codes: listing.codes(),
             attributes: &listing.attributes,
-            images: &listing.images,
+            images: listing.images.iter().map(Image::shown).collect(),
             options: &listing.options,
             currency: listing.currency.code(),
             released_on: listing.released_on,
