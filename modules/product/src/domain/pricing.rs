@@ -191,7 +191,7 @@ mod tests {
     /// What a buyer of `quantity` pays for one.
     fn paid(steps: &[Step], quantity: i64) -> Option<i64> {
         let held = steps.iter().filter(|step| step.min_quantity <= quantity);
-        held.last().map(|step| step.amount)
+        held.max_by_key(|step| step.min_quantity).map(|step| step.amount)
     }
 
     fn at(seconds: i64) -> DateTime<Utc> {
