@@ -5,6 +5,7 @@ mod http;
 mod import;
 mod queries;
 mod schema;
+mod search;
 mod service;
 
 use std::io::{BufRead, Cursor, Write};
@@ -125,11 +126,11 @@ impl kernel::module::Module for Module {
     }
 
     fn jobs(&self) -> Vec<Job> {
-        vec![housekeeping::job(
-            self.database.clone(),
-            SCHEMA,
-            self.context.clock.clone(),
-        )]
+        let clock = self.context.clock.clone();
+        vec![
+            housekeeping::job(self.database.clone(), SCHEMA, clock),
+            self.service.search().job(),
+        ]
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Fault> {
@@ -147,7 +148,8 @@ impl kernel::module::Module for Module {
     }
 
     async fn ready(&self) -> Result<(), Fault> {
-        self.database.ping().await
+        self.database.ping().await?;
+        self.service.search().ready()
     }
 
     async fn verify(&self) -> Result<Vec<Finding>, Fault> {

@@ -4,12 +4,11 @@
 //! for writing one statement per table, whatever the number of rows.
 
 pub(crate) mod categories;
-pub(crate) mod facets;
-mod filter;
 pub(crate) mod imports;
 pub(crate) mod lists;
 pub(crate) mod products;
 pub(crate) mod reservations;
+pub(crate) mod search;
 mod select;
 pub(crate) mod stock;
 pub(crate) mod suggestions;

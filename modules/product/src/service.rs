@@ -1,11 +1,13 @@
 //! The use cases of the catalogue, and what siblings may ask of it.
 
+mod availability;
 mod cache;
 mod catalogue;
 mod categories;
 mod editing;
 mod importing;
 mod jobs;
+mod lists;
 mod reservations;
 mod stock;
 
@@ -22,11 +24,13 @@ use crate::domain::SCHEMA;
 use crate::queries;
 use crate::queries::reservations::Wanted;
 use crate::queries::stock::Enquiry;
+use crate::search::Search;
+use availability::Availability;
 use cache::Cache;
 
-pub(crate) use catalogue::ProductList;
 pub(crate) use importing::{Importer, export};
 pub(crate) use jobs::Upload;
+pub(crate) use lists::ProductList;
 
 /// The catalogue and its stock. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +40,8 @@ pub(crate) struct Service {
     currency: Currency,
     cursors: Cursors,
     cache: Arc<Cache>,
+    search: Search,
+    availability: Arc<Availability>,
     /// Quotes and reservations of checkouts at the same moment.
     quotes: Together<Enquiry, Vec<Quote>>,
     reservations: Together<Wanted, bool>,
@@ -46,6 +52,8 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(context: &Context, db: Db) -> Self {
         Self {
+            search: Search::new(context, db.clone()),
+            availability: Arc::default(),
             quotes: Together::new(db.clone(), queries::stock::quote),
             reservations: Together::new(db.clone(), queries::reservations::reserve_all),
             db,
@@ -75,6 +83,11 @@ impl Service {
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Fault::internal(error.to_string()))?
+    }
+
+    /// What lists are found by.
+    pub(crate) fn search(&self) -> &Search {
+        &self.search
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -54,6 +54,12 @@ pub(crate) fn find(connection: &mut PgConnection, wanted: &CategoryReference) ->
     Ok(row.map(Row::into_stored))
 }
 
+/// The ids of those of these categories that there are, named by id or by handle.
+pub(crate) fn resolve(connection: &mut PgConnection, ids: &[Uuid], handles: &[String]) -> QueryResult<Vec<Uuid>> {
+    let named = categories::id.eq_any(ids).or(categories::handle.eq_any(handles));
+    categories::table.filter(named).select(categories::id).load(connection)
+}
+
 /// Keeps every other writer of the tree out until the transaction ends; readers go on. Taken before any product is locked.
 pub(crate) fn lock_tree(connection: &mut PgConnection) -> QueryResult<()> {
     connection.batch_execute("LOCK TABLE products.categories IN SHARE ROW EXCLUSIVE MODE")

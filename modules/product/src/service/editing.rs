@@ -53,7 +53,9 @@ impl Service {
             read(connection, id)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        if let Answer::Fresh(made) = &answer {
+            self.show(vec![made.product.id.uuid()]).await;
+        }
         Ok(answer)
     }
 
@@ -80,7 +82,7 @@ impl Service {
             read(connection, id.uuid())
         };
         let product = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show(vec![id.uuid()]).await;
         Ok(product)
     }
 
@@ -93,7 +95,7 @@ impl Service {
             publish(connection, &[id.uuid()], now)
         };
         self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show(vec![id.uuid()]).await;
         Ok(())
     }
 
@@ -123,7 +125,7 @@ impl Service {
             last_variant(product).or_refuse()
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        self.show(vec![id.uuid()]).await;
         Ok(answer)
     }
 
@@ -154,7 +156,7 @@ impl Service {
             variant_of(product, id).or_refuse()
         };
         let variant = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show(vec![variant.product_id.uuid()]).await;
         Ok(variant)
     }
 
@@ -172,9 +174,21 @@ impl Service {
             listing.variants.remove(index);
             save(connection, Some(before), listing, &stamp)
         };
-        self.db.transaction(work).await?;
-        self.cache.outdate();
+        let product = self.db.transaction(work).await?;
+        self.show(vec![product]).await;
         Ok(())
+    }
+
+    /// Has lists of this process show what has been written.
+    pub(super) async fn show(&self, products: Vec<Uuid>) {
+        self.outdate();
+        self.search.settle(products).await;
+    }
+
+    /// What was counted before is not used again.
+    pub(super) fn outdate(&self) {
+        self.cache.outdate();
+        self.availability.outdate();
     }
 
     pub(super) fn stamp(&self, actor: UserId) -> Stamp {

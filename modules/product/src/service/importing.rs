@@ -40,8 +40,16 @@ pub(crate) struct Importer {
     /// Ids of categories by their paths.
     categories: HashMap<Vec<String>, Uuid>,
     report: ImportReport,
+    changed: Vec<Uuid>,
     line: u64,
     batches: u32,
+}
+
+/// What an import has done.
+pub(crate) struct Imported {
+    pub(crate) report: ImportReport,
+    /// Products that are new or changed.
+    pub(crate) changed: Vec<Uuid>,
 }
 
 /// How an attempt to write a batch ended.
@@ -57,6 +65,8 @@ enum End {
 /// What was done with a batch.
 #[derive(Default)]
 struct Written {
+    /// Products that are new or changed.
+    changed: Vec<Uuid>,
     outcomes: Vec<Outcome>,
     refused: Vec<RowError>,
     /// Categories that were found or made on the way.
@@ -87,6 +97,7 @@ impl Importer {
             seen: HashMap::new(),
             categories: HashMap::new(),
             report: ImportReport::default(),
+            changed: Vec::new(),
             line: 0,
             batches: 0,
         }
@@ -97,7 +108,7 @@ impl Importer {
         mut self,
         products: Products,
         mut progress: impl FnMut(Progress),
-    ) -> Result<ImportReport, ImportError> {
+    ) -> Result<Imported, ImportError> {
         let mut batch = Vec::with_capacity(BATCH);
         for product in products {
             match product {
@@ -126,7 +137,10 @@ impl Importer {
         progress(self.progress());
         self.tidy();
         self.report.skipped.sort_by_key(|error| error.line);
-        Ok(self.report)
+        Ok(Imported {
+            report: self.report,
+            changed: self.changed,
+        })
     }
 
     /// How far the import is.
@@ -238,6 +252,7 @@ impl Importer {
         }
         self.report.skipped.extend(written.refused);
         if !self.dry_run {
+            self.changed.extend(written.changed);
             self.categories.extend(written.categories);
         }
     }
@@ -258,8 +273,8 @@ impl Importer {
         }
     }
 
-    /// After many new rows the planner's statistics are wrong, and the words of new products wait in a list that each
-    /// search has to read. The database would see to both by itself, some minutes from now.
+    /// After many new rows the planner's statistics are wrong. The database would see to that by itself,
+    /// some minutes from now.
     fn tidy(&mut self) {
         if self.dry_run || self.report.created + self.report.updated < MANY {
             return;

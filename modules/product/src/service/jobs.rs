@@ -19,6 +19,8 @@ use crate::queries::imports;
 
 /// How many wrong rows a job shows.
 const SHOWN_ERRORS: usize = 1000;
+/// An import of at most so many products ends when they can be found.
+const AWAITED: usize = 1_000;
 /// How often a job says that it lives: well within its lease.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -81,12 +83,17 @@ impl Service {
         let connection = self.patient_connection()?;
         let importer = Importer::new(connection, self.clock().clone(), self.currency, dry_run, actor);
         let mut progress = progress;
-        let report = importer.run(products, |now| {
-            self.cache.outdate();
+        let imported = importer.run(products, |now| {
+            self.outdate();
             progress(now);
         });
-        self.cache.outdate();
-        report
+        self.outdate();
+        let imported = imported?;
+        // More than that is followed by its events, which takes longer than anybody should wait.
+        if imported.changed.len() <= AWAITED {
+            self.search.settle_blocking(imported.changed);
+        }
+        Ok(imported.report)
     }
 
     fn run_import(&self, id: ImportId, upload: Upload, actor: UserId, permit: OwnedSemaphorePermit) {

@@ -61,7 +61,7 @@ impl Service {
             Ok(level)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        self.availability.outdate();
         Ok(answer)
     }
 }

@@ -5,5 +5,6 @@
 mod browsing;
 mod editing;
 mod importing;
+mod searching;
 mod stock;
 mod support;

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
@@ -16,18 +17,27 @@ use kernel::id::{ImportId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, Role, SignedIn};
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
+use kernel::settings::Settings;
 use kernel::token::TokenSigner;
 use kernel::{Clock, Fault};
 use product::{ImportFormat, ImportReport};
 use product_api::ProductApi;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
 
 /// One shop with a database of its own.
 pub(crate) struct Shop {
     pub(crate) module: product::Module,
     pub(crate) database: Db,
+    context: Context,
+    /// Where the search index is.
+    pub(crate) files: PathBuf,
     staff: UserId,
+    /// The jobs run as long as this is held.
+    stop: watch::Sender<bool>,
+    jobs: Mutex<Vec<JoinHandle<()>>>,
     _server: Arc<Server>,
 }
 
@@ -35,7 +45,7 @@ pub(crate) struct Shop {
 /// fields, so that the server stops before its folder goes.
 struct Server {
     cluster: Cluster,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Server {
@@ -53,7 +63,7 @@ impl Server {
         });
         let server = Arc::new(Self {
             cluster: cluster.unwrap(),
-            _folder: folder,
+            folder,
         });
         *running = Arc::downgrade(&server);
         server
@@ -75,6 +85,8 @@ impl Shop {
         server.cluster.create_database_if_missing(&name).unwrap();
         let database = Db::open(server.cluster.url(&name).into(), PoolOptions::default());
         let settings = include_str!("../../../../config/default.toml");
+        let mut settings: Settings = toml::from_str(settings).unwrap();
+        settings.data.dir = server.folder.0.join(&name);
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
@@ -82,18 +94,57 @@ impl Shop {
                 service: SecretKey::generate(),
                 secret: SecretKey::generate(),
             },
-            settings: Arc::new(toml::from_str(settings).unwrap()),
+            settings: Arc::new(settings),
             clock: Clock::adjustable(),
         };
         let module = product::Module::new(&context, database.clone());
         module.migrate().await.unwrap();
         assert_eq!(module.pending_migrations().await.unwrap(), Vec::<String>::new());
-        Self {
+        let shop = Self {
             module,
             database,
+            files: context.settings.data.dir.join("search"),
+            context,
             staff: UserId::generate(),
+            stop: watch::Sender::new(false),
+            jobs: Mutex::default(),
             _server: server,
+        };
+        shop.run_jobs().await;
+        shop
+    }
+
+    /// Another process of the same shop, with the same files.
+    pub(crate) async fn beside(&self) -> Self {
+        let shop = Self {
+            module: product::Module::new(&self.context, self.database.clone()),
+            database: self.database.clone(),
+            files: self.files.clone(),
+            context: self.context.clone(),
+            staff: self.staff,
+            stop: watch::Sender::new(false),
+            jobs: Mutex::default(),
+            _server: Arc::clone(&self._server),
+        };
+        shop.run_jobs().await;
+        shop
+    }
+
+    /// Ends the jobs, and leaves the files of the index to others.
+    pub(crate) async fn stop(&self) {
+        self.stop.send_replace(true);
+        let jobs = std::mem::take(&mut *self.jobs.lock().unwrap());
+        for job in jobs {
+            job.await.unwrap();
         }
+    }
+
+    /// Waits until lists can be served.
+    async fn run_jobs(&self) {
+        let jobs = self.module.jobs().into_iter();
+        let running = jobs.map(|job| job.spawn(self.stop.subscribe()));
+        *self.jobs.lock().unwrap() = running.collect();
+        eventually(async || self.module.ready().await.is_ok()).await;
     }
 
     pub(crate) fn api(&self) -> Arc<dyn ProductApi> {
@@ -254,6 +305,15 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Waits until something is so, for ten seconds at most.
+pub(crate) async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_so().await {
+        assert!(Instant::now() < until, "it did not come about");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
