@@ -34,20 +34,20 @@ impl Default for Ranking {
     fn default() -> Self {
         Self {
             title: 3.0,
-            head: 3.5,
+            head: 0.7,
             brand: 2.0,
             codes: 2.0,
             tags: 2.0,
-            category: 1.5,
+            category: 0.3,
             attributes: 0.7,
             description: 1.0,
-            others: 0.2,
-            beginning: 0.4,
+            others: 0.5,
+            beginning: 0.2,
             parts: 0.8,
             slips: [0.7, 0.5],
             all_in_title: 4.0,
             phrase_in_title: 1.0,
-            kind: 12.0,
+            kind: 1.5,
             code: 100.0,
         }
     }
