@@ -149,7 +149,7 @@ impl kernel::module::Module for Module {
 
     async fn ready(&self) -> Result<(), Fault> {
         self.database.ping().await?;
-        self.service.search().ready()
+        self.service.search().ready().await
     }
 
     async fn verify(&self) -> Result<Vec<Finding>, Fault> {

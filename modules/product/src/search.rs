@@ -41,6 +41,8 @@ pub(crate) use facets::{Count, Prices};
 pub(crate) use page::{Found, SoldOut, StockFilter};
 pub(crate) use question::Question;
 
+/// How long the question whether a process is ready waits for it.
+const MOMENT: Duration = Duration::from_secs(1);
 /// How long a list waits for the first index of a process.
 const FIRST: Duration = Duration::from_secs(5);
 /// How long a write waits until it can be found.
@@ -101,25 +103,15 @@ impl Search {
         })
     }
 
-    /// Whether lists can be served.
-    pub(crate) fn ready(&self) -> Result<(), Fault> {
-        match self.shared.live.borrow().is_some() {
-            true => Ok(()),
-            false => Err(Fault::unavailable("the search index is being made")),
-        }
+    /// Whether lists can be served. A process that has just started is given a moment, which is enough where its index is
+    /// there or quickly made.
+    pub(crate) async fn ready(&self) -> Result<(), Fault> {
+        self.live(MOMENT).await.map(drop)
     }
 
     /// The index as it is now. Waits a while for the first one.
     pub(crate) async fn now(&self) -> Result<Snapshot, Fault> {
-        let mut live = self.shared.live.subscribe();
-        let found = tokio::time::timeout(FIRST, live.wait_for(Option::is_some)).await;
-        let index = match found {
-            Ok(Ok(index)) => index.clone(),
-            _ => None,
-        };
-        let Some(index) = index else {
-            return Err(Fault::unavailable("the search index is being made"));
-        };
+        let index = self.live(FIRST).await?;
         Ok(Snapshot {
             // Before the index is looked at: what is counted then is at least as new.
             revision: (index.folder().to_owned(), index.revision()),
@@ -127,6 +119,16 @@ impl Search {
             fields: index.fields(),
             ranking: self.shared.ranking.clone(),
         })
+    }
+
+    async fn live(&self, patience: Duration) -> Result<Arc<Index>, Fault> {
+        let mut live = self.shared.live.subscribe();
+        let found = tokio::time::timeout(patience, live.wait_for(Option::is_some)).await;
+        let index = match found {
+            Ok(Ok(index)) => index.clone(),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        index.ok_or_else(|| Fault::unavailable("the search index is being made"))
     }
 
     /// Waits until the index of this process shows `products` as they are now, a second at most. What is not shown by then
