@@ -43,7 +43,6 @@ impl ImageUrl {
     }
 
     /// The address itself.
-    #[cfg(test)]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

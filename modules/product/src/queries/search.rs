@@ -13,7 +13,9 @@ use crate::search::Indexed;
 
 const COLUMNS: &str = "SELECT product.id, product.external_id, product.title, product.description, product.brand, \
     product.status, product.tags, product.codes, product.attributes, product.released_on, product.price_min, \
-    product.price_max, category.ancestors, category.path FROM products.products AS product \
+    product.price_max, category.ancestors, category.path, ARRAY(SELECT member.collection_id \
+    FROM products.collection_products AS member WHERE member.product_id = product.id ORDER BY member.collection_id) \
+    FROM products.products AS product \
     LEFT JOIN products.categories AS category ON category.id = product.category_id WHERE product.deleted_at IS NULL";
 
 type RowSql = (
@@ -30,6 +32,7 @@ type RowSql = (
     BigInt,
     BigInt,
     Nullable<(Array<SqlUuid>, Array<Text>)>,
+    Array<SqlUuid>,
 );
 
 #[derive(Queryable)]
@@ -47,6 +50,7 @@ struct Row {
     price_min: i64,
     price_max: i64,
     category: Option<(Vec<Uuid>, Vec<String>)>,
+    collections: Vec<Uuid>,
 }
 
 /// Products to index, and those that cannot be, each with a reason.
@@ -117,6 +121,7 @@ impl Row {
             price_max: self.price_max,
             categories,
             category_path,
+            collections: self.collections,
         })
     }
 }
@@ -143,12 +148,20 @@ pub(crate) fn unpark(connection: &mut PgConnection, products: Vec<Uuid>) -> Quer
         .map(drop)
 }
 
-/// Products that have nothing that can be bought just now, of every status.
-pub(crate) fn sold_out(connection: &mut PgConnection) -> QueryResult<Vec<Uuid>> {
-    Select::<SqlUuid>::new(
+/// Products of every status that have nothing that can be bought `today`: no stock at the locations that serve orders, and
+/// nothing that may be sold beyond it. The same as `Terms::offer` in Rust.
+pub(crate) fn sold_out(connection: &mut PgConnection, today: NaiveDate) -> QueryResult<Vec<Uuid>> {
+    let mut select = Select::<SqlUuid>::new(
         "SELECT product.id FROM products.products AS product WHERE product.deleted_at IS NULL AND NOT EXISTS \
-         (SELECT FROM products.variants AS variant JOIN products.stock AS stock ON stock.variant_id = variant.id \
-         WHERE variant.product_id = product.id AND variant.deleted_at IS NULL AND stock.on_hand > stock.reserved)",
-    )
-    .load(connection)
+         (SELECT FROM products.variants AS variant LEFT JOIN (SELECT stock.variant_id, \
+            sum(stock.on_hand - stock.reserved) AS available FROM products.stock AS stock \
+            JOIN products.locations AS location ON location.id = stock.location_id WHERE location.sells \
+            GROUP BY stock.variant_id) AS level ON level.variant_id = variant.id \
+         WHERE variant.product_id = product.id AND variant.deleted_at IS NULL \
+         AND coalesce(level.available, 0) + CASE WHEN variant.preorder_until > ",
+    );
+    select
+        .bind(Bind::Text(today.to_string()))
+        .text("::date THEN variant.preorder_limit ELSE variant.backorder_limit END > 0)");
+    select.load(connection)
 }

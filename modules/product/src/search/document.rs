@@ -38,6 +38,8 @@ pub(crate) struct Indexed {
     /// Ids and names from the root to the category; empty where there is none.
     pub(crate) categories: Vec<Uuid>,
     pub(crate) category_path: Vec<String>,
+    /// Of every kind, published or not, in the order of their ids.
+    pub(crate) collections: Vec<Uuid>,
 }
 
 /// The fields of the index. Texts are stems; what filters compare is kept as it was written.
@@ -67,6 +69,7 @@ pub(super) struct Fields {
     pub(super) brand_start: Field,
     pub(super) tag_name: Field,
     pub(super) category_id: Field,
+    pub(super) collection_id: Field,
     pub(super) attribute: Field,
     pub(super) price_min: Field,
     pub(super) price_max: Field,
@@ -117,6 +120,7 @@ impl Fields {
             brand_start: builder.add_text_field("brand_start", set.clone()),
             tag_name: builder.add_text_field("tag_name", set.clone()),
             category_id: builder.add_text_field("category_id", set.clone()),
+            collection_id: builder.add_text_field("collection_id", set.clone()),
             attribute: builder.add_text_field("attribute", set),
             price_min: builder.add_i64_field(column::PRICE_MIN, number.clone()),
             price_max: builder.add_i64_field(column::PRICE_MAX, number.clone()),
@@ -160,8 +164,11 @@ impl Fields {
             document.add_text(self.code, fold(code));
         }
         for (id, name) in product.categories.iter().zip(&product.category_path) {
-            document.add_text(self.category_id, category_key(*id));
+            document.add_text(self.category_id, id_key(*id));
             document.add_pre_tokenized_text(self.category, stems.tokens(name));
+        }
+        for id in &product.collections {
+            document.add_text(self.collection_id, id_key(*id));
         }
         if let Some(name) = product.category_path.last() {
             for kind in kinds(name) {
@@ -217,8 +224,8 @@ fn kinds(name: &str) -> impl Iterator<Item = &str> {
     parts.map(str::trim).filter(|part| !part.is_empty())
 }
 
-/// How the index calls a category.
-pub(crate) fn category_key(id: Uuid) -> String {
+/// How the index calls a category or a collection.
+pub(crate) fn id_key(id: Uuid) -> String {
     id.simple().to_string()
 }
 

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use product::ImportFormat;
 use serde_json::{Value, json};
 
-use crate::support::{Shop, eventually, path, product};
+use crate::support::{Shop, eventually, path, product, usd};
 
 #[actix_web::test]
 async fn words_are_found_whatever_their_form() {
@@ -111,6 +111,47 @@ async fn a_write_can_be_found_when_it_is_answered_and_soon_everywhere() {
     assert_eq!(gone.status, 204);
     assert_eq!(shop.titles("").await, Vec::<String>::new());
     eventually(async || other.get("/products").await.body["total"]["value"] == 0).await;
+}
+
+#[actix_web::test]
+async fn which_products_a_collection_has_is_known_at_once_and_soon_everywhere() {
+    let shop = Shop::open().await;
+    let other = shop.beside().await;
+    let mut made = Vec::new();
+    for number in 0..3 {
+        made.push(shop.create(product(&format!("Thing {number}"), 100 + number, 1)).await);
+    }
+    let by_hand = shop.collection(json!({"title": "By hand"})).await;
+    let at = format!("/admin/collections/{}", by_hand["id"].as_str().unwrap());
+    let chosen = format!("{at}/products");
+    let list = "collection=by-hand&sort=title";
+    let told = async |expected: &[&str]| {
+        assert_eq!(shop.titles(list).await, expected);
+        eventually(async || other.titles(list).await == expected).await;
+    };
+    for (version, which, expected) in [(1, [0, 2], ["Thing 0", "Thing 2"]), (2, [1, 2], ["Thing 1", "Thing 2"])] {
+        let ids: Vec<&Value> = which.iter().map(|index| &made[*index]["id"]).collect();
+        let answer = shop
+            .edit(Method::PUT, &chosen, version, json!({"product_ids": ids}))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        told(&expected).await;
+    }
+    let gone = shop.edit(Method::DELETE, &at, 3, Value::Null).await;
+    assert_eq!(gone.status, 204, "{}", gone.body);
+    // One of the same name has nothing of it.
+    shop.collection(json!({"title": "By hand"})).await;
+    told(&[]).await;
+    let rule = json!({"all": [{"field": "price", "max": usd(101)}]});
+    let by_rule = shop.collection(json!({"title": "By rule", "rule": rule})).await;
+    let list = "collection=by-rule&sort=title";
+    assert_eq!(shop.titles(list).await, ["Thing 0", "Thing 1"]);
+    eventually(async || other.titles(list).await == ["Thing 0", "Thing 1"]).await;
+    let at = format!("/admin/collections/{}", by_rule["id"].as_str().unwrap());
+    let rule = json!({"rule": {"all": [{"field": "price", "min": usd(101)}]}});
+    assert_eq!(shop.edit(Method::PATCH, &at, 1, rule).await.status, 200);
+    assert_eq!(shop.titles(list).await, ["Thing 1", "Thing 2"]);
+    eventually(async || other.titles(list).await == ["Thing 1", "Thing 2"]).await;
 }
 
 #[actix_web::test]
