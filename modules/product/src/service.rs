@@ -13,6 +13,7 @@ mod import_worker;
 mod importing;
 mod lists;
 mod locations;
+mod media;
 mod prices;
 mod product_types;
 mod publishing;
@@ -39,12 +40,14 @@ use crate::search::Search;
 use availability::Availability;
 use cache::Cache;
 use import_worker::Running;
+use media::Media;
 
 pub(crate) use collections::job as collections;
 pub(crate) use exporting::ExportPage;
 pub(crate) use import_jobs::Upload;
 pub(crate) use importing::Implied;
 pub(crate) use lists::ProductList;
+pub(crate) use media::NewImage;
 pub(crate) use publishing::job as publishing;
 
 /// The catalogue and its stock. Cheap to clone.
@@ -68,6 +71,7 @@ pub(crate) struct Service {
     importing: Arc<Mutex<Option<Running>>>,
     /// For whoever waits for uploaded files.
     uploaded: Wake,
+    media: Media,
 }
 
 impl Service {
@@ -86,6 +90,7 @@ impl Service {
             cache: Arc::default(),
             importing: Arc::default(),
             uploaded: Wake::default(),
+            media: Media::new(&context.settings),
         }
     }
 

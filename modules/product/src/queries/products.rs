@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::levels::{TermsRow, TermsSql, terms};
 use super::select::{Select, Verbatim, read};
 use crate::domain::handle::Handle;
+use crate::domain::image::{Image, StoredImage};
 use crate::domain::listing::{ListedVariant, Listing, ProductOption};
 use crate::domain::merchandising::{Merchandising, Seo};
 use crate::domain::pairs::Pairs;
@@ -394,7 +395,10 @@ impl ProductRow {
             category: self.category.map(|category| category.id),
             tags: self.tags,
             attributes: read(&self.attributes)?,
-            images: read(&self.images)?,
+            images: read::<Vec<StoredImage>>(&self.images)?
+                .into_iter()
+                .map(Image::from)
+                .collect(),
             options,
             currency: currency(&self.currency)?,
             released_on: self.released_on,

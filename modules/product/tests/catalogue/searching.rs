@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use product::ImportFormat;
 use serde_json::{Value, json};
 
-use crate::support::{Shop, eventually, path, product, usd};
+use crate::support::{Shop, eventually, path, product};
 
 #[actix_web::test]
 async fn words_are_found_whatever_their_form() {
@@ -142,13 +142,13 @@ async fn which_products_a_collection_has_is_known_at_once_and_soon_everywhere() 
     // One of the same name has nothing of it.
     shop.collection(json!({"title": "By hand"})).await;
     told(&[]).await;
-    let rule = json!({"all": [{"field": "price", "max": usd(101)}]});
+    let rule = json!({"match": "all", "conditions": [{"price": {"max": 101}}]});
     let by_rule = shop.collection(json!({"title": "By rule", "rule": rule})).await;
     let list = "collection=by-rule&sort=title";
     assert_eq!(shop.titles(list).await, ["Thing 0", "Thing 1"]);
     eventually(async || other.titles(list).await == ["Thing 0", "Thing 1"]).await;
     let at = format!("/admin/collections/{}", by_rule["id"].as_str().unwrap());
-    let rule = json!({"rule": {"all": [{"field": "price", "min": usd(101)}]}});
+    let rule = json!({"rule": {"match": "all", "conditions": [{"price": {"min": 101}}]}});
     assert_eq!(shop.edit(Method::PATCH, &at, 1, rule).await.status, 200);
     assert_eq!(shop.titles(list).await, ["Thing 1", "Thing 2"]);
     eventually(async || other.titles(list).await == ["Thing 1", "Thing 2"]).await;
