@@ -131,6 +131,7 @@ impl kernel::module::Module for Module {
         vec![
             housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone()),
             self.service.search().job(),
+            self.service.misses_job(),
             self.service.import_job(),
             self.service.media_job(),
             service::publishing(&self.service),

@@ -14,11 +14,13 @@ mod importing;
 mod lists;
 mod locations;
 mod media;
+mod misses;
 mod prices;
 mod product_types;
 mod publishing;
 mod relations;
 mod reservations;
+mod searching;
 mod stock;
 mod transfers;
 
@@ -41,6 +43,7 @@ use availability::Availability;
 use cache::Cache;
 use import_worker::Running;
 use media::Media;
+use misses::Misses;
 
 pub(crate) use collections::job as collections;
 pub(crate) use exporting::ExportPage;
@@ -60,6 +63,7 @@ pub(crate) struct Service {
     cache: Arc<Cache>,
     search: Search,
     availability: Arc<Availability>,
+    misses: Arc<Misses>,
     /// Quotes and reservations of checkouts at the same moment.
     quotes: Together<Enquiry, Vec<Quote>>,
     reservations: Together<Wanted, Attempt>,
@@ -79,6 +83,7 @@ impl Service {
         Self {
             search: Search::new(context, db.clone()),
             availability: Arc::default(),
+            misses: Arc::default(),
             quotes: Together::new(db.clone(), queries::quotes::quote),
             reservations: Together::new(db.clone(), queries::reserving::reserve_at_default),
             allocations: Together::new(db.clone(), queries::reserving::reserve_at_several),

@@ -3,12 +3,13 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::select::{Select, Verbatim};
 use crate::domain::SCHEMA;
 use crate::domain::product::Status;
+use crate::domain::searching::ParkedProduct;
 use crate::search::Indexed;
 
 const COLUMNS: &str = "SELECT product.id, product.external_id, product.title, product.description, product.brand, \
@@ -17,6 +18,13 @@ const COLUMNS: &str = "SELECT product.id, product.external_id, product.title, pr
     FROM products.collection_products AS member WHERE member.product_id = product.id ORDER BY member.collection_id) \
     FROM products.products AS product \
     LEFT JOIN products.categories AS category ON category.id = product.category_id WHERE product.deleted_at IS NULL";
+
+const PARKED: &str = "SELECT parked.product_id, product.title, parked.reason, parked.parked_at \
+    FROM products.search_parked AS parked JOIN products.products AS product ON product.id = parked.product_id \
+    WHERE product.deleted_at IS NULL";
+
+type ParkedSql = (SqlUuid, Text, Text, Timestamptz);
+type ParkedRow = (Uuid, String, String, DateTime<Utc>);
 
 type RowSql = (
     SqlUuid,
@@ -126,7 +134,7 @@ impl Row {
     }
 }
 
-/// Notes products that could not be indexed.
+/// Notes products that could not be indexed. Those that are noted already keep their time.
 pub(crate) fn park(
     connection: &mut PgConnection,
     products: Vec<(Uuid, String)>,
@@ -134,10 +142,38 @@ pub(crate) fn park(
 ) -> QueryResult<()> {
     const SQL: &str = "INSERT INTO @.search_parked (product_id, reason, parked_at) \
         SELECT parked.product_id, parked.reason, ? FROM unnest(?, ?) AS parked (product_id, reason) \
-        ON CONFLICT (product_id) DO UPDATE SET reason = excluded.reason, parked_at = excluded.parked_at";
+        ON CONFLICT (product_id) DO UPDATE SET reason = excluded.reason";
     let (ids, reasons) = products.into_iter().unzip();
     let binds = [Bind::Time(now), Bind::Uuids(ids), Bind::Texts(reasons)];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
+}
+
+/// At most `limit` parked products after `after`, in the order of their ids.
+pub(crate) fn parked(connection: &mut PgConnection, after: Uuid, limit: i64) -> QueryResult<Vec<ParkedProduct>> {
+    let mut select = Select::<ParkedSql>::new(PARKED);
+    select.text(" AND parked.product_id > ").bind(Bind::Uuid(after));
+    select
+        .text(" ORDER BY parked.product_id LIMIT ")
+        .bind(Bind::BigInt(limit));
+    let rows: Vec<ParkedRow> = select.load(connection)?;
+    Ok(rows.into_iter().map(into_parked).collect())
+}
+
+/// A parked product.
+pub(crate) fn find_parked(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<ParkedProduct>> {
+    let mut select = Select::<ParkedSql>::new(PARKED);
+    select.text(" AND parked.product_id = ").bind(Bind::Uuid(id));
+    let row: Option<ParkedRow> = select.get_result(connection).optional()?;
+    Ok(row.map(into_parked))
+}
+
+fn into_parked((id, title, reason, parked_at): ParkedRow) -> ParkedProduct {
+    ParkedProduct {
+        product_id: id.into(),
+        title,
+        reason,
+        parked_at,
+    }
 }
 
 /// Forgets that products could not be indexed.

@@ -182,7 +182,8 @@ impl Follower {
         if let Some(last) = read.last_id() {
             building.after = last;
             building.count += read.products.len();
-            self.sort_out(&read.products, read.unreadable).await?;
+            let readable = read.products.iter().map(|product| product.id).collect();
+            self.sort_out(readable, read.unreadable).await?;
             return building.followed.add(read.products).await;
         }
         let progress = Progress::new(
@@ -231,7 +232,10 @@ impl Follower {
         for some in products.chunks(PRODUCTS) {
             let ids = some.to_vec();
             let read = self.query(move |connection| queries::read(connection, ids)).await?;
-            self.sort_out(&read.products, read.unreadable).await?;
+            // Those that are gone are not waited for any more either.
+            let mut readable = some.to_vec();
+            readable.retain(|id| read.unreadable.iter().all(|(unreadable, _)| unreadable != id));
+            self.sort_out(readable, read.unreadable).await?;
             live.remove(some.to_vec()).await?;
             live.add(read.products).await?;
         }
@@ -267,11 +271,10 @@ impl Follower {
     }
 
     /// Notes products that cannot be indexed, and that others can be again.
-    async fn sort_out(&self, readable: &[Indexed], unreadable: Vec<(Uuid, String)>) -> Result<(), Fault> {
+    async fn sort_out(&self, readable: Vec<Uuid>, unreadable: Vec<(Uuid, String)>) -> Result<(), Fault> {
         for (product, reason) in &unreadable {
             tracing::warn!(%product, reason, "a product cannot be searched for");
         }
-        let readable = readable.iter().map(|product| product.id).collect();
         let now = self.shared.clock.now();
         self.query(move |connection| {
             queries::unpark(connection, readable)?;

@@ -88,34 +88,35 @@ impl Service {
             }
         };
         let index = self.search.now().await?;
-        let service = self.clone();
+        let (service, asked) = (self.clone(), query.clone());
         // The index is asked on the pool's threads too: a search is as long as a statement, what it finds is read at once,
         // and there is one queue that tells when it is too much.
-        self.db
-            .run(move |connection| {
-                let lookup = service.look_up(connection, index, &query.filter)?;
-                let (data, last, total) = page(connection, &lookup, &query, after)?;
-                let facets = match query.facets.is_empty() {
-                    true => None,
-                    false => Some(service.count_facets(connection, &lookup, &query)?),
-                };
-                let page = PageInfo {
-                    has_more: last.is_some(),
-                    next_cursor: last.map(|position| service.cursors.seal(&name, &position)),
-                };
-                let total = Total {
-                    value: total,
-                    exact: true,
-                };
-                Ok(ProductList {
-                    data,
-                    page,
-                    total,
-                    did_you_mean: lookup.question.meant().map(str::to_owned),
-                    facets,
-                })
+        let found = self.db.run(move |connection| {
+            let lookup = service.look_up(connection, index, &query.filter)?;
+            let (data, last, total) = page(connection, &lookup, &query, after)?;
+            let facets = match query.facets.is_empty() {
+                true => None,
+                false => Some(service.count_facets(connection, &lookup, &query)?),
+            };
+            let page = PageInfo {
+                has_more: last.is_some(),
+                next_cursor: last.map(|position| service.cursors.seal(&name, &position)),
+            };
+            let total = Total {
+                value: total,
+                exact: true,
+            };
+            Ok(ProductList {
+                data,
+                page,
+                total,
+                did_you_mean: lookup.question.meant().map(str::to_owned),
+                facets,
             })
-            .await
+        });
+        let list: ProductList<AdminProduct> = found.await?;
+        self.note_miss(&asked, list.total.value);
+        Ok(list)
     }
 
     fn look_up(&self, connection: &mut PgConnection, index: Snapshot, filter: &Filter) -> Work<Lookup> {
