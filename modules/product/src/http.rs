@@ -13,6 +13,7 @@ mod price_lists;
 mod product_types;
 mod refusal;
 mod relations;
+mod searching;
 mod stock;
 mod transfers;
 
@@ -95,6 +96,10 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(price_lists::delete_price_list)
         .service(price_lists::list_list_prices)
         .service(price_lists::update_list_prices);
+    config
+        .service(searching::list_parked_products)
+        .service(searching::retry_parked_product)
+        .service(searching::list_search_misses);
     config
         .service(product_types::list_product_types)
         .service(product_types::create_product_type)

@@ -2,7 +2,7 @@
 //! of its own.
 
 use chrono::{DateTime, Datelike, Utc};
-use kernel::id::{CustomerGroupId, PriceListId, VariantId};
+use kernel::id::{CustomerGroupId, PriceListId, ProductId, VariantId};
 use kernel::patch::present;
 use kernel::problem::ProblemSchema;
 use kernel::{Currencies, Currency, FieldErrors, Money, Patch, Problem};
@@ -155,6 +155,7 @@ pub(crate) struct ListPriceOutcome {
     /// 200, 204 where it was taken off, or the status of the problem.
     pub(crate) status: u16,
     pub(crate) variant_id: Option<VariantId>,
+    pub(crate) product_id: Option<ProductId>,
     pub(crate) min_quantity: Option<i64>,
     /// Why nothing was done.
     #[schema(value_type = Option<ProblemSchema>)]
@@ -258,10 +259,11 @@ impl ListPriceChange {
 
 impl ListPriceOutcome {
     /// The outcome of a price that was written or taken off.
-    pub(crate) fn done(change: &ListPriceChange) -> Self {
+    pub(crate) fn done(change: &ListPriceChange, product: ProductId) -> Self {
         Self {
             status: if change.price.is_some() { 200 } else { 204 },
             variant_id: Some(change.variant_id),
+            product_id: Some(product),
             min_quantity: Some(change.min_quantity),
             problem: None,
         }
@@ -272,6 +274,7 @@ impl ListPriceOutcome {
         Self {
             status: problem.status().as_u16(),
             variant_id: change.map(|change| change.variant_id),
+            product_id: None,
             min_quantity: change.map(|change| change.min_quantity),
             problem: Some(problem.to_json()),
         }

@@ -26,6 +26,7 @@ use crate::domain::handle::Handle;
 use crate::domain::product::{Product, View};
 use crate::domain::rule::Rule;
 use crate::queries::{arranged, collections, membership};
+use crate::search::Changes;
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -148,7 +149,9 @@ impl Service {
             detail(connection, id)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        if let Answer::Fresh(made) = &answer {
+            self.show_collection(made.collection.collection.id).await;
+        }
         Ok(answer)
     }
 
@@ -174,7 +177,7 @@ impl Service {
             detail(connection, id)
         };
         let changed = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show_collection(id).await;
         Ok(changed)
     }
 
@@ -188,7 +191,7 @@ impl Service {
             publish(connection, &[id.uuid()], now)
         };
         self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show_collection(id).await;
         Ok(())
     }
 
@@ -227,7 +230,7 @@ impl Service {
             detail(connection, id)
         };
         let changed = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show_collection(id).await;
         Ok(changed)
     }
 
@@ -258,10 +261,12 @@ impl Service {
             let outdated = collections::outdated(connection, today, BATCH)?;
             let changed = membership::refill(connection, outdated.clone(), today)?;
             collections::note_refreshed(connection, outdated, today)?;
-            publish(connection, &changed, now)
+            publish(connection, &changed, now)?;
+            Ok(changed)
         };
-        self.db.transaction(work).await?;
-        self.cache.outdate();
+        let changed = self.db.transaction(work).await?;
+        self.outdate();
+        self.search.settle(Changes::of_collections(changed)).await;
         Ok(Round::More)
     }
 

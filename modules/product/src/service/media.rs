@@ -156,7 +156,7 @@ impl Service {
             read(connection, product.uuid(), now)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        self.show(vec![product.uuid()]).await;
         Ok(answer)
     }
 

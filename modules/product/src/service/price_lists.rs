@@ -10,7 +10,7 @@ use database::{Failure, OrRefuse, refuse};
 use diesel::PgConnection;
 use kernel::Problem;
 use kernel::http::{Answer, Call, IfMatch};
-use kernel::id::PriceListId;
+use kernel::id::{PriceListId, ProductId};
 use kernel::job::{Job, Round};
 use kernel::page::Page;
 use product_api::ProductError;
@@ -167,7 +167,10 @@ impl Service {
             Ok(ListPricesOutcome { results })
         };
         let answer = self.db.once(SCHEMA, call, 200, now, work).await?;
-        self.cache.outdate();
+        if let Answer::Fresh(outcome) = &answer {
+            let products = outcome.results.iter().filter_map(|result| result.product_id);
+            self.show(products.map(ProductId::uuid).collect()).await;
+        }
         Ok(answer)
     }
 
@@ -184,32 +187,33 @@ impl Service {
             categories::hold_tree(connection)?;
             carry_over_next(connection, now)
         };
-        let round = self.db.transaction(work).await?;
-        self.cache.outdate();
+        let (round, changed) = self.db.transaction(work).await?;
+        self.show(changed).await;
         Ok(round)
     }
 }
 
 /// Works out anew what variants are offered for, in the transaction of what has changed that, and tells of the products
-/// of which something differs. Whoever calls this holds the tree.
-fn carry_over(connection: &mut PgConnection, variants: Vec<Uuid>, now: DateTime<Utc>) -> Work<()> {
+/// of which something differs, which it answers. Whoever calls this holds the tree.
+fn carry_over(connection: &mut PgConnection, variants: Vec<Uuid>, now: DateTime<Utc>) -> Work<Vec<Uuid>> {
     let owners = price_lists::owners(connection, variants.clone())?;
     products::hold(connection, owners.into_values().collect())?;
     let changed = offers::reprice(connection, variants, now)?;
     let mut changed: Vec<Uuid> = changed.into_iter().collect();
     if changed.is_empty() {
-        return Ok(());
+        return Ok(changed);
     }
     changed.sort_unstable();
     offers::follow(connection, changed.clone())?;
     membership::recheck(connection, changed.clone(), now.date_naive())?;
-    editing::publish(connection, &changed, now)
+    editing::publish(connection, &changed, now)?;
+    Ok(changed)
 }
 
-/// Carries over the next prices of the list that has been due for longest.
-fn carry_over_next(connection: &mut PgConnection, now: DateTime<Utc>) -> Work<Round> {
+/// Carries over the next prices of the list that has been due for longest; answers the products of which something differs.
+fn carry_over_next(connection: &mut PgConnection, now: DateTime<Utc>) -> Work<(Round, Vec<Uuid>)> {
     let Some(due) = price_lists::lock_due(connection, now)? else {
-        return Ok(Round::Idle);
+        return Ok((Round::Idle, Vec::new()));
     };
     let list = &due.list;
     // From its first price on, that is done for one moment: an end of the window that comes meanwhile is due again.
@@ -220,13 +224,13 @@ fn carry_over_next(connection: &mut PgConnection, now: DateTime<Utc>) -> Work<Ro
     let variants = price_lists::next_variants(connection, list.id, due.applied_after, BATCH)?;
     let last = variants.last().copied();
     let is_full = i64::try_from(variants.len()).is_ok_and(|count| count == BATCH);
-    carry_over(connection, variants, now)?;
+    let changed = carry_over(connection, variants, now)?;
     match last.filter(|_| is_full) {
         Some(last) => price_lists::go_on(connection, list.id, since, last)?,
         None if due.is_deleted => price_lists::remove(connection, list.id)?,
         None => price_lists::finish(connection, list.id, list.next_end(since))?,
     }
-    Ok(Round::More)
+    Ok((Round::More, changed))
 }
 
 fn write_prices(
@@ -246,21 +250,27 @@ fn write_prices(
     let mut accepted = Vec::with_capacity(parsed.len());
     let mut outcomes = Vec::with_capacity(parsed.len());
     for change in &parsed {
+        let product = change
+            .as_ref()
+            .ok()
+            .and_then(|change| known.get(&change.variant_id.uuid()));
         outcomes.push(match change {
             Err(problem) => ListPriceOutcome::refused(None, problem),
-            Ok(change) if !known.contains_key(&change.variant_id.uuid()) => {
-                let unknown = ProductError::NotFound("variant".to_owned());
-                ListPriceOutcome::refused(Some(change), &unknown.into())
-            }
             Ok(change) if !seen.insert((change.variant_id, change.min_quantity)) => {
                 let detail = "an earlier price is about this variant and quantity";
                 let errors = kernel::FieldErrors::one("/variant_id", "duplicate", detail);
                 ListPriceOutcome::refused(Some(change), &Problem::invalid(errors))
             }
-            Ok(change) => {
-                accepted.push(change);
-                ListPriceOutcome::done(change)
-            }
+            Ok(change) => match product {
+                None => {
+                    let unknown = ProductError::NotFound("variant".to_owned());
+                    ListPriceOutcome::refused(Some(change), &unknown.into())
+                }
+                Some(product) => {
+                    accepted.push(change);
+                    ListPriceOutcome::done(change, (*product).into())
+                }
+            },
         });
     }
     // Held before they are written, so that whoever edits a product meanwhile sees the prices, or is seen.

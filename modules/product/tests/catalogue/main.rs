@@ -18,6 +18,7 @@ mod publishing;
 mod racing;
 mod relations;
 mod rules;
+mod searching;
 mod selling;
 mod stock;
 mod support;
