@@ -52,6 +52,7 @@ fn about_nothing(path: &str) -> String {
         "categories" => "category",
         "product-types" => "type",
         "stock" => "variant",
+        "search" => "product",
         "price-lists" => "pricelist",
         "customer-groups" => "group",
         plural => plural.strip_suffix('s').unwrap(),
