@@ -2,6 +2,7 @@
 
 mod administration;
 mod bulk;
+mod bundles;
 mod catalogue;
 mod categories;
 mod collections;
@@ -53,7 +54,8 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(administration::delete_product)
         .service(administration::create_variant)
         .service(administration::update_variant)
-        .service(administration::delete_variant);
+        .service(administration::delete_variant)
+        .service(bundles::update_components);
     config
         .service(categories::list_admin_categories)
         .service(categories::create_category)

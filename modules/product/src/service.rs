@@ -1,6 +1,7 @@
 //! The use cases of the catalogue, and what siblings may ask of it.
 
 mod bulk;
+mod bundles;
 mod cache;
 mod catalogue;
 mod categories;
@@ -140,6 +141,10 @@ fn refuse_duplicates(error: diesel::result::Error) -> database::Failure<ProductE
         Some("collections_handle_key") => "collection (by its handle)",
         Some("locations_handle_key") => "location (by its handle)",
         Some("categories_name_key") => "category (by its name and parent)",
+        // Where the product is written by many operations, each is asked for this before: see `bundles`.
+        Some("bundle_components_component_fkey") => {
+            return database::Failure::Refused(ProductError::InUse("a bundle consists of it".to_owned()));
+        }
         _ => return error.into(),
     };
     database::Failure::Refused(ProductError::Taken(what.to_owned()))

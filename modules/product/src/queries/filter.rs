@@ -119,13 +119,17 @@ fn push_stock<Row>(select: &mut Select<Row>, filter: &Filter) {
     select.text(if in_stock { " AND EXISTS" } else { " AND NOT EXISTS" });
     select.text(
         " (SELECT FROM products.variants AS variant WHERE variant.product_id = product.id \
-         AND variant.deleted_at IS NULL AND coalesce((SELECT sum(stock.on_hand - stock.reserved) \
+         AND variant.deleted_at IS NULL AND CASE WHEN variant.is_bundle \
+         THEN (SELECT offer.sellable FROM products.bundle_offer(variant.id, ",
+    );
+    select.bind(Bind::Text(filter.today.to_string())).text(
+        "::date) AS offer) ELSE coalesce((SELECT sum(stock.on_hand - stock.reserved) \
             FROM products.stock AS stock JOIN products.locations AS location ON location.id = stock.location_id \
             WHERE stock.variant_id = variant.id AND location.sells), 0) + CASE WHEN variant.preorder_until > ",
     );
     select
         .bind(Bind::Text(filter.today.to_string()))
-        .text("::date THEN variant.preorder_limit ELSE variant.backorder_limit END > 0)");
+        .text("::date THEN variant.preorder_limit ELSE variant.backorder_limit END END > 0)");
 }
 
 /// The alternatives as separate conditions, each of which the index on attributes can answer.

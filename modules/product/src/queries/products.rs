@@ -18,6 +18,7 @@ use crate::domain::merchandising::{Merchandising, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::plan::Stored;
 use crate::domain::product::{AdminProduct, OpenPreorder, PriceRange, Product, ProductCategory, Status, Variant};
+use crate::domain::terms::Offer;
 
 /// The columns of [`ProductRow`].
 pub(super) const COLUMNS: &str = "SELECT product.id, product.external_id, product.handle, product.title, \
@@ -72,6 +73,8 @@ type VariantSql = (
     TermsSql,
     BigInt,
     BigInt,
+    Nullable<(BigInt, BigInt, Nullable<Date>)>,
+    Nullable<Json>,
 );
 
 #[derive(Queryable)]
@@ -130,6 +133,10 @@ pub(super) struct VariantRow {
     on_hand: i64,
     /// Where orders are served from; less than nothing where more is promised than there is.
     available: i64,
+    /// Of a bundle: how many are there, how many can be sold, and from when they ship.
+    offer: Option<(i64, i64, Option<NaiveDate>)>,
+    /// Of a bundle: what it consists of.
+    components: Option<Verbatim>,
 }
 
 /// The active product with this id.
@@ -251,18 +258,37 @@ pub(crate) fn exist(connection: &mut PgConnection) -> QueryResult<bool> {
         .get_result(connection)
 }
 
-/// The variants of `products`, each product's in order.
-pub(super) fn variants(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<Vec<VariantRow>> {
+/// The variants of `products` as they are sold `today`, each product's in order.
+pub(super) fn variants(
+    connection: &mut PgConnection,
+    products: Vec<Uuid>,
+    today: NaiveDate,
+) -> QueryResult<Vec<VariantRow>> {
+    // What is asked of bundles is not asked of others: each of both has `variant.is_bundle` inside.
     let mut select = Select::<VariantSql>::new(
         "SELECT variant.product_id, variant.id, variant.sku, variant.barcode, variant.title, variant.option_values, \
          variant.price_minor, variant.compare_at_minor, variant.backorder_limit, variant.preorder_until, \
-         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available \
+         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available, \
+         bundle.available, bundle.sellable, bundle.ships_on, \
+         (SELECT json_agg(json_build_object('variant_id', products.type_id('variant', part.component_id), \
+                'product_handle', product.handle, 'title', product.title, 'variant_title', component.title, \
+                'quantity', part.quantity) ORDER BY part.position) \
+            FROM products.bundle_components AS part \
+            JOIN products.variants AS component ON component.id = part.component_id \
+            JOIN products.products AS product ON product.id = component.product_id \
+            WHERE variant.is_bundle AND part.bundle_id = variant.id) \
          FROM products.variants AS variant CROSS JOIN LATERAL ( \
             SELECT coalesce(sum(stock.on_hand), 0)::bigint AS on_hand, \
                 coalesce(sum(stock.on_hand - stock.reserved) FILTER (WHERE location.sells), 0)::bigint AS available \
             FROM products.stock AS stock JOIN products.locations AS location ON location.id = stock.location_id \
             WHERE stock.variant_id = variant.id AND location.active AND location.deleted_at IS NULL \
          ) AS stock \
+         LEFT JOIN LATERAL (SELECT offer.available, offer.sellable, offer.ships_on \
+            FROM products.bundle_offer(variant.id, ",
+    );
+    select.bind(Bind::Text(today.to_string()));
+    select.text(
+        "::date) AS offer WHERE variant.is_bundle) AS bundle ON TRUE \
          WHERE variant.deleted_at IS NULL AND variant.product_id = ANY(",
     );
     select
@@ -277,7 +303,7 @@ pub(super) fn assemble(
     rows: Vec<ProductRow>,
     today: NaiveDate,
 ) -> QueryResult<Vec<AdminProduct>> {
-    let mut variants = variants_by_product(connection, &rows)?;
+    let mut variants = variants_by_product(connection, &rows, today)?;
     rows.into_iter()
         .map(|row| {
             let variants = variants.remove(&row.id).unwrap_or_default();
@@ -312,7 +338,8 @@ fn find(
 }
 
 fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<Vec<Stored>> {
-    let mut variants = variants_by_product(connection, &rows)?;
+    // Listings do not say what can be bought: any day will do.
+    let mut variants = variants_by_product(connection, &rows, NaiveDate::default())?;
     rows.into_iter()
         .map(|row| {
             let variants = variants.remove(&row.id).unwrap_or_default();
@@ -324,10 +351,11 @@ fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<V
 fn variants_by_product(
     connection: &mut PgConnection,
     rows: &[ProductRow],
+    today: NaiveDate,
 ) -> QueryResult<HashMap<Uuid, Vec<VariantRow>>> {
     let ids = rows.iter().map(|row| row.id).collect();
     let mut by_product: HashMap<Uuid, Vec<VariantRow>> = HashMap::with_capacity(rows.len());
-    for variant in variants(connection, ids)? {
+    for variant in variants(connection, ids, today)? {
         by_product.entry(variant.product_id).or_default().push(variant);
     }
     Ok(by_product)
@@ -443,7 +471,10 @@ impl CategoryRow {
 
 impl VariantRow {
     fn into_variant(self, options: &[String], currency: Currency, today: NaiveDate) -> Variant {
-        let offer = terms(self.terms).offer(self.available, today);
+        let offer = match self.offer {
+            Some((available, sellable, ships_on)) => Offer::new(available, sellable, ships_on),
+            None => terms(self.terms).offer(self.available, today),
+        };
         Variant {
             id: self.id.into(),
             sku: self.sku,
@@ -456,6 +487,7 @@ impl VariantRow {
             available: offer.available,
             backorder: offer.backorder,
             preorder: offer.ships_on.map(|ships_on| OpenPreorder { ships_on }),
+            components: self.components.map(|components| components.0),
         }
     }
 

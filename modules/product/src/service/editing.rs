@@ -92,7 +92,7 @@ impl Service {
         let now = self.clock.now();
         let work = move |connection: &mut PgConnection| {
             lock(connection, id.uuid(), &condition)?;
-            writing::delete_products(connection, &[id.uuid()], now)?;
+            writing::delete_products(connection, &[id.uuid()], now).map_err(refuse_duplicates)?;
             publish(connection, &[id.uuid()], now)
         };
         self.db.transaction(work).await?;
@@ -273,7 +273,7 @@ fn lock_variant(connection: &mut PgConnection, id: VariantId, condition: &IfMatc
     Ok((stored, index))
 }
 
-fn read(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Work<AdminProduct> {
+pub(super) fn read(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Work<AdminProduct> {
     let found = products::find_admin(connection, id, now.date_naive())?;
     found
         .ok_or_else(|| ProductError::NotFound("product".to_owned()))
@@ -327,7 +327,7 @@ fn last_variant(product: AdminProduct) -> Result<AdminVariant, ProductError> {
     )
 }
 
-fn variant_of(product: AdminProduct, id: VariantId) -> Result<AdminVariant, ProductError> {
+pub(super) fn variant_of(product: AdminProduct, id: VariantId) -> Result<AdminVariant, ProductError> {
     let variant = product.product.variants.into_iter().find(|variant| variant.id == id);
     Ok(AdminVariant {
         variant: variant.ok_or_else(|| ProductError::NotFound("variant".to_owned()))?,
