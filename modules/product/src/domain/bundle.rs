@@ -35,8 +35,8 @@ pub(crate) struct NewComponent {
     pub(crate) quantity: i64,
 }
 
-/// A component as it is shown with its bundle. Made by the database, which hands it out as JSON.
-#[derive(Debug, Serialize, ToSchema)]
+/// A component as it is shown with its bundle.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Component {
     pub(crate) variant_id: VariantId,
     /// Where the component's own product is found, if it is on sale.

@@ -128,8 +128,7 @@ pub(crate) struct Variant {
     pub(crate) preorder: Option<OpenPreorder>,
     /// What it consists of, where it is a bundle; else left out. A bundle is there as often as its components are.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Component>>)]
-    pub(crate) components: Option<Box<RawValue>>,
+    pub(crate) components: Option<Vec<Component>>,
 }
 
 /// What a customer is told of a variant that is sold before it is there.

@@ -8,10 +8,12 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use kernel::{Currency, Money};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::levels::{TermsRow, TermsSql, terms};
 use super::select::{Select, Verbatim, read};
+use crate::domain::bundle::Component;
 use crate::domain::handle::Handle;
 use crate::domain::listing::{ListedVariant, Listing, ProductOption};
 use crate::domain::merchandising::{Merchandising, Seo};
@@ -139,6 +141,16 @@ pub(super) struct VariantRow {
     components: Option<Verbatim>,
 }
 
+/// A component, as the statement that reads variants makes it.
+#[derive(Deserialize)]
+struct ComponentRow {
+    variant: Uuid,
+    product_handle: String,
+    title: String,
+    variant_title: String,
+    quantity: i64,
+}
+
 /// The active product with this id.
 pub(crate) fn find_public(connection: &mut PgConnection, id: Uuid, today: NaiveDate) -> QueryResult<Option<Product>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
@@ -264,13 +276,13 @@ pub(super) fn variants(
     products: Vec<Uuid>,
     today: NaiveDate,
 ) -> QueryResult<Vec<VariantRow>> {
-    // What is asked of bundles is not asked of others: each of both has `variant.is_bundle` inside.
+    // What is asked of bundles costs others nothing: they look for no components, or for those of NULL.
     let mut select = Select::<VariantSql>::new(
         "SELECT variant.product_id, variant.id, variant.sku, variant.barcode, variant.title, variant.option_values, \
          variant.price_minor, variant.compare_at_minor, variant.backorder_limit, variant.preorder_until, \
          variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available, \
          bundle.available, bundle.sellable, bundle.ships_on, \
-         (SELECT json_agg(json_build_object('variant_id', products.type_id('variant', part.component_id), \
+         (SELECT json_agg(json_build_object('variant', part.component_id, \
                 'product_handle', product.handle, 'title', product.title, 'variant_title', component.title, \
                 'quantity', part.quantity) ORDER BY part.position) \
             FROM products.bundle_components AS part \
@@ -283,12 +295,11 @@ pub(super) fn variants(
             FROM products.stock AS stock JOIN products.locations AS location ON location.id = stock.location_id \
             WHERE stock.variant_id = variant.id AND location.active AND location.deleted_at IS NULL \
          ) AS stock \
-         LEFT JOIN LATERAL (SELECT offer.available, offer.sellable, offer.ships_on \
-            FROM products.bundle_offer(variant.id, ",
+         LEFT JOIN LATERAL products.bundle_offer(CASE WHEN variant.is_bundle THEN variant.id END, ",
     );
     select.bind(Bind::Text(today.to_string()));
     select.text(
-        "::date) AS offer WHERE variant.is_bundle) AS bundle ON TRUE \
+        "::date) AS bundle ON variant.is_bundle \
          WHERE variant.deleted_at IS NULL AND variant.product_id = ANY(",
     );
     select
@@ -377,7 +388,7 @@ impl ProductRow {
         let variants: Vec<Variant> = variants
             .into_iter()
             .map(|variant| variant.into_variant(&names, currency, today))
-            .collect();
+            .collect::<QueryResult<_>>()?;
         let product = Product {
             id: self.id.into(),
             handle: self.handle,
@@ -469,13 +480,26 @@ impl CategoryRow {
     }
 }
 
+impl ComponentRow {
+    fn into_component(self) -> Component {
+        Component {
+            variant_id: self.variant.into(),
+            product_handle: self.product_handle,
+            title: self.title,
+            variant_title: self.variant_title,
+            quantity: self.quantity,
+        }
+    }
+}
+
 impl VariantRow {
-    fn into_variant(self, options: &[String], currency: Currency, today: NaiveDate) -> Variant {
+    fn into_variant(self, options: &[String], currency: Currency, today: NaiveDate) -> QueryResult<Variant> {
         let offer = match self.offer {
             Some((available, sellable, ships_on)) => Offer::new(available, sellable, ships_on),
             None => terms(self.terms).offer(self.available, today),
         };
-        Variant {
+        let components: Option<Vec<ComponentRow>> = self.components.as_ref().map(read).transpose()?;
+        Ok(Variant {
             id: self.id.into(),
             sku: self.sku,
             barcode: self.barcode,
@@ -487,8 +511,8 @@ impl VariantRow {
             available: offer.available,
             backorder: offer.backorder,
             preorder: offer.ships_on.map(|ships_on| OpenPreorder { ships_on }),
-            components: self.components.map(|components| components.0),
-        }
+            components: components.map(|rows| rows.into_iter().map(ComponentRow::into_component).collect()),
+        })
     }
 
     fn into_listed(self, options: &[String]) -> ListedVariant {
