@@ -3,11 +3,12 @@
 use database::{Bind, Statement};
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Uuid as SqlUuid};
+use serde::Deserialize;
 use uuid::Uuid;
 
-use super::select::Select;
+use super::select::{Select, Verbatim, read};
 use crate::domain::SCHEMA;
-use crate::domain::bundle::NewComponent;
+use crate::domain::bundle::{Component, NewComponent};
 
 /// What a variant is as far as bundles go.
 #[derive(Queryable)]
@@ -18,6 +19,16 @@ pub(crate) struct Role {
     pub(crate) is_component: bool,
     /// Whether it is sold beyond its stock.
     pub(crate) has_terms: bool,
+}
+
+/// A component, as the statement that reads variants makes it.
+#[derive(Deserialize)]
+struct ComponentRow {
+    variant: Uuid,
+    product_handle: String,
+    title: String,
+    variant_title: String,
+    quantity: i64,
 }
 
 /// What these variants are; those that are deleted or unknown are left out. Whoever holds their products keeps them so.
@@ -72,10 +83,28 @@ pub(crate) fn replace(connection: &mut PgConnection, bundle: Uuid, components: &
     Statement::new(SCHEMA, INSERT, binds).execute(connection).map(drop)
 }
 
+/// The components of a bundle, of which the statement that reads variants has made JSON.
+pub(super) fn components(json: &Verbatim) -> QueryResult<Vec<Component>> {
+    let rows: Vec<ComponentRow> = read(json)?;
+    Ok(rows.into_iter().map(ComponentRow::into_component).collect())
+}
+
 /// Bundles that are deleted consist of nothing any more.
 pub(super) fn remove(connection: &mut PgConnection, bundles: &[Uuid]) -> QueryResult<()> {
     const SQL: &str = "DELETE FROM @.bundle_components WHERE bundle_id = ANY(?)";
     Statement::new(SCHEMA, SQL, [Bind::Uuids(bundles.to_vec())])
         .execute(connection)
         .map(drop)
+}
+
+impl ComponentRow {
+    fn into_component(self) -> Component {
+        Component {
+            variant_id: self.variant.into(),
+            product_handle: self.product_handle,
+            title: self.title,
+            variant_title: self.variant_title,
+            quantity: self.quantity,
+        }
+    }
 }

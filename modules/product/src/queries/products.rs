@@ -8,13 +8,13 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use kernel::{Currency, Money};
-use serde::Deserialize;
 use uuid::Uuid;
 
+use super::bundles;
 use super::levels::{TermsRow, TermsSql, terms};
 use super::select::{Select, Verbatim, read};
-use crate::domain::bundle::Component;
 use crate::domain::handle::Handle;
+use crate::domain::image::{Image, StoredImage};
 use crate::domain::listing::{ListedVariant, Listing, ProductOption};
 use crate::domain::merchandising::{Merchandising, Seo};
 use crate::domain::pairs::Pairs;
@@ -139,16 +139,6 @@ pub(super) struct VariantRow {
     offer: Option<(i64, i64, Option<NaiveDate>)>,
     /// Of a bundle: what it consists of.
     components: Option<Verbatim>,
-}
-
-/// A component, as the statement that reads variants makes it.
-#[derive(Deserialize)]
-struct ComponentRow {
-    variant: Uuid,
-    product_handle: String,
-    title: String,
-    variant_title: String,
-    quantity: i64,
 }
 
 /// The active product with this id.
@@ -433,7 +423,10 @@ impl ProductRow {
             category: self.category.map(|category| category.id),
             tags: self.tags,
             attributes: read(&self.attributes)?,
-            images: read(&self.images)?,
+            images: read::<Vec<StoredImage>>(&self.images)?
+                .into_iter()
+                .map(Image::from)
+                .collect(),
             options,
             currency: currency(&self.currency)?,
             released_on: self.released_on,
@@ -480,25 +473,13 @@ impl CategoryRow {
     }
 }
 
-impl ComponentRow {
-    fn into_component(self) -> Component {
-        Component {
-            variant_id: self.variant.into(),
-            product_handle: self.product_handle,
-            title: self.title,
-            variant_title: self.variant_title,
-            quantity: self.quantity,
-        }
-    }
-}
-
 impl VariantRow {
     fn into_variant(self, options: &[String], currency: Currency, today: NaiveDate) -> QueryResult<Variant> {
         let offer = match self.offer {
             Some((available, sellable, ships_on)) => Offer::new(available, sellable, ships_on),
             None => terms(self.terms).offer(self.available, today),
         };
-        let components: Option<Vec<ComponentRow>> = self.components.as_ref().map(read).transpose()?;
+        let components = self.components.as_ref().map(bundles::components).transpose()?;
         Ok(Variant {
             id: self.id.into(),
             sku: self.sku,
@@ -511,7 +492,7 @@ impl VariantRow {
             available: offer.available,
             backorder: offer.backorder,
             preorder: offer.ships_on.map(|ships_on| OpenPreorder { ships_on }),
-            components: components.map(|rows| rows.into_iter().map(ComponentRow::into_component).collect()),
+            components,
         })
     }
 

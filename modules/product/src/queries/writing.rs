@@ -11,10 +11,10 @@ use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{bundles, membership, stock};
+use super::{bundles, media, membership, stock};
 use crate::domain::SCHEMA;
 use crate::domain::attributes::Attributes;
-use crate::domain::image::Image;
+use crate::domain::image::{Image, ShownImage};
 use crate::domain::listing::{Listing, ProductOption};
 use crate::domain::plan::{Plan, VariantRow};
 
@@ -35,6 +35,7 @@ pub(crate) type Paths = HashMap<Uuid, Vec<String>>;
 pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, stamp: &Stamp) -> QueryResult<()> {
     insert_products(connection, &plan.insert_products, paths, stamp)?;
     update_products(connection, &plan.update_products, paths, stamp)?;
+    media::refer(connection, &plan.insert_products, &plan.update_products)?;
     delete_variants(connection, &plan.delete_variants, stamp)?;
     update_variants(connection, &plan.update_variants, stamp)?;
     insert_variants(connection, &plan.insert_variants, stamp)?;
@@ -59,14 +60,14 @@ pub(crate) fn delete_products(connection: &mut PgConnection, ids: &[Uuid], now: 
     if ids.is_empty() {
         return Ok(());
     }
-    let ids = || Bind::Uuids(ids.to_vec());
-    Statement::new(SCHEMA, COMPONENTS, [ids()]).execute(connection)?;
+    let binds = || Bind::Uuids(ids.to_vec());
+    Statement::new(SCHEMA, COMPONENTS, [binds()]).execute(connection)?;
     for sql in [PRODUCTS, VARIANTS] {
-        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), ids()]).execute(connection)?;
+        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), binds()]).execute(connection)?;
     }
-    Statement::new(SCHEMA, MEMBERS, [ids()]).execute(connection)?;
-    Statement::new(SCHEMA, RELATIONS, [ids(), ids()]).execute(connection)?;
-    Ok(())
+    Statement::new(SCHEMA, MEMBERS, [binds()]).execute(connection)?;
+    Statement::new(SCHEMA, RELATIONS, [binds(), binds()]).execute(connection)?;
+    media::forget(connection, ids.to_vec())
 }
 
 /// Gives products handles that nobody else can want, in a transaction that is undone.
@@ -113,7 +114,7 @@ struct ProductJson<'a> {
     tags: &'a [String],
     codes: Vec<String>,
     attributes: &'a Attributes,
-    images: &'a [Image],
+    images: Vec<ShownImage>,
     options: &'a [ProductOption],
     currency: &'a str,
     released_on: NaiveDate,
@@ -144,7 +145,7 @@ impl<'a> ProductJson<'a> {
             tags: &listing.tags,
             codes: listing.codes(),
             attributes: &listing.attributes,
-            images: &listing.images,
+            images: listing.images.iter().map(Image::shown).collect(),
             options: &listing.options,
             currency: listing.currency.code(),
             released_on: listing.released_on,

@@ -1,7 +1,8 @@
 //! Many changes of products in one request and one transaction. What one of them does wrong leaves it out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use database::{Failure, refuse};
 use diesel::{Connection, PgConnection, QueryResult};
 use kernel::http::{Answer, Call};
@@ -11,6 +12,7 @@ use product_api::ProductError;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::media::{known_images, unknown_images};
 use super::{Service, editing, product_types};
 use crate::domain::SCHEMA;
 use crate::domain::bulk::{
@@ -19,6 +21,7 @@ use crate::domain::bulk::{
 };
 use crate::domain::draft::CategoryReference;
 use crate::domain::handle::Handle;
+use crate::domain::image;
 use crate::domain::listing::Listing;
 use crate::domain::plan::{Change, Outcome, Stored};
 use crate::queries::product_types::Definitions;
@@ -64,6 +67,8 @@ struct Known {
     stored: HashMap<Uuid, Stored>,
     categories: HashMap<CategoryReference, Uuid>,
     types: Definitions,
+    /// The images that have files.
+    images: BTreeSet<String>,
     names: Names,
     /// Which products consist of which: those of components, and those of the bundles.
     bundled: Vec<(Uuid, Uuid)>,
@@ -77,7 +82,7 @@ fn carry_out(
     stamp: &Stamp,
 ) -> Work<Vec<OperationOutcome>> {
     let operations: Vec<Result<BulkOperation, Problem>> = raw.iter().map(|raw| BulkOperation::parse(raw)).collect();
-    let mut known = Known::of(connection, operations.iter().flatten(), currency)?;
+    let mut known = Known::of(connection, operations.iter().flatten(), currency, stamp.now)?;
     let mut outcomes: Vec<Option<OperationOutcome>> = Vec::new();
     let (mut changes, mut deleted) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
@@ -131,6 +136,7 @@ impl Known {
         connection: &mut PgConnection,
         operations: impl Iterator<Item = &'a BulkOperation> + Clone,
         currency: Currency,
+        now: DateTime<Utc>,
     ) -> QueryResult<Self> {
         let ids = operations.clone().filter_map(|operation| Some(operation.id()?.uuid()));
         let stored = products::lock(connection, ids.collect())?;
@@ -142,10 +148,12 @@ impl Known {
                 .filter_map(|stored| stored.listing.merchandising.product_type),
         );
         let wanted = operations.clone().filter_map(named_category).cloned().collect();
+        let images = images_of(connection, operations.clone(), &stored, now)?;
         Ok(Self {
             bundled: queries::bundles::users(connection, stored.keys().copied().collect())?,
             categories: categories::resolve(connection, wanted)?,
             types: queries::product_types::definitions(connection, types.into_iter().collect())?,
+            images,
             names: names(connection, operations, &stored)?,
             stored,
             currency,
@@ -207,6 +215,9 @@ impl Known {
 
     fn accept(&mut self, before: Option<Stored>, after: Listing, place: usize) -> Result<Change, ProductError> {
         product_types::check(&self.types, &after).map_err(below_product)?;
+        unknown_images(&after, &self.images)
+            .into_result()
+            .map_err(below_product)?;
         let own = before.as_ref().map(|before| before.id);
         self.names.claim(names_of(&after), place, own)?;
         Ok(Change { before, after })
@@ -224,6 +235,31 @@ impl Known {
         let free = Handle::candidates(title, &unique).into_iter().find(is_free);
         free.ok_or_else(|| ProductError::Taken("product (by its handle)".to_owned()))
     }
+}
+
+/// Holds the images that operations begin or cease to show, and answers those that have files.
+fn images_of<'a>(
+    connection: &mut PgConnection,
+    operations: impl Iterator<Item = &'a BulkOperation>,
+    stored: &HashMap<Uuid, Stored>,
+    now: DateTime<Utc>,
+) -> QueryResult<BTreeSet<String>> {
+    let change = |operation: &BulkOperation| {
+        let product = operation.id().and_then(|id| stored.get(&id.uuid()));
+        let before = product.map(|product| product.listing.files()).unwrap_or_default();
+        let after = match operation {
+            BulkOperation::Create(operation) => image::files(&operation.product.images),
+            BulkOperation::Update(operation) => match &operation.product.images {
+                Patch::Keep => before.clone(),
+                Patch::Clear => BTreeSet::new(),
+                Patch::Set(images) => image::files(images),
+            },
+            BulkOperation::Delete(_) => BTreeSet::new(),
+        };
+        (before, after)
+    };
+    let changes: Vec<_> = operations.map(change).collect();
+    known_images(connection, &changes, now)
 }
 
 /// Who has the names that operations want, but for products that are to be deleted.

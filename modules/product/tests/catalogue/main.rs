@@ -8,6 +8,7 @@ mod bundles;
 mod collections;
 mod editing;
 mod exporting;
+mod images;
 mod import_jobs;
 mod importing;
 mod locations;
