@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::attributes::AttributeValue;
+use super::bundle::Component;
 use super::image::ShownImage;
 use super::listing::ProductOption;
 use super::merchandising::Seo;
@@ -125,6 +126,9 @@ pub(crate) struct Variant {
     /// Where it is sold before it is there; else left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preorder: Option<OpenPreorder>,
+    /// What it consists of, where it is a bundle; else left out. A bundle is there as often as its components are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) components: Option<Vec<Component>>,
 }
 
 /// What a customer is told of a variant that is sold before it is there.

@@ -10,6 +10,7 @@ use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, 
 use kernel::{Currency, Money};
 use uuid::Uuid;
 
+use super::bundles;
 use super::levels::{TermsRow, TermsSql, terms};
 use super::select::{Select, Verbatim, read};
 use crate::domain::handle::Handle;
@@ -19,6 +20,7 @@ use crate::domain::merchandising::{Merchandising, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::plan::Stored;
 use crate::domain::product::{AdminProduct, OpenPreorder, PriceRange, Product, ProductCategory, Status, Variant};
+use crate::domain::terms::Offer;
 
 /// The columns of [`ProductRow`].
 pub(super) const COLUMNS: &str = "SELECT product.id, product.external_id, product.handle, product.title, \
@@ -73,6 +75,8 @@ type VariantSql = (
     TermsSql,
     BigInt,
     BigInt,
+    Nullable<(BigInt, BigInt, Nullable<Date>)>,
+    Nullable<Json>,
 );
 
 #[derive(Queryable)]
@@ -131,6 +135,10 @@ pub(super) struct VariantRow {
     on_hand: i64,
     /// Where orders are served from; less than nothing where more is promised than there is.
     available: i64,
+    /// Of a bundle: how many are there, how many can be sold, and from when they ship.
+    offer: Option<(i64, i64, Option<NaiveDate>)>,
+    /// Of a bundle: what it consists of.
+    components: Option<Verbatim>,
 }
 
 /// The active product with this id.
@@ -252,18 +260,36 @@ pub(crate) fn exist(connection: &mut PgConnection) -> QueryResult<bool> {
         .get_result(connection)
 }
 
-/// The variants of `products`, each product's in order.
-pub(super) fn variants(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<Vec<VariantRow>> {
+/// The variants of `products` as they are sold `today`, each product's in order.
+pub(super) fn variants(
+    connection: &mut PgConnection,
+    products: Vec<Uuid>,
+    today: NaiveDate,
+) -> QueryResult<Vec<VariantRow>> {
+    // What is asked of bundles costs others nothing: they look for no components, or for those of NULL.
     let mut select = Select::<VariantSql>::new(
         "SELECT variant.product_id, variant.id, variant.sku, variant.barcode, variant.title, variant.option_values, \
          variant.price_minor, variant.compare_at_minor, variant.backorder_limit, variant.preorder_until, \
-         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available \
+         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available, \
+         bundle.available, bundle.sellable, bundle.ships_on, \
+         (SELECT json_agg(json_build_object('variant', part.component_id, \
+                'product_handle', product.handle, 'title', product.title, 'variant_title', component.title, \
+                'quantity', part.quantity) ORDER BY part.position) \
+            FROM products.bundle_components AS part \
+            JOIN products.variants AS component ON component.id = part.component_id \
+            JOIN products.products AS product ON product.id = component.product_id \
+            WHERE variant.is_bundle AND part.bundle_id = variant.id) \
          FROM products.variants AS variant CROSS JOIN LATERAL ( \
             SELECT coalesce(sum(stock.on_hand), 0)::bigint AS on_hand, \
                 coalesce(sum(stock.on_hand - stock.reserved) FILTER (WHERE location.sells), 0)::bigint AS available \
             FROM products.stock AS stock JOIN products.locations AS location ON location.id = stock.location_id \
             WHERE stock.variant_id = variant.id AND location.active AND location.deleted_at IS NULL \
          ) AS stock \
+         LEFT JOIN LATERAL products.bundle_offer(CASE WHEN variant.is_bundle THEN variant.id END, ",
+    );
+    select.bind(Bind::Text(today.to_string()));
+    select.text(
+        "::date) AS bundle ON variant.is_bundle \
          WHERE variant.deleted_at IS NULL AND variant.product_id = ANY(",
     );
     select
@@ -278,7 +304,7 @@ pub(super) fn assemble(
     rows: Vec<ProductRow>,
     today: NaiveDate,
 ) -> QueryResult<Vec<AdminProduct>> {
-    let mut variants = variants_by_product(connection, &rows)?;
+    let mut variants = variants_by_product(connection, &rows, today)?;
     rows.into_iter()
         .map(|row| {
             let variants = variants.remove(&row.id).unwrap_or_default();
@@ -313,7 +339,8 @@ fn find(
 }
 
 fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<Vec<Stored>> {
-    let mut variants = variants_by_product(connection, &rows)?;
+    // Listings do not say what can be bought: any day will do.
+    let mut variants = variants_by_product(connection, &rows, NaiveDate::default())?;
     rows.into_iter()
         .map(|row| {
             let variants = variants.remove(&row.id).unwrap_or_default();
@@ -325,10 +352,11 @@ fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<V
 fn variants_by_product(
     connection: &mut PgConnection,
     rows: &[ProductRow],
+    today: NaiveDate,
 ) -> QueryResult<HashMap<Uuid, Vec<VariantRow>>> {
     let ids = rows.iter().map(|row| row.id).collect();
     let mut by_product: HashMap<Uuid, Vec<VariantRow>> = HashMap::with_capacity(rows.len());
-    for variant in variants(connection, ids)? {
+    for variant in variants(connection, ids, today)? {
         by_product.entry(variant.product_id).or_default().push(variant);
     }
     Ok(by_product)
@@ -350,7 +378,7 @@ impl ProductRow {
         let variants: Vec<Variant> = variants
             .into_iter()
             .map(|variant| variant.into_variant(&names, currency, today))
-            .collect();
+            .collect::<QueryResult<_>>()?;
         let product = Product {
             id: self.id.into(),
             handle: self.handle,
@@ -446,9 +474,13 @@ impl CategoryRow {
 }
 
 impl VariantRow {
-    fn into_variant(self, options: &[String], currency: Currency, today: NaiveDate) -> Variant {
-        let offer = terms(self.terms).offer(self.available, today);
-        Variant {
+    fn into_variant(self, options: &[String], currency: Currency, today: NaiveDate) -> QueryResult<Variant> {
+        let offer = match self.offer {
+            Some((available, sellable, ships_on)) => Offer::new(available, sellable, ships_on),
+            None => terms(self.terms).offer(self.available, today),
+        };
+        let components = self.components.as_ref().map(bundles::components).transpose()?;
+        Ok(Variant {
             id: self.id.into(),
             sku: self.sku,
             barcode: self.barcode,
@@ -460,7 +492,8 @@ impl VariantRow {
             available: offer.available,
             backorder: offer.backorder,
             preorder: offer.ships_on.map(|ships_on| OpenPreorder { ships_on }),
-        }
+            components,
+        })
     }
 
     fn into_listed(self, options: &[String]) -> ListedVariant {
