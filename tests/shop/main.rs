@@ -4,6 +4,7 @@
 
 mod accounts;
 mod addresses;
+mod bundles;
 mod cache;
 mod carts;
 mod conformance;

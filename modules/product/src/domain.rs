@@ -3,6 +3,7 @@
 pub(crate) mod allocation;
 pub(crate) mod attributes;
 pub(crate) mod bulk;
+pub(crate) mod bundle;
 pub(crate) mod category;
 pub(crate) mod collection;
 pub(crate) mod count;

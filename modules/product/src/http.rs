@@ -2,6 +2,7 @@
 
 mod administration;
 mod bulk;
+mod bundles;
 mod catalogue;
 mod categories;
 mod collections;
@@ -59,7 +60,8 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(media::create_image)
         .service(administration::create_variant)
         .service(administration::update_variant)
-        .service(administration::delete_variant);
+        .service(administration::delete_variant)
+        .service(bundles::update_components);
     config
         .service(categories::list_admin_categories)
         .service(categories::create_category)

@@ -4,6 +4,7 @@
 //! for writing one statement per table, whatever the number of rows.
 
 pub(crate) mod arranged;
+pub(crate) mod bundles;
 pub(crate) mod categories;
 pub(crate) mod collections;
 pub(crate) mod import_work;

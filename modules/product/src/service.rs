@@ -2,6 +2,7 @@
 
 mod availability;
 mod bulk;
+mod bundles;
 mod cache;
 mod catalogue;
 mod categories;
@@ -180,6 +181,10 @@ fn refuse_duplicates(error: diesel::result::Error) -> database::Failure<ProductE
         Some("collections_handle_key") => "collection (by its handle)",
         Some("locations_handle_key") => "location (by its handle)",
         Some("categories_name_key") => "category (by its name and parent)",
+        // Where the product is written by many operations, each is asked for this before: see `bundles`.
+        Some("bundle_components_component_fkey") => {
+            return database::Failure::Refused(ProductError::InUse("a bundle consists of it".to_owned()));
+        }
         _ => return error.into(),
     };
     database::Failure::Refused(ProductError::Taken(what.to_owned()))

@@ -51,7 +51,7 @@ pub trait ProductApi: Send + Sync {
     ) -> Result<Vec<Quote>, ProductError>;
 
     /// Sets stock aside for an order that is being paid: all of `demands` or nothing. Demands for one variant are
-    /// summed. Repeatable: the same reservation is made once; after a release it is refused as not found.
+    /// summed, and a bundle takes its components. What there is too little of is told in terms of `demands`. Repeatable: the same reservation is made once; after a release it is refused as not found.
     async fn reserve(&self, reservation: ReservationId, demands: Vec<Demand>) -> Result<(), ProductError>;
 
     /// Turns reservations into sales: the stock leaves. Answers those that are sold, now or before; unknown and released
@@ -192,6 +192,9 @@ pub enum ProductError {
     /// The object is still needed by others, e.g. a category with products.
     #[error("still in use: {0}")]
     InUse(String),
+    /// The variant cannot become a bundle, because it has or had stock of its own; how far.
+    #[error("a bundle has no stock of its own, but the variant {0}")]
+    HasStock(String),
     /// What is to be stopped has ended by itself.
     #[error("the {0} has ended")]
     Ended(String),
@@ -316,6 +319,7 @@ impl From<ProductError> for Problem {
             ProductError::StockChanged(lines) => Self::conflict("stock_changed", detail).with("lines", lines),
             ProductError::Taken(_) => Self::conflict("already_taken", detail),
             ProductError::InUse(_) => Self::conflict("in_use", detail),
+            ProductError::HasStock(_) => Self::conflict("has_stock", detail),
             ProductError::Ended(_) => Self::conflict("already_ended", detail),
             ProductError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
             ProductError::Fault(fault) => fault.into(),
@@ -352,7 +356,8 @@ mod tests {
             }]),
             ProductError::StockChanged(_) => ProductError::Taken("handle".to_owned()),
             ProductError::Taken(_) => ProductError::InUse("has products".to_owned()),
-            ProductError::InUse(_) => ProductError::Ended("import".to_owned()),
+            ProductError::InUse(_) => ProductError::HasStock("has been sold".to_owned()),
+            ProductError::HasStock(_) => ProductError::Ended("import".to_owned()),
             ProductError::Ended(_) => ProductError::VersionMismatch(2),
             ProductError::VersionMismatch(_) => Fault::unavailable("down").into(),
             ProductError::Fault(Fault::Unavailable { .. }) => Fault::timeout("slow").into(),

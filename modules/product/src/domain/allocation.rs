@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use product_api::Shortage;
 use uuid::Uuid;
 
+use super::bundle::Contents;
+
 /// How many combinations of locations are tried in search of the fewest. Beyond that, the location that has most of what
 /// is missing is taken, again and again: few parcels, though perhaps not the fewest.
 const MAX_COMBINATIONS: usize = 500;
@@ -32,6 +34,8 @@ pub(crate) struct Levels {
     /// In the order in which they are preferred.
     locations: Vec<Uuid>,
     sellable: BTreeMap<(Uuid, Uuid), i64>,
+    /// Of the bundles among what orders want.
+    contents: Contents,
 }
 
 /// How many of each variant an order wants.
@@ -51,20 +55,21 @@ impl Levels {
         this
     }
 
-    /// The parts that an order takes, variants in key order; or what there is too little of, in all locations together.
+    /// The same levels where some of what orders want are bundles.
+    pub(crate) fn with(self, contents: Contents) -> Self {
+        Self { contents, ..self }
+    }
+
+    /// The parts that an order takes, variants in key order and bundles as their components; or what there is too little
+    /// of, in all locations together, in terms of what was ordered.
     pub(crate) fn allocate(&self, demands: &Demands) -> Result<Vec<Part>, Vec<Shortage>> {
-        let short = demands.iter().filter_map(|(variant, requested)| {
-            let available = self.total(*variant, &self.locations);
-            (available < *requested).then(|| Shortage {
-                variant_id: (*variant).into(),
-                requested: *requested,
-                available,
-            })
-        });
-        let short: Vec<Shortage> = short.collect();
+        let short = self
+            .contents
+            .shortages(demands, |variant| self.total(variant, &self.locations));
         if !short.is_empty() {
             return Err(short);
         }
+        let demands = &self.contents.expand(demands);
         let chosen = self.fewest(demands).unwrap_or_else(|| self.greedy(demands));
         let parts = demands
             .iter()

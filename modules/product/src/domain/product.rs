@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::attributes::AttributeValue;
+use super::bundle::Component;
 use super::further_price::WrittenPrice;
 use super::image::ShownImage;
 use super::listing::ProductOption;
@@ -143,6 +144,9 @@ pub(crate) struct Variant {
     /// Where it is sold before it is there; else left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preorder: Option<OpenPreorder>,
+    /// What it consists of, where it is a bundle; else left out. A bundle is there as often as its components are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) components: Option<Vec<Component>>,
 }
 
 /// What one costs from a quantity on.

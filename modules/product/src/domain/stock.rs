@@ -109,6 +109,8 @@ pub(crate) struct Held {
     pub(crate) active: bool,
     /// Whether orders are served from the location.
     pub(crate) sells: bool,
+    /// Whether the variant is a bundle, whose rows stay empty.
+    pub(crate) is_bundle: bool,
 }
 
 /// A change of a row of the books.
@@ -238,6 +240,7 @@ mod tests {
             reserved,
             active: location != Uuid::max(),
             sells: true,
+            is_bundle: false,
         }
     }
 

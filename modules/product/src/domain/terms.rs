@@ -67,6 +67,19 @@ pub(crate) struct Offer {
     pub(crate) ships_on: Option<NaiveDate>,
 }
 
+impl Offer {
+    /// What customers are told where `sellable` can be bought, of which `available` are there.
+    pub(crate) fn new(available: i64, sellable: i64, ships_on: Option<NaiveDate>) -> Self {
+        let in_stock = sellable > 0;
+        Self {
+            available: available.max(0),
+            in_stock,
+            backorder: in_stock && available <= 0 && ships_on.is_none(),
+            ships_on,
+        }
+    }
+}
+
 impl Terms {
     /// How far below zero the variant may be sold on a day.
     pub(crate) fn oversell(&self, today: NaiveDate) -> i64 {
@@ -82,14 +95,8 @@ impl Terms {
 
     /// What customers are told where `available` are not promised.
     pub(crate) fn offer(&self, available: i64, today: NaiveDate) -> Offer {
-        let in_stock = available + self.oversell(today) > 0;
-        let preorder = self.open_preorder(today);
-        Offer {
-            available: available.max(0),
-            in_stock,
-            backorder: in_stock && available <= 0 && preorder.is_none(),
-            ships_on: preorder.map(|preorder| preorder.ships_on),
-        }
+        let ships_on = self.open_preorder(today).map(|preorder| preorder.ships_on);
+        Offer::new(available, available + self.oversell(today), ships_on)
     }
 
     fn open_preorder(&self, today: NaiveDate) -> Option<Preorder> {

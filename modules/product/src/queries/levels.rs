@@ -66,13 +66,16 @@ pub(crate) fn level(
     today: NaiveDate,
     seal: impl FnOnce(i64) -> String,
 ) -> QueryResult<Option<StockLevel>> {
-    let mut select = Select::<(SqlUuid, BigInt, TermsSql)>::new(
-        "SELECT product_id, stock_version, backorder_limit, preorder_until, preorder_limit, low_stock_threshold \
-         FROM products.variants WHERE id = ",
+    let mut select = Select::<(SqlUuid, BigInt, TermsSql, Nullable<BigInt>)>::new(
+        "SELECT variant.product_id, variant.stock_version, variant.backorder_limit, variant.preorder_until, \
+         variant.preorder_limit, variant.low_stock_threshold, bundle.sellable FROM products.variants AS variant \
+         LEFT JOIN LATERAL (SELECT offer.sellable FROM products.bundle_offer(variant.id, ",
     );
+    select.bind(Bind::Text(today.to_string()));
+    select.text("::date) AS offer WHERE variant.is_bundle) AS bundle ON TRUE WHERE variant.id = ");
     select.bind(Bind::Uuid(variant));
-    let found: Option<(Uuid, i64, TermsRow)> = select.get_result(connection).optional()?;
-    let Some((product, version, row)) = found else {
+    let found: Option<(Uuid, i64, TermsRow, Option<i64>)> = select.get_result(connection).optional()?;
+    let Some((product, version, row, of_bundle)) = found else {
         return Ok(None);
     };
     let (terms, locations) = (terms(row), locations(connection, variant)?);
@@ -91,7 +94,7 @@ pub(crate) fn level(
         on_hand,
         reserved,
         available: on_hand - reserved,
-        sellable: (for_sale + terms.oversell(today)).max(0),
+        sellable: of_bundle.unwrap_or_else(|| (for_sale + terms.oversell(today)).max(0)),
         terms,
         version,
         locations,
@@ -100,15 +103,28 @@ pub(crate) fn level(
     }))
 }
 
+/// The terms of a variant, held until the transaction ends.
+pub(crate) struct HeldTerms {
+    pub(crate) terms: Terms,
+    pub(crate) version: i64,
+    pub(crate) product: Uuid,
+    pub(crate) is_bundle: bool,
+}
+
 /// The terms of a variant and their version, held until the transaction ends.
-pub(crate) fn hold_terms(connection: &mut PgConnection, variant: Uuid) -> QueryResult<Option<(Terms, i64, Uuid)>> {
-    let mut select = Select::<(TermsSql, BigInt, SqlUuid)>::new(
-        "SELECT backorder_limit, preorder_until, preorder_limit, low_stock_threshold, stock_version, product_id \
-         FROM products.variants WHERE id = ",
+pub(crate) fn hold_terms(connection: &mut PgConnection, variant: Uuid) -> QueryResult<Option<HeldTerms>> {
+    let mut select = Select::<(TermsSql, BigInt, SqlUuid, Bool)>::new(
+        "SELECT backorder_limit, preorder_until, preorder_limit, low_stock_threshold, stock_version, product_id, \
+         is_bundle FROM products.variants WHERE id = ",
     );
     select.bind(Bind::Uuid(variant)).text(" FOR NO KEY UPDATE");
-    let found: Option<(TermsRow, i64, Uuid)> = select.get_result(connection).optional()?;
-    Ok(found.map(|(row, version, product)| (terms(row), version, product)))
+    let found: Option<(TermsRow, i64, Uuid, bool)> = select.get_result(connection).optional()?;
+    Ok(found.map(|(row, version, product, is_bundle)| HeldTerms {
+        terms: terms(row),
+        version,
+        product,
+        is_bundle,
+    }))
 }
 
 /// Writes the terms of a variant that is held. The row of stock that is sold below zero may go as far as the largest of

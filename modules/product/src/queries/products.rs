@@ -10,6 +10,7 @@ use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, 
 use kernel::{Currency, Money};
 use uuid::Uuid;
 
+use super::bundles;
 use super::levels::{TermsRow, TermsSql, terms};
 use super::prices;
 use super::select::{Select, Verbatim, read};
@@ -24,6 +25,7 @@ use crate::domain::pricing::Step;
 use crate::domain::product::{
     AdminProduct, OpenPreorder, PriceRange, PriceTier, Product, ProductCategory, ShownPrices, Status, Variant, View,
 };
+use crate::domain::terms::Offer;
 
 /// The columns of [`ProductRow`].
 pub(super) const COLUMNS: &str = "SELECT product.id, product.external_id, product.handle, product.title, \
@@ -77,6 +79,8 @@ type VariantSql = (
     TermsSql,
     BigInt,
     BigInt,
+    Nullable<(BigInt, BigInt, Nullable<Date>)>,
+    Nullable<Json>,
 );
 
 /// The columns of [`PricesRow`].
@@ -145,6 +149,10 @@ pub(super) struct VariantRow {
     on_hand: i64,
     /// Where orders are served from; less than nothing where more is promised than there is.
     available: i64,
+    /// Of a bundle: how many are there, how many can be sold, and from when they ship.
+    offer: Option<(i64, i64, Option<NaiveDate>)>,
+    /// Of a bundle: what it consists of.
+    components: Option<Verbatim>,
 }
 
 /// What one costs everybody, and what was written.
@@ -288,19 +296,37 @@ pub(crate) fn exist(connection: &mut PgConnection) -> QueryResult<bool> {
         .get_result(connection)
 }
 
-/// The variants of `products`, each product's in order.
-pub(super) fn variants(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<Vec<VariantRow>> {
+/// The variants of `products` as they are sold `today`, each product's in order.
+pub(super) fn variants(
+    connection: &mut PgConnection,
+    products: Vec<Uuid>,
+    today: NaiveDate,
+) -> QueryResult<Vec<VariantRow>> {
+    // What is asked of bundles costs others nothing: they look for no components, or for those of NULL.
     let mut select = Select::<VariantSql>::new(
         "SELECT variant.product_id, variant.id, variant.sku, variant.barcode, variant.title, variant.option_values, \
          variant.price_minor, variant.compare_at_minor, variant.lowest_minor, variant.steps, variant.base_minor, \
          variant.base_compare_at_minor, variant.further_prices, variant.backorder_limit, variant.preorder_until, \
-         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available \
+         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available, \
+         bundle.available, bundle.sellable, bundle.ships_on, \
+         (SELECT json_agg(json_build_object('variant', part.component_id, \
+                'product_handle', product.handle, 'title', product.title, 'variant_title', component.title, \
+                'quantity', part.quantity) ORDER BY part.position) \
+            FROM products.bundle_components AS part \
+            JOIN products.variants AS component ON component.id = part.component_id \
+            JOIN products.products AS product ON product.id = component.product_id \
+            WHERE variant.is_bundle AND part.bundle_id = variant.id) \
          FROM products.variants AS variant CROSS JOIN LATERAL ( \
             SELECT coalesce(sum(stock.on_hand), 0)::bigint AS on_hand, \
                 coalesce(sum(stock.on_hand - stock.reserved) FILTER (WHERE location.sells), 0)::bigint AS available \
             FROM products.stock AS stock JOIN products.locations AS location ON location.id = stock.location_id \
             WHERE stock.variant_id = variant.id AND location.active AND location.deleted_at IS NULL \
          ) AS stock \
+         LEFT JOIN LATERAL products.bundle_offer(CASE WHEN variant.is_bundle THEN variant.id END, ",
+    );
+    select.bind(Bind::Text(today.to_string()));
+    select.text(
+        "::date) AS bundle ON variant.is_bundle \
          WHERE variant.deleted_at IS NULL AND variant.product_id = ANY(",
     );
     select
@@ -315,7 +341,7 @@ pub(super) fn assemble(
     rows: Vec<ProductRow>,
     view: View,
 ) -> QueryResult<Vec<AdminProduct>> {
-    let mut variants = variants_by_product(connection, &rows)?;
+    let mut variants = variants_by_product(connection, &rows, view.today)?;
     let products = rows.into_iter().map(|row| {
         let variants = variants.remove(&row.id).unwrap_or_default();
         row.into_product(variants, view)
@@ -349,7 +375,8 @@ fn find(connection: &mut PgConnection, select: Select<ProductSql>, view: View) -
 }
 
 fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<Vec<Stored>> {
-    let mut variants = variants_by_product(connection, &rows)?;
+    // Listings do not say what can be bought: any day will do.
+    let mut variants = variants_by_product(connection, &rows, NaiveDate::default())?;
     rows.into_iter()
         .map(|row| {
             let variants = variants.remove(&row.id).unwrap_or_default();
@@ -361,10 +388,11 @@ fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<V
 fn variants_by_product(
     connection: &mut PgConnection,
     rows: &[ProductRow],
+    today: NaiveDate,
 ) -> QueryResult<HashMap<Uuid, Vec<VariantRow>>> {
     let ids = rows.iter().map(|row| row.id).collect();
     let mut by_product: HashMap<Uuid, Vec<VariantRow>> = HashMap::with_capacity(rows.len());
-    for variant in variants(connection, ids)? {
+    for variant in variants(connection, ids, today)? {
         by_product.entry(variant.product_id).or_default().push(variant);
     }
     Ok(by_product)
@@ -483,7 +511,11 @@ impl CategoryRow {
 
 impl VariantRow {
     fn into_variant(self, options: &[String], currency: Currency, view: View) -> QueryResult<Variant> {
-        let offer = terms(self.terms).offer(self.available, view.today);
+        let offer = match self.offer {
+            Some((available, sellable, ships_on)) => Offer::new(available, sellable, ships_on),
+            None => terms(self.terms).offer(self.available, view.today),
+        };
+        let components = self.components.as_ref().map(bundles::components).transpose()?;
         let money = |amount| Money::new(amount, currency);
         let prices = self.prices;
         let mut variant = Variant {
@@ -502,6 +534,7 @@ impl VariantRow {
             available: offer.available,
             backorder: offer.backorder,
             preorder: offer.ships_on.map(|ships_on| OpenPreorder { ships_on }),
+            components,
         };
         if view.prices == ShownPrices::Written {
             let further = prices.further()?;

@@ -123,14 +123,15 @@ pub(crate) fn quote(connection: &mut PgConnection, enquiries: &[Enquiry]) -> Que
             .bind(Bind::Uuids(groups.into_iter().collect()))
             .text(")), "),
     };
-    select.text(
-        "coalesce((SELECT sum(stock.on_hand - stock.reserved) FROM products.stock AS stock \
+    select.text("CASE WHEN variant.is_bundle THEN (SELECT offer.sellable FROM products.bundle_offer(variant.id, ");
+    select.bind(Bind::Text(now.date_naive().to_string())).text(
+        "::date) AS offer) ELSE coalesce((SELECT sum(stock.on_hand - stock.reserved) FROM products.stock AS stock \
             JOIN products.locations AS location ON location.id = stock.location_id AND location.sells \
             WHERE stock.variant_id = variant.id), 0)::bigint \
          + products.oversell_limit(variant.backorder_limit, variant.preorder_until, variant.preorder_limit, ",
     );
     select.bind(Bind::Time(now)).text(
-        "), variant.deleted_at IS NULL AND product.deleted_at IS NULL AND product.status = 'active' \
+        ") END, variant.deleted_at IS NULL AND product.deleted_at IS NULL AND product.status = 'active' \
          FROM products.variants AS variant JOIN products.products AS product ON product.id = variant.product_id \
          WHERE variant.id = ANY(",
     );

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::domain::SCHEMA;
 use crate::domain::allocation::{Demands, Level, Levels, Part};
+use crate::domain::bundle::Contents;
 use crate::domain::location::DEFAULT_LOCATION;
 
 /// What an order wants to have set aside.
@@ -55,7 +56,8 @@ pub(crate) fn reserve_at_several(connection: &mut PgConnection, wanted: &[Wanted
     let now = wanted.iter().map(|one| one.now).max().unwrap_or_default();
     let mut levels = levels(connection, variants.into_iter().collect(), now)?;
     let mut parts: Vec<(&Wanted, Vec<Part>)> = Vec::with_capacity(wanted.len());
-    for one in wanted {
+    let mut seen = HashSet::new();
+    for one in wanted.iter().filter(|one| seen.insert(one.id)) {
         if let Ok(allocated) = levels.allocate(&one.demands) {
             levels.take(&allocated);
             parts.push((one, allocated));
@@ -72,28 +74,38 @@ pub(crate) fn reserve(connection: &mut PgConnection, wanted: &Wanted, parts: &[P
     Ok(taken.claimed.contains(&wanted.id))
 }
 
-/// What the locations that serve orders have of variants.
+/// What the locations that serve orders have of variants, and of the components of those that are bundles.
 pub(crate) fn levels(connection: &mut PgConnection, variants: Vec<Uuid>, now: DateTime<Utc>) -> QueryResult<Levels> {
-    const SQL: &str = "SELECT stock.variant_id, stock.location_id, \
+    const SQL: &str = "WITH part AS MATERIALIZED ( \
+            SELECT wanted.id AS wanted_id, coalesce(part.component_id, wanted.id) AS variant_id, \
+                coalesce(part.quantity, 1) AS each \
+            FROM unnest(?) AS wanted (id) LEFT JOIN @.bundle_parts AS part ON part.bundle_id = wanted.id \
+        ) \
+        SELECT part.wanted_id, part.each, stock.variant_id, stock.location_id, \
             CASE WHEN variant.deleted_at IS NULL AND product.deleted_at IS NULL AND product.status = 'active' \
             THEN stock.on_hand - stock.reserved + CASE WHEN location.is_default THEN @.oversell_limit( \
                 variant.backorder_limit, variant.preorder_until, variant.preorder_limit, ?) ELSE 0 END \
             ELSE 0 END AS sellable \
-        FROM @.stock AS stock JOIN @.locations AS location ON location.id = stock.location_id AND location.sells \
+        FROM part JOIN @.stock AS stock ON stock.variant_id = part.variant_id \
+        JOIN @.locations AS location ON location.id = stock.location_id AND location.sells \
         JOIN @.variants AS variant ON variant.id = stock.variant_id \
         JOIN @.products AS product ON product.id = variant.product_id \
-        WHERE stock.variant_id = ANY (?) ORDER BY location.priority, stock.location_id, stock.variant_id";
-    let binds = [Bind::Time(now), Bind::Uuids(variants)];
+        ORDER BY location.priority, stock.location_id, stock.variant_id";
+    let binds = [Bind::Uuids(variants), Bind::Time(now)];
     let rows: Vec<LevelRow> = Statement::new(SCHEMA, SQL, binds).load(connection)?;
-    Ok(Levels::new(rows.into_iter().map(LevelRow::into_level)))
+    let mut contents = Contents::default();
+    for row in rows.iter().filter(|row| row.wanted_id != row.variant_id) {
+        contents.insert(row.wanted_id, row.variant_id, row.each);
+    }
+    Ok(Levels::new(rows.into_iter().map(LevelRow::into_level)).with(contents))
 }
 
 /// What the parts of orders were made from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Assumed {
-    /// That only one location serves orders.
+    /// That only one location serves orders. Bundles among them are still to be taken apart.
     One,
-    /// What the locations have.
+    /// What the locations have, and what bundles consist of.
     Any,
 }
 
@@ -114,13 +126,18 @@ impl Taken {
 
 /// Sets the parts of many orders aside: each gets all of its parts or nothing. An order gets nothing where a location has
 /// not enough for all orders together, where a reservation of its id exists, or where what was assumed does not hold.
-/// Tells of variants that run low or out, in the same transaction.
+/// Tells of variants that run low or out, in the same transaction. A bundle is its components from the first step on; one
+/// that is edited at this moment is what it was before or what it is after.
 fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: Assumed) -> QueryResult<Taken> {
     // `held` waits for whoever has a row, and sees what they left: all rows of a variant that count in its sum, so that
     // it crosses a line once. NOT IN is looked up in a table, however many orders and lines there are. `claimed` reads
     // `held` to its end, everything after reads `claimed`: that is what puts the steps in order.
     const SQL: &str = "WITH part AS MATERIALIZED ( \
-            SELECT * FROM unnest(?, ?, ?, ?) AS part (reservation_id, variant_id, location_id, quantity) \
+            SELECT wanted.reservation_id, coalesce(part.component_id, wanted.variant_id) AS variant_id, \
+                wanted.location_id, sum(wanted.quantity * coalesce(part.quantity, 1))::bigint AS quantity \
+            FROM unnest(?, ?, ?, ?) AS wanted (reservation_id, variant_id, location_id, quantity) \
+            LEFT JOIN @.bundle_parts AS part ON part.bundle_id = wanted.variant_id AND NOT ? \
+            GROUP BY 1, 2, 3 \
         ), held AS MATERIALIZED ( \
             SELECT stock.variant_id, stock.location_id, variant.product_id, variant.low_stock_threshold, \
                 stock.on_hand - stock.reserved AS available, \
@@ -130,7 +147,7 @@ fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: A
                 ELSE 0 END AS sellable \
             FROM @.stock AS stock JOIN @.variants AS variant ON variant.id = stock.variant_id \
             JOIN @.products AS product ON product.id = variant.product_id \
-            WHERE stock.variant_id = ANY (?) \
+            WHERE stock.variant_id = ANY (ARRAY (SELECT DISTINCT variant_id FROM part)) \
             AND stock.location_id = ANY (ARRAY (SELECT id FROM @.locations WHERE sells)) \
             ORDER BY stock.variant_id, stock.location_id FOR UPDATE OF stock \
         ), enough AS ( \
@@ -168,7 +185,9 @@ fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: A
         SELECT ARRAY (SELECT id FROM claimed) AS claimed, \
             (SELECT count(*) FROM @.locations WHERE sells) > 1 AS are_several";
     let (mut ids, mut variants, mut places, mut quantities) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (wanted, parts) in orders {
+    // An order that asks twice at the same moment is one order.
+    let mut seen = HashSet::new();
+    for (wanted, parts) in orders.iter().filter(|(wanted, _)| seen.insert(wanted.id)) {
         for part in *parts {
             ids.push(wanted.id);
             variants.push(part.variant);
@@ -176,16 +195,15 @@ fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: A
             quantities.push(part.quantity);
         }
     }
-    let each: BTreeSet<Uuid> = variants.iter().copied().collect();
     let now = orders.iter().map(|(one, _)| one.now).max().unwrap_or_default();
     let binds = [
         Bind::Uuids(ids),
         Bind::Uuids(variants),
         Bind::Uuids(places),
         Bind::BigInts(quantities),
+        Bind::Bool(assumed == Assumed::Any),
         Bind::Uuid(DEFAULT_LOCATION),
         Bind::Time(now),
-        Bind::Uuids(each.into_iter().collect()),
         Bind::Uuids(orders.iter().map(|(one, _)| one.id).collect()),
         Bind::Times(orders.iter().map(|(one, _)| one.now).collect()),
         Bind::Bool(assumed == Assumed::Any),
@@ -200,6 +218,12 @@ fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: A
 
 #[derive(QueryableByName)]
 struct LevelRow {
+    /// The bundle that the variant is a component of, or the variant itself.
+    #[diesel(sql_type = SqlUuid)]
+    wanted_id: Uuid,
+    /// How many of the variant are in one of those.
+    #[diesel(sql_type = BigInt)]
+    each: i64,
     #[diesel(sql_type = SqlUuid)]
     variant_id: Uuid,
     #[diesel(sql_type = SqlUuid)]

@@ -194,10 +194,12 @@ pub(crate) fn sold_out(connection: &mut PgConnection, today: NaiveDate) -> Query
             JOIN products.locations AS location ON location.id = stock.location_id WHERE location.sells \
             GROUP BY stock.variant_id) AS level ON level.variant_id = variant.id \
          WHERE variant.product_id = product.id AND variant.deleted_at IS NULL \
-         AND coalesce(level.available, 0) + CASE WHEN variant.preorder_until > ",
+         AND CASE WHEN variant.is_bundle THEN (SELECT offer.sellable FROM products.bundle_offer(variant.id, ",
     );
     select
         .bind(Bind::Text(today.to_string()))
-        .text("::date THEN variant.preorder_limit ELSE variant.backorder_limit END > 0)");
+        .text("::date) AS offer) ELSE coalesce(level.available, 0) + CASE WHEN variant.preorder_until > ")
+        .bind(Bind::Text(today.to_string()))
+        .text("::date THEN variant.preorder_limit ELSE variant.backorder_limit END END > 0)");
     select.load(connection)
 }

@@ -66,8 +66,8 @@ pub(super) fn set(connection: &mut PgConnection, levels: &[(Uuid, i64)], stamp: 
 
 /// Makes sure that variants have a row at a location. Unknown variants are left out.
 pub(crate) fn ensure(connection: &mut PgConnection, location: Uuid, variants: Vec<Uuid>) -> QueryResult<()> {
-    const SQL: &str = "INSERT INTO @.stock (variant_id, location_id, on_hand) \
-        SELECT id, ?, 0 FROM @.variants WHERE id = ANY (?) ORDER BY id ON CONFLICT DO NOTHING";
+    const SQL: &str = "INSERT INTO @.stock (variant_id, location_id, on_hand, is_bundle) \
+        SELECT id, ?, 0, is_bundle FROM @.variants WHERE id = ANY (?) ORDER BY id ON CONFLICT DO NOTHING";
     let binds = [Bind::Uuid(location), Bind::Uuids(variants)];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
@@ -75,7 +75,7 @@ pub(crate) fn ensure(connection: &mut PgConnection, location: Uuid, variants: Ve
 /// All rows of variants, held until the transaction ends, in key order.
 pub(crate) fn hold(connection: &mut PgConnection, variants: Vec<Uuid>) -> QueryResult<Vec<Held>> {
     const SQL: &str = "SELECT stock.variant_id, stock.location_id, stock.on_hand, stock.reserved, \
-            location.active AND location.deleted_at IS NULL AS active, location.sells \
+            location.active AND location.deleted_at IS NULL AS active, location.sells, stock.is_bundle \
         FROM @.stock AS stock JOIN @.locations AS location ON location.id = stock.location_id \
         WHERE stock.variant_id = ANY (?) ORDER BY stock.variant_id, stock.location_id FOR UPDATE OF stock";
     let rows: Vec<HeldRow> = Statement::new(SCHEMA, SQL, [Bind::Uuids(variants)]).load(connection)?;
@@ -158,6 +158,8 @@ struct HeldRow {
     active: bool,
     #[diesel(sql_type = Bool)]
     sells: bool,
+    #[diesel(sql_type = Bool)]
+    is_bundle: bool,
 }
 
 impl HeldRow {
@@ -169,6 +171,7 @@ impl HeldRow {
             reserved: self.reserved,
             active: self.active,
             sells: self.sells,
+            is_bundle: self.is_bundle,
         }
     }
 }

@@ -48,7 +48,7 @@ fn transfer(id: Uuid) -> String {
     TransferId::from(id).to_string()
 }
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 17] = [
     Rule {
         name: "shown_images_are_kept",
         subject: product,
@@ -95,6 +95,23 @@ const RULES: [Rule; 15] = [
             WHERE CASE WHEN location.is_default \
             THEN stock.oversell < greatest(variant.backorder_limit, variant.preorder_limit) \
             ELSE stock.oversell <> 0 END LIMIT 1000",
+    },
+    Rule {
+        name: "bundles_have_components",
+        subject: variant,
+        sql: "SELECT variant.id, format('%s components of a bundle that is %s', count(part.component_id), \
+            CASE WHEN variant.deleted_at IS NULL THEN 'there' ELSE 'deleted' END) \
+            FROM products.variants AS variant \
+            LEFT JOIN products.bundle_components AS part ON part.bundle_id = variant.id WHERE variant.is_bundle \
+            GROUP BY variant.id HAVING (count(part.component_id) > 0) <> (variant.deleted_at IS NULL) LIMIT 1000",
+    },
+    Rule {
+        name: "bundles_have_no_stock",
+        subject: variant,
+        sql: "SELECT stock.variant_id, format('%s on hand and %s reserved at location %s', stock.on_hand, \
+            stock.reserved, stock.location_id) FROM products.stock AS stock \
+            JOIN products.variants AS variant ON variant.id = stock.variant_id AND variant.is_bundle \
+            WHERE stock.on_hand <> 0 OR stock.reserved <> 0 OR stock.oversell <> 0 LIMIT 1000",
     },
     Rule {
         name: "transfers_lose_nothing",

@@ -12,7 +12,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::offers::Ranges;
-use super::{media, membership, offers, stock};
+use super::{bundles, media, membership, offers, stock};
 use crate::domain::SCHEMA;
 use crate::domain::attributes::Attributes;
 use crate::domain::further_price::FurtherPrice;
@@ -54,18 +54,22 @@ pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, s
 }
 
 /// Takes products and their variants out of the catalogue. The rows stay: orders and reservations refer to them. No
-/// collection has them any more, and no product is related to them.
+/// collection has them any more, no product is related to them, and bundles among them consist of nothing. Fails on
+/// `bundle_components_component_fkey` where other bundles consist of them.
 pub(crate) fn delete_products(connection: &mut PgConnection, ids: &[Uuid], now: DateTime<Utc>) -> QueryResult<()> {
     const PRODUCTS: &str = "UPDATE @.products SET status = 'archived', deleted_at = ?, updated_at = ?, \
         version = version + 1 WHERE id = ANY(?)";
     const VARIANTS: &str =
         "UPDATE @.variants SET deleted_at = ?, updated_at = ? WHERE product_id = ANY(?) AND deleted_at IS NULL";
     const MEMBERS: &str = "DELETE FROM @.collection_products WHERE product_id = ANY(?)";
+    const COMPONENTS: &str = "DELETE FROM @.bundle_components AS part USING @.variants AS bundle \
+        WHERE part.bundle_id = bundle.id AND bundle.product_id = ANY(?)";
     const RELATIONS: &str = "DELETE FROM @.product_relations WHERE product_id = ANY(?) OR related_id = ANY(?)";
     if ids.is_empty() {
         return Ok(());
     }
     let binds = || Bind::Uuids(ids.to_vec());
+    Statement::new(SCHEMA, COMPONENTS, [binds()]).execute(connection)?;
     for sql in [PRODUCTS, VARIANTS] {
         Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), binds()]).execute(connection)?;
     }
@@ -280,6 +284,7 @@ fn delete_variants(connection: &mut PgConnection, ids: &[Uuid], stamp: &Stamp) -
     if ids.is_empty() {
         return Ok(());
     }
+    bundles::remove(connection, ids)?;
     let binds = [Bind::Time(stamp.now), Bind::Time(stamp.now), Bind::Uuids(ids.to_vec())];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }

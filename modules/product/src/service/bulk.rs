@@ -75,6 +75,8 @@ struct Known {
     /// The images that have files.
     images: BTreeSet<String>,
     names: Names,
+    /// Which products consist of which: those of components, and those of the bundles.
+    bundled: Vec<(Uuid, Uuid)>,
     currencies: Currencies,
 }
 
@@ -97,7 +99,7 @@ fn carry_out(
                 let outcome = known.admit(&operation, &mut seen).and_then(|()| match operation {
                     BulkOperation::Create(operation) => known.create(operation, place, stamp).map(Some),
                     BulkOperation::Update(operation) => known.update(operation, place).map(Some),
-                    BulkOperation::Delete(_) => Ok(None),
+                    BulkOperation::Delete(operation) => known.delete(operation.id, &deleted).map(|()| None),
                 });
                 (id, outcome.map_err(Problem::from))
             }
@@ -153,6 +155,7 @@ impl Known {
         let wanted = operations.clone().filter_map(named_category).cloned().collect();
         let images = images_of(connection, operations.clone(), &stored, now)?;
         Ok(Self {
+            bundled: queries::bundles::users(connection, stored.keys().copied().collect())?,
             categories: categories::resolve(connection, wanted)?,
             types: queries::product_types::definitions(connection, types.into_iter().collect())?,
             images,
@@ -174,6 +177,16 @@ impl Known {
         match operation.version() {
             Some(version) if version != stored.version => Err(ProductError::VersionMismatch(stored.version)),
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses to delete what bundles consist of, unless they are deleted by earlier operations.
+    fn delete(&self, id: ProductId, deleted: &[Uuid]) -> Result<(), ProductError> {
+        let stays = |bundle: &Uuid| *bundle != id.uuid() && !deleted.contains(bundle);
+        let mut bundles = self.bundled.iter().filter(|(product, _)| *product == id.uuid());
+        match bundles.any(|(_, bundle)| stays(bundle)) {
+            true => Err(ProductError::InUse("a bundle consists of it".to_owned())),
+            false => Ok(()),
         }
     }
 

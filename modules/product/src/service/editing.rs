@@ -97,7 +97,7 @@ impl Service {
         let work = move |connection: &mut PgConnection| {
             let before = lock(connection, id.uuid(), &condition)?;
             media::hold(connection, before.listing.files().into_iter().collect(), now)?;
-            writing::delete_products(connection, &[id.uuid()], now)?;
+            writing::delete_products(connection, &[id.uuid()], now).map_err(refuse_duplicates)?;
             publish(connection, &[id.uuid()], now)
         };
         self.db.transaction(work).await?;
@@ -367,7 +367,7 @@ fn last_variant(product: AdminProduct) -> Result<AdminVariant, ProductError> {
     )
 }
 
-fn variant_of(product: AdminProduct, id: VariantId) -> Result<AdminVariant, ProductError> {
+pub(super) fn variant_of(product: AdminProduct, id: VariantId) -> Result<AdminVariant, ProductError> {
     let variant = product.product.variants.into_iter().find(|variant| variant.id == id);
     Ok(AdminVariant {
         variant: variant.ok_or_else(|| ProductError::NotFound("variant".to_owned()))?,

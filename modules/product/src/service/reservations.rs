@@ -54,9 +54,10 @@ impl ProductApi for Service {
         let open = self.db.run(move |connection| what_is_open(connection, &asked)).await?;
         match open {
             None => Ok(()),
-            Some(_) => {
+            Some(parts) => {
+                let variants = parts.iter().map(|part| part.variant).collect();
                 self.db
-                    .transaction(move |connection| reserve(connection, &wanted))
+                    .transaction(move |connection| reserve(connection, &wanted, variants))
                     .await
             }
         }
@@ -122,8 +123,9 @@ fn what_is_open(connection: &mut PgConnection, wanted: &Wanted) -> Result<Option
     }
 }
 
-fn reserve(connection: &mut PgConnection, wanted: &Wanted) -> Result<(), Failure<ProductError>> {
-    queries::stock::hold(connection, wanted.demands.keys().copied().collect())?;
+/// Reserves while nobody else has the stock of `variants`, which are what the order takes.
+fn reserve(connection: &mut PgConnection, wanted: &Wanted, variants: Vec<Uuid>) -> Result<(), Failure<ProductError>> {
+    queries::stock::hold(connection, variants)?;
     for _ in 0..TRIES {
         let Some(parts) = what_is_open(connection, wanted)? else {
             return Ok(());

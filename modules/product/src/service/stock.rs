@@ -11,6 +11,7 @@ use product_api::{ProductError, Shortage};
 use uuid::Uuid;
 
 use super::Service;
+use super::bundles::no_stock;
 use super::editing::publish;
 use crate::domain::SCHEMA;
 use crate::domain::location::DEFAULT_LOCATION;
@@ -73,15 +74,18 @@ impl Service {
         let shown = self.shown(variant);
         let work = move |connection: &mut PgConnection| {
             let missing = || ProductError::NotFound("variant".to_owned());
-            let (before, version, product) = levels::hold_terms(connection, variant.uuid())?
+            let held = levels::hold_terms(connection, variant.uuid())?
                 .ok_or_else(missing)
                 .or_refuse()?;
-            if !condition.allows(version) {
-                return refuse(ProductError::VersionMismatch(version));
+            if held.is_bundle {
+                return refuse(no_stock(""));
             }
-            let after = patch.apply(before).map_err(ProductError::Invalid).or_refuse()?;
+            if !condition.allows(held.version) {
+                return refuse(ProductError::VersionMismatch(held.version));
+            }
+            let after = patch.apply(held.terms).map_err(ProductError::Invalid).or_refuse()?;
             levels::set_terms(connection, variant.uuid(), &after)?;
-            publish(connection, &[product], now)?;
+            publish(connection, &[held.product], now)?;
             shown.read(connection, Movements::latest())
         };
         let level = self.db.transaction(work).await?;
@@ -153,6 +157,9 @@ fn adjust(connection: &mut PgConnection, new: &NewAdjustment, stamp: &Stamp) -> 
     let Some(row) = held.iter().find(|row| row.location == location) else {
         return refuse(ProductError::NotFound("variant".to_owned()));
     };
+    if row.is_bundle {
+        return refuse(no_stock("/variant_id"));
+    }
     let delta = Delta {
         variant,
         location,

@@ -224,9 +224,11 @@ fn check_variants(
     let rows = rows_at(held, location);
     let mut errors = FieldErrors::new();
     for (index, variant) in variants.enumerate() {
-        if !rows.contains_key(&variant.uuid()) {
-            let pointer = format!("/lines/{index}/variant_id");
-            errors.add(pointer, "not_found", "there is no such variant");
+        let pointer = format!("/lines/{index}/variant_id");
+        match rows.get(&variant.uuid()) {
+            None => errors.add(pointer, "not_found", "there is no such variant"),
+            Some(row) if row.is_bundle => errors.add(pointer, "is_bundle", "a bundle has no stock of its own"),
+            Some(_) => (),
         }
     }
     errors.into_result().map_err(ProductError::Invalid)

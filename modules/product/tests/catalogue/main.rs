@@ -4,6 +4,7 @@
 
 mod browsing;
 mod bulk;
+mod bundles;
 mod collections;
 mod editing;
 mod exporting;

@@ -156,3 +156,72 @@ async fn a_backorder_limit_holds_against_a_hundred_buyers_while_it_is_changed() 
     assert_eq!(bought + more, bought.max(8));
     shop.assert_in_order().await;
 }
+
+/// Makes a variant consist of others.
+async fn compose(shop: &Shop, bundle: VariantId, components: &[(VariantId, i64)]) {
+    let component = |(id, quantity): &(VariantId, i64)| json!({"variant_id": id, "quantity": quantity});
+    let body = json!({"components": components.iter().map(component).collect::<Vec<_>>()});
+    let path = format!("/admin/variants/{bundle}/components");
+    let composed = shop.admin_with(Method::PUT, &path, body, &[("If-Match", "*")]).await;
+    assert_eq!(composed.status, 200, "{}", composed.body);
+}
+
+/// A hundred buy a bundle of two mugs and a cup, or a mug, or both.
+async fn bundles_and_their_components(shop: Shop) {
+    let mug = variant_id(&shop.create(product("Mug", 900, 60)).await, 0);
+    let cup = variant_id(&shop.create(product("Cup", 900, 100)).await, 0);
+    let gift = variant_id(&shop.create(product("Gift", 2500, 0)).await, 0);
+    compose(&shop, gift, &[(mug, 2), (cup, 1)]).await;
+    let orders: Vec<Vec<(VariantId, i64)>> = (0..100)
+        .map(|number| match number % 3 {
+            0 => vec![(gift, 1)],
+            1 => vec![(mug, 1)],
+            _ => vec![(mug, 1), (gift, 1), (cup, 1)],
+        })
+        .collect();
+    let outcomes = join_all(orders.iter().map(|lines| buy(&shop, lines.clone()))).await;
+    let sold = |kind: usize| {
+        let of_kind = outcomes.iter().enumerate().filter(|(number, _)| number % 3 == kind);
+        of_kind.filter(|(_, sold)| *sold.as_ref().unwrap()).count() as i64
+    };
+    let left = |level: &Value| level["on_hand"].as_i64().unwrap();
+    let (mugs, cups) = (left(&level(&shop, mug).await), left(&level(&shop, cup).await));
+    assert_eq!(mugs, 60 - sold(0) * 2 - sold(1) - sold(2) * 3);
+    assert_eq!(cups, 100 - sold(0) - sold(2) * 2);
+    assert_eq!(mugs, 0, "some would have had one more");
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn a_hundred_buyers_of_a_bundle_and_its_components_never_get_more_than_there_is() {
+    bundles_and_their_components(Shop::open().await).await;
+}
+
+#[actix_web::test]
+async fn nor_do_they_where_several_locations_serve_orders() {
+    let shop = Shop::open().await;
+    shop.location("Store", 1).await;
+    bundles_and_their_components(shop).await;
+}
+
+#[actix_web::test]
+async fn a_bundle_that_is_edited_while_it_is_sold_corrupts_no_order() {
+    let shop = Shop::open().await;
+    let mug = variant_id(&shop.create(product("Mug", 900, 300)).await, 0);
+    let cup = variant_id(&shop.create(product("Cup", 900, 300)).await, 0);
+    let gift = variant_id(&shop.create(product("Gift", 2500, 0)).await, 0);
+    compose(&shop, gift, &[(mug, 2)]).await;
+    let edits = async {
+        for number in 0..12 {
+            match number % 3 {
+                0 => compose(&shop, gift, &[(cup, 3)]).await,
+                1 => compose(&shop, gift, &[]).await,
+                _ => compose(&shop, gift, &[(cup, 1), (mug, 1)]).await,
+            }
+        }
+    };
+    let ((), outcomes) = join(edits, join_all((0..60).map(|_| buy(&shop, vec![(gift, 1)])))).await;
+    let outcomes: Vec<bool> = outcomes.into_iter().collect::<Result<_, _>>().unwrap();
+    assert!(outcomes.contains(&true));
+    shop.assert_in_order().await;
+}

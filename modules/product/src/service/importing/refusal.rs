@@ -26,6 +26,13 @@ pub(super) fn refusal(line: u64, error: &Error) -> WrongRow {
         Some("products_handle_key") => taken("/handle", "handle"),
         Some("products_external_id_key") => taken("/id", "id"),
         Some("variants_sku_key") => taken("/variants", "SKU"),
+        Some("bundle_components_component_fkey") => WrongRow::new(
+            line,
+            "/variants",
+            "in_use",
+            "a bundle consists of a variant that the file leaves out",
+        ),
+        Some("stock_bundle") => WrongRow::new(line, "/variants", "is_bundle", "a bundle has no stock of its own"),
         // It was there when the row was looked at.
         Some("products_product_type_id_fkey") => WrongRow::new(
             line,

@@ -1,0 +1,130 @@
+//! What staff decide about bundles. What a bundle consists of is a part of its product.
+
+use database::{Failure, OnViolation, OrRefuse, refuse};
+use diesel::PgConnection;
+use kernel::FieldErrors;
+use kernel::http::IfMatch;
+use kernel::id::VariantId;
+use product_api::ProductError;
+use uuid::Uuid;
+
+use super::Service;
+use super::editing::{publish, read, variant_of};
+use crate::domain::bundle::NewComponents;
+use crate::domain::product::AdminVariant;
+use crate::queries::bundles::{self, Role};
+use crate::queries::{arranged, categories, products, stock, writing};
+
+type Work<T> = Result<T, Failure<ProductError>>;
+
+impl Service {
+    /// Decides what a variant consists of. This is an edit of its product. Orders that have the bundle set aside keep what
+    /// it was made of then.
+    pub(crate) async fn update_components(
+        &self,
+        id: VariantId,
+        new: NewComponents,
+        condition: IfMatch,
+    ) -> Result<AdminVariant, ProductError> {
+        let now = self.clock.now();
+        new.check(id).map_err(ProductError::Invalid)?;
+        let work = move |connection: &mut PgConnection| {
+            let product = lock(connection, id, &new, &condition)?;
+            check_roles(connection, id, &new)?;
+            check_stock(connection, id, &new)?;
+            let replaced = bundles::replace(connection, id.uuid(), &new.components);
+            // An adjustment at a location where the variant had no stock yet may be a moment ahead of the look at it.
+            replaced.on_violation("stock_bundle", || has_stock("is in stock"))?;
+            writing::raise_version(connection, product, now)?;
+            publish(connection, &[product], now)?;
+            variant_of(read(connection, product, now)?, id).or_refuse()
+        };
+        let changed = self.db.transaction(work).await?;
+        self.cache.outdate();
+        Ok(changed)
+    }
+}
+
+/// Holds the products of the bundle and its components, all at once and in key order; answers the bundle's own.
+fn lock(connection: &mut PgConnection, bundle: VariantId, new: &NewComponents, condition: &IfMatch) -> Work<Uuid> {
+    let missing = || ProductError::NotFound("variant".to_owned());
+    categories::hold_tree(connection)?;
+    let own = products::product_of(connection, bundle.uuid())?
+        .ok_or_else(missing)
+        .or_refuse()?;
+    let components = new.components.iter().map(|component| component.variant_id.uuid());
+    let mut ids = arranged::products_of(connection, components.collect())?;
+    ids.push(own);
+    let locked = products::lock(connection, ids)?;
+    let stored = locked
+        .iter()
+        .find(|stored| stored.id == own)
+        .ok_or_else(missing)
+        .or_refuse()?;
+    match condition.allows(stored.version) {
+        true => Ok(own),
+        false => refuse(ProductError::VersionMismatch(stored.version)),
+    }
+}
+
+/// Refuses bundles of bundles, and components that are not there.
+fn check_roles(connection: &mut PgConnection, bundle: VariantId, new: &NewComponents) -> Work<()> {
+    let mut ids: Vec<Uuid> = new
+        .components
+        .iter()
+        .map(|component| component.variant_id.uuid())
+        .collect();
+    ids.push(bundle.uuid());
+    let roles = bundles::roles(connection, ids)?;
+    let role = |id: VariantId| roles.iter().find(|role| role.variant == id.uuid());
+    let Some(own) = role(bundle) else {
+        return refuse(ProductError::NotFound("variant".to_owned()));
+    };
+    if new.components.is_empty() {
+        return Ok(());
+    }
+    if own.is_component {
+        return refuse(ProductError::InUse("a bundle consists of it".to_owned()));
+    }
+    if own.has_terms {
+        return refuse(has_stock("is sold beyond its stock"));
+    }
+    let mut errors = FieldErrors::new();
+    for (index, component) in new.components.iter().enumerate() {
+        let pointer = format!("/components/{index}/variant_id");
+        match role(component.variant_id) {
+            None => errors.add(pointer, "not_found", "there is no such variant"),
+            Some(Role { is_bundle: true, .. }) => {
+                errors.add(pointer, "is_bundle", "a bundle cannot be a part of another one");
+            }
+            Some(_) => (),
+        }
+    }
+    errors.into_result().map_err(ProductError::Invalid).or_refuse()
+}
+
+/// Refuses a bundle that has stock of its own; nothing comes to the rows that are there until the transaction ends.
+fn check_stock(connection: &mut PgConnection, bundle: VariantId, new: &NewComponents) -> Work<()> {
+    let held = stock::hold(connection, vec![bundle.uuid()])?;
+    if new.components.is_empty() {
+        return Ok(());
+    }
+    if held.iter().any(|row| row.on_hand != 0 || row.reserved != 0) {
+        return refuse(has_stock("is in stock, or promised"));
+    }
+    // What an order gives back would have no place to go.
+    match bundles::is_sold(connection, bundle.uuid())? {
+        true => refuse(has_stock("has been sold")),
+        false => Ok(()),
+    }
+}
+
+fn has_stock(how: &str) -> ProductError {
+    ProductError::HasStock(how.to_owned())
+}
+
+/// What has no stock cannot be changed in it: a field of a request names a bundle.
+pub(super) fn no_stock(pointer: &str) -> ProductError {
+    let detail = "a bundle has no stock of its own: change that of its components";
+    ProductError::Invalid(FieldErrors::one(pointer, "is_bundle", detail))
+}
