@@ -213,6 +213,15 @@ async fn things(store: &Store, admin: &Admin) -> HashMap<&'static str, String> {
         .post("/admin/product-types", json!({"name": "Thing", "attributes": []}))
         .await
         .expect(201);
+    let group = admin
+        .post("/admin/customer-groups", json!({"name": "Gold"}))
+        .await
+        .expect(201);
+    let sale = json!({"name": "Sale", "currency": "USD", "status": "active"});
+    let sale = admin.post("/admin/price-lists", sale).await.expect(201);
+    let reduced = json!({"variant_id": variant(&product), "price": {"amount": 1, "currency": "USD"}});
+    let path = format!("/admin/price-lists/{}/prices", id(&sale));
+    admin.post(&path, json!({"prices": [reduced]})).await.expect(200);
     let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
     let order = cart.buy(manual()).await.expect(201);
     let imports = admin.get("/admin/imports").await.expect(200);
@@ -225,6 +234,8 @@ async fn things(store: &Store, admin: &Admin) -> HashMap<&'static str, String> {
         ("categories", id(&product["category"])),
         ("collections", id(&by_hand)),
         ("product-types", id(&kind)),
+        ("customer-groups", id(&group)),
+        ("price-lists", id(&sale)),
         ("locations", id(&locations["data"][0])),
         ("imports", id(&imports["data"][0])),
         ("users", id(&users["data"][0])),
