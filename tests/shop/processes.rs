@@ -9,4 +9,5 @@ mod deployments;
 mod fleets;
 mod imports;
 mod load;
+mod scale;
 mod stopping;

@@ -88,6 +88,11 @@ pub(crate) struct Response {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
+        Self::open_with(|_| ()).await
+    }
+
+    /// A shop whose settings differ from those of the others.
+    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
         let server = Server::shared();
         let name = format!("shop_{}", ImportId::generate().uuid().simple());
         server.cluster.create_database_if_missing(&name).unwrap();
@@ -96,6 +101,7 @@ impl Shop {
         let folder = tempfile::tempdir().unwrap();
         settings.data.dir = folder.path().to_owned();
         settings.media.image_bytes = 1 << 20;
+        change(&mut settings);
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
