@@ -1,6 +1,8 @@
 //! The search and its index.
 
 use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use actix_web::http::Method;
 use diesel::connection::SimpleConnection;
@@ -200,6 +202,53 @@ async fn an_index_whose_files_are_deleted_is_made_anew_without_a_gap() {
     }
     eventually(async || shop.titles("q=newcomer&limit=100").await.len() == 20).await;
     assert_eq!(shop.titles("limit=100").await.len(), 21);
+}
+
+#[actix_web::test]
+async fn an_index_that_is_damaged_while_it_is_served_is_made_anew_by_itself() {
+    let shop = Shop::open().await;
+    for number in 0..3 {
+        shop.create(product(&format!("Survivor {number}"), 100, 1)).await;
+    }
+    let indexes = || -> Vec<PathBuf> {
+        let entries = fs::read_dir(shop.files.join("0")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.is_dir()).collect()
+    };
+    let files = |index: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(index).unwrap().map(|entry| entry.unwrap().path());
+        let is_data = |path: &PathBuf| path.extension().is_some_and(|kind| kind != "json" && kind != "lock");
+        entries.filter(is_data).collect()
+    };
+    let is_made_anew = async |before: &Vec<PathBuf>| {
+        eventually(async || indexes().len() == 1 && indexes() != *before).await;
+        eventually(async || shop.get("/products?q=survivor").await.body["total"]["value"] == 3).await;
+        let name = format!("Newcomer {}", before[0].display());
+        shop.create(product(&name, 100, 1)).await;
+        assert_eq!(
+            shop.get("/products?q=newcomer&sort=newest").await.body["data"][0]["title"],
+            name
+        );
+    };
+    // Each file is written over, in place: what is open sees it.
+    let before = indexes();
+    for file in files(&before[0]) {
+        let mut bytes = fs::read(&file).unwrap();
+        bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+        let mut open = fs::OpenOptions::new().write(true).open(&file).unwrap();
+        open.write_all(&bytes).unwrap();
+    }
+    // Whatever is asked meanwhile is answered or refused, and never brings the process down.
+    for query in ["q=survivor", "facets=brand,price", "sort=title", ""] {
+        let answer = shop.get(&format!("/products?{query}")).await;
+        assert!([200, 503].contains(&answer.status.as_u16()), "{query}: {}", answer.body);
+    }
+    is_made_anew(&before).await;
+    let before = indexes();
+    let stored = files(&before[0]).into_iter();
+    let mut stored = stored.filter(|path| path.extension().is_some_and(|kind| kind == "store"));
+    fs::remove_file(stored.next().unwrap()).unwrap();
+    is_made_anew(&before).await;
 }
 
 #[actix_web::test]
