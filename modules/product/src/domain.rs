@@ -23,6 +23,7 @@ pub(crate) mod rule;
 pub(crate) mod stock;
 pub(crate) mod terms;
 pub(crate) mod transfer;
+pub(crate) mod translation;
 
 /// The schema that all of this lives in.
 pub(crate) const SCHEMA: &str = "products";

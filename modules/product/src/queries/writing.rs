@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{membership, stock};
+use super::{membership, stock, translations};
 use crate::domain::SCHEMA;
 use crate::domain::attributes::Attributes;
 use crate::domain::image::Image;
@@ -45,24 +45,24 @@ pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, s
 }
 
 /// Takes products and their variants out of the catalogue. The rows stay: orders and reservations refer to them. No
-/// collection has them any more, and no product is related to them.
-pub(crate) fn delete_products(connection: &mut PgConnection, ids: &[Uuid], now: DateTime<Utc>) -> QueryResult<()> {
+/// collection has them any more, no product is related to them, and what they were called in other languages is free.
+pub(crate) fn delete_products(connection: &mut PgConnection, products: &[Uuid], now: DateTime<Utc>) -> QueryResult<()> {
     const PRODUCTS: &str = "UPDATE @.products SET status = 'archived', deleted_at = ?, updated_at = ?, \
-        version = version + 1 WHERE id = ANY(?)";
+        translated_handles = NULL, version = version + 1 WHERE id = ANY(?)";
     const VARIANTS: &str =
         "UPDATE @.variants SET deleted_at = ?, updated_at = ? WHERE product_id = ANY(?) AND deleted_at IS NULL";
     const MEMBERS: &str = "DELETE FROM @.collection_products WHERE product_id = ANY(?)";
     const RELATIONS: &str = "DELETE FROM @.product_relations WHERE product_id = ANY(?) OR related_id = ANY(?)";
-    if ids.is_empty() {
+    if products.is_empty() {
         return Ok(());
     }
-    let ids = || Bind::Uuids(ids.to_vec());
+    let ids = || Bind::Uuids(products.to_vec());
     for sql in [PRODUCTS, VARIANTS] {
         Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), ids()]).execute(connection)?;
     }
     Statement::new(SCHEMA, MEMBERS, [ids()]).execute(connection)?;
     Statement::new(SCHEMA, RELATIONS, [ids(), ids()]).execute(connection)?;
-    Ok(())
+    translations::delete_of_products(connection, products.to_vec())
 }
 
 /// Gives products handles that nobody else can want, in a transaction that is undone.

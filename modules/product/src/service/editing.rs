@@ -246,7 +246,7 @@ fn keep_stock(listing: &mut Listing) {
 }
 
 /// A product to edit, which is at the version that the client has seen.
-fn lock(connection: &mut PgConnection, id: Uuid, condition: &IfMatch) -> Work<Stored> {
+pub(super) fn lock(connection: &mut PgConnection, id: Uuid, condition: &IfMatch) -> Work<Stored> {
     categories::hold_tree(connection)?;
     let Some(stored) = products::lock(connection, vec![id])?.pop() else {
         return refuse(ProductError::NotFound("product".to_owned()));
@@ -273,7 +273,7 @@ fn lock_variant(connection: &mut PgConnection, id: VariantId, condition: &IfMatc
     Ok((stored, index))
 }
 
-fn read(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Work<AdminProduct> {
+pub(super) fn read(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Work<AdminProduct> {
     let found = products::find_admin(connection, id, now.date_naive())?;
     found
         .ok_or_else(|| ProductError::NotFound("product".to_owned()))

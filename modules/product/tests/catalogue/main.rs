@@ -19,4 +19,6 @@ mod rules;
 mod selling;
 mod stock;
 mod support;
+mod translating;
+mod translations;
 mod tree;

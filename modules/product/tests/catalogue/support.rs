@@ -78,11 +78,21 @@ pub(crate) struct Response {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
+        Self::open_with(include_str!("../../../../config/default.toml")).await
+    }
+
+    /// A shop that speaks these languages beside its own, which is English.
+    pub(crate) async fn speaking(others: &[&str]) -> Self {
+        let all: Vec<&str> = std::iter::once("en").chain(others.iter().copied()).collect();
+        let settings = include_str!("../../../../config/default.toml");
+        Self::open_with(&settings.replace("locales = []", &format!("locales = {all:?}"))).await
+    }
+
+    async fn open_with(settings: &str) -> Self {
         let server = Server::shared();
         let name = format!("shop_{}", ImportId::generate().uuid().simple());
         server.cluster.create_database_if_missing(&name).unwrap();
         let database = Db::open(server.cluster.url(&name).into(), PoolOptions::default());
-        let settings = include_str!("../../../../config/default.toml");
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
@@ -166,6 +176,20 @@ impl Shop {
         response.body
     }
 
+    /// Says something in another language, as the first edit of `thing`, a product as the API tells it or the like; answers
+    /// its next version.
+    pub(crate) async fn translate(&self, things: &str, thing: &Value, locale: &str, texts: Value) -> i64 {
+        let path = format!("/admin/{things}/{}/translations", thing["id"].as_str().unwrap());
+        let version = self.admin(Method::GET, &path, Value::Null).await.body["version"]
+            .as_i64()
+            .unwrap();
+        let response = self
+            .edit(Method::PUT, &format!("{path}/{locale}"), version, texts)
+            .await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.body["version"].as_i64().unwrap()
+    }
+
     /// A category, below another one or not.
     pub(crate) async fn category(&self, name: &str, parent: Option<&Value>) -> Value {
         let body = json!({"name": name, "parent_id": parent.map(|parent| &parent["id"])});
@@ -235,6 +259,18 @@ impl Shop {
                 ORDER BY transaction_id, sequence";
             let rows: Vec<EventRow> = diesel::sql_query(SQL).load(connection)?;
             Ok::<_, Failure<Fault>>(rows.into_iter().map(EventRow::into_event).collect())
+        };
+        self.database.run(read).await.unwrap()
+    }
+
+    /// The other events so far: the type and the subject of each.
+    pub(crate) async fn changes(&self) -> Vec<(String, String)> {
+        let read = |connection: &mut diesel::PgConnection| {
+            const SQL: &str = "SELECT id, type, subject, time, data FROM products.outbox WHERE type LIKE '%.changed' \
+                ORDER BY transaction_id, sequence";
+            let rows: Vec<EventRow> = diesel::sql_query(SQL).load(connection)?;
+            let told = rows.into_iter().map(|row| (row.r#type, row.subject));
+            Ok::<_, Failure<Fault>>(told.collect())
         };
         self.database.run(read).await.unwrap()
     }
