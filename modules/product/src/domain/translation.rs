@@ -149,6 +149,9 @@ pub(crate) struct Alternate {
     pub(crate) handle: String,
 }
 
+/// What is said of a product in some languages; `None` takes back what was said.
+pub(crate) type Said = BTreeMap<Locale, Option<ProductTranslation>>;
+
 /// Translated handles by their languages.
 pub(crate) type Handles = BTreeMap<Locale, String>;
 

@@ -275,7 +275,8 @@ fn by_owner<T: Translation>(rows: Vec<(Uuid, String, Verbatim)>) -> QueryResult<
     Ok(found)
 }
 
-fn locale(tag: &str) -> QueryResult<Locale> {
+/// The language of a stored tag; our own CHECK and validation keep it sound.
+pub(super) fn locale(tag: &str) -> QueryResult<Locale> {
     tag.parse()
         .map_err(|error: kernel::locale::LocaleError| Error::DeserializationError(Box::new(error)))
 }

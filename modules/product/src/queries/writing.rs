@@ -89,8 +89,16 @@ pub(crate) fn give_up_skus(connection: &mut PgConnection, skus: Vec<String>) -> 
 
 /// Notes that a product, which is locked, was edited in something that has a table of its own.
 pub(crate) fn raise_version(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.products SET version = version + 1, updated_at = ? WHERE id = ?";
-    Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::Uuid(id)])
+    raise_versions(connection, vec![id], now)
+}
+
+/// The same of several.
+pub(crate) fn raise_versions(connection: &mut PgConnection, ids: Vec<Uuid>, now: DateTime<Utc>) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.products SET version = version + 1, updated_at = ? WHERE id = ANY(?)";
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::Uuids(ids)])
         .execute(connection)
         .map(drop)
 }

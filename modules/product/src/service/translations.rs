@@ -1,7 +1,10 @@
 //! What staff say in other languages. A translation is edited as a part of what it translates: its version is that one's.
 
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
 use database::{Failure, refuse};
-use diesel::PgConnection;
+use diesel::{PgConnection, QueryResult};
 use kernel::http::IfMatch;
 use kernel::id::{CategoryId, CollectionId, ProductId};
 use kernel::{FieldErrors, Locale};
@@ -9,9 +12,10 @@ use product_api::ProductError;
 use uuid::Uuid;
 
 use super::{Service, categories, collections, editing, refuse_duplicates};
+use crate::domain::plan::{Outcome, Plan};
 use crate::domain::translation::{
     CategoryTranslation, CategoryTranslations, CollectionTranslation, CollectionTranslations, ProductTranslation,
-    ProductTranslations, Translation,
+    ProductTranslations, Said, Translation,
 };
 use crate::queries::categories::{hold_tree, lock_tree};
 use crate::queries::translations::{self, Translated};
@@ -150,6 +154,69 @@ pub(super) fn check_locale(locales: &kernel::Locales, locale: &Locale) -> Result
         let detail = told.split_once(": ").map_or(told.as_str(), |(_, detail)| detail);
         ("unknown_locale", detail.to_owned())
     })
+}
+
+/// Checks what is said of a product in some languages, as a part of something that has it under `translations`.
+pub(super) fn check_said(locales: &kernel::Locales, said: &Said) -> Result<(), FieldErrors> {
+    let mut errors = FieldErrors::new();
+    for (locale, texts) in said {
+        let pointer = format!("/translations/{locale}");
+        if let Err((code, detail)) = check_locale(locales, locale) {
+            errors.add(&pointer, code, detail);
+        }
+        if let Some(Err(found)) = texts.as_ref().map(Translation::check) {
+            for error in found.as_slice() {
+                errors.add(format!("{pointer}{}", error.pointer), &error.code, &error.detail);
+            }
+        }
+    }
+    errors.into_result()
+}
+
+/// Whether a handle is among what is said: whoever writes that keeps writers of other handles out.
+pub(super) fn has_handles(said: &Said) -> bool {
+    said.values().any(|texts| has_handle(texts.as_ref()))
+}
+
+/// Writes what is said of the products of a plan that has been written, in the order of its outcomes, where it is not said
+/// already. A product of which nothing else has changed has changed by that. Answers
+/// the products whose version was raised for it.
+pub(super) fn follow(
+    connection: &mut PgConnection,
+    plan: &mut Plan,
+    said: &[&Said],
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<Uuid>> {
+    let wanted = || {
+        let all = plan.outcomes.iter().zip(said);
+        all.filter(|(_, said)| !said.is_empty())
+            .map(|((id, _), said)| (*id, *said))
+    };
+    if wanted().next().is_none() {
+        return Ok(Vec::new());
+    }
+    let before = translations::all::<ProductTranslation>(connection, wanted().map(|(id, _)| id).collect())?;
+    let mut changes = Vec::new();
+    for (id, said) in wanted() {
+        for (locale, texts) in said {
+            let known = before.get(&id).and_then(|known| known.get(locale));
+            if known != texts.as_ref() {
+                changes.push((id, locale, texts.as_ref()));
+            }
+        }
+    }
+    translations::write(connection, &changes)?;
+    let changed: HashSet<Uuid> = changes.iter().map(|(id, _, _)| *id).collect();
+    let written = plan.insert_products.iter().chain(&plan.update_products);
+    let written: HashSet<Uuid> = written.map(|(id, _)| *id).collect();
+    let by_this_alone: Vec<Uuid> = changed.difference(&written).copied().collect();
+    for (id, outcome) in &mut plan.outcomes {
+        if changed.contains(id) && *outcome == Outcome::Unchanged {
+            *outcome = Outcome::Updated;
+        }
+    }
+    writing::raise_versions(connection, by_this_alone.clone(), now)?;
+    Ok(by_this_alone)
 }
 
 fn has_handle(texts: Option<&impl Translation>) -> bool {

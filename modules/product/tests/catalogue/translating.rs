@@ -261,3 +261,107 @@ async fn who_keeps_answers_hears_of_every_translation() {
     ];
     assert_eq!(told, expected);
 }
+
+#[actix_web::test]
+async fn in_bulk_products_are_translated_with_their_other_changes() {
+    let shop = Shop::speaking(&["de", "fr"]).await;
+    let (mug, cup) = (mug(&shop).await, shop.create(product("Cup", 500, 5)).await);
+    let german = |texts: Value| json!({"de": texts});
+    let operations = json!([
+        {"op": "create", "product": {"title": "Bowl"}, "translations": german(json!({"title": "Schale", "handle": "schale"}))},
+        {"op": "update", "id": mug["id"], "product": {}, "translations": german(json!({"title": "Becher", "handle": "becher"}))},
+        {"op": "update", "id": cup["id"], "product": {"title": "Cups"}, "translations": german(json!({"handle": "becher"}))},
+        {"op": "create", "product": {"title": "Plate"}, "translations": {"es": {"title": "Plato"}}},
+        {"op": "create", "product": {"title": "Pot"}, "translations": german(json!({"handle": "cup"}))},
+        {"op": "create", "product": {"title": "Jar", "handle": "becher"}},
+    ]);
+    let path = "/admin/products/bulk";
+    let answer = shop.admin(Method::POST, path, json!({"operations": operations})).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let results = answer.body["results"].as_array().unwrap();
+    let told: Vec<_> = results
+        .iter()
+        .map(|result| (result["status"].as_u64().unwrap(), result["version"].as_i64()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (201, Some(1)),
+            (200, Some(2)),
+            (409, None),
+            (422, None),
+            (409, None),
+            (409, None)
+        ]
+    );
+    assert_eq!(results[3]["problem"]["errors"][0]["pointer"], "/translations/es");
+    assert_eq!(shop.get("/products/schale?locale=de").await.body["title"], "Schale");
+    let said = shop.admin(Method::GET, &translations(&mug), Value::Null).await;
+    assert_eq!(
+        (said.header("etag"), &said.body["translations"]["de"]["title"]),
+        ("\"2\"", &json!("Becher"))
+    );
+    // What is said already changes nothing.
+    let again = json!({"operations": [{"op": "update", "id": mug["id"], "product": {}, "translations": german(json!({"title": "Becher", "handle": "becher"}))}]});
+    let answer = shop.admin(Method::POST, path, again).await;
+    assert_eq!(answer.body["results"][0]["version"], 2);
+    let back = json!({"operations": [{"op": "update", "id": mug["id"], "product": {}, "translations": {"de": null}}]});
+    assert_eq!(
+        shop.admin(Method::POST, path, back).await.body["results"][0]["version"],
+        3
+    );
+    let said = shop.admin(Method::GET, &translations(&mug), Value::Null).await;
+    assert_eq!(said.body["translations"], json!({}));
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn files_carry_translations_and_a_round_trip_changes_nothing() {
+    let shop = Shop::speaking(&["de", "fr"]).await;
+    let line = |number: usize, translations: Value| {
+        let mut line =
+            json!({"handle": format!("thing-{number}"), "title": format!("Thing {number}"), "price_minor": 100});
+        if !translations.is_null() {
+            line["translations"] = translations;
+        }
+        line.to_string()
+    };
+    let file = [
+        line(1, json!({"de": {"title": "Ding", "handle": "ding", "options": {"Size": {"name": "Größe"}}}, "fr": {"title": "Chose"}})),
+        line(2, Value::Null),
+        line(3, json!({"es": {"title": "Cosa"}, "de": {}})),
+        line(4, json!({"de": {"handle": "ding"}})),
+        line(5, json!({"de": {"handle": "thing-2"}})),
+    ]
+    .join("\n");
+    let report = shop.import(&file, product::ImportFormat::Auto, false).await;
+    assert_eq!((report.created, report.skipped), (2, 3), "{:?}", report.errors);
+    let told: Vec<_> = report
+        .errors
+        .iter()
+        .map(|error| (error.line, error.pointer.as_str(), error.code.as_str()))
+        .collect();
+    let expected = [
+        (3, "/translations/de", "required"),
+        (3, "/translations/es", "unknown_locale"),
+        (4, "/translations", "already_taken"),
+        (5, "/translations", "already_taken"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(shop.get("/products/ding?locale=fr").await.body["title"], "Chose");
+
+    let exported = shop.export().await;
+    let again = shop.import(&exported, product::ImportFormat::Auto, false).await;
+    assert_eq!((again.unchanged, again.updated), (2, 0), "{:?}", again.errors);
+    assert_eq!(shop.export().await, exported);
+
+    // What a file does not say stays; `null` takes it back.
+    let file = [line(1, json!({"fr": null})), line(2, json!({"fr": {"title": "Deux"}}))].join("\n");
+    let report = shop.import(&file, product::ImportFormat::Auto, false).await;
+    assert_eq!((report.updated, report.unchanged), (2, 0), "{:?}", report.errors);
+    let shown = shop.get("/products/thing-1?locale=de").await.body;
+    assert_eq!((&shown["title"], &shown["handle"]), (&json!("Ding"), &json!("ding")));
+    assert_eq!(shop.get("/products/thing-1?locale=fr").await.body["title"], "Thing 1");
+    assert_eq!(shop.get("/products/thing-2?locale=fr").await.body["title"], "Deux");
+    shop.assert_in_order().await;
+}

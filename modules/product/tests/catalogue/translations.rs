@@ -1,9 +1,10 @@
 //! What visitors see in their language.
 
 use actix_web::http::Method;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Shop, product, sizes};
+use crate::support::{Shop, product, sizes, variant_id};
 
 /// A shop that speaks German too, with a shirt in a category below another one.
 async fn boutique() -> (Shop, Value) {
@@ -252,4 +253,32 @@ async fn a_language_that_the_shop_does_not_speak_is_refused_everywhere() {
         let twice = shop.get(&format!("{path}locale=de&locale=fr")).await;
         assert_eq!(twice.refusal(), (400, "locale", "duplicate_parameter"));
     }
+}
+
+#[actix_web::test]
+async fn a_quote_is_told_in_the_language_that_is_asked_for() {
+    let (shop, shirt) = boutique().await;
+    let variants = vec![variant_id(&shirt, 1)];
+    let told = async |locale: Option<&str>| {
+        let locale = locale.map(|tag| tag.parse().unwrap());
+        let api = shop.api();
+        let quote = api
+            .quote(variants.clone(), "USD".parse().unwrap(), locale)
+            .await
+            .unwrap()
+            .remove(0);
+        (quote.title, quote.variant_title)
+    };
+    let pair = |title: &str, variant: &str| (title.to_owned(), variant.to_owned());
+    assert_eq!(told(None).await, pair("Shirt", "Large"));
+    assert_eq!(told(Some("en")).await, pair("Shirt", "Large"));
+    assert_eq!(told(Some("de")).await, pair("Hemd", "Groß"));
+    assert_eq!(told(Some("de-AT")).await, pair("Hemad", "Groß"));
+    assert_eq!(told(Some("fr")).await, pair("Shirt", "Large"));
+    // A language that the shop does not speak is no reason not to sell.
+    assert_eq!(told(Some("es")).await, pair("Shirt", "Large"));
+    // Those who ask at the same moment each get their own.
+    let many = join_all(["de", "en", "de-AT", "de"].map(|locale| told(Some(locale)))).await;
+    let titles: Vec<&str> = many.iter().map(|(title, _)| title.as_str()).collect();
+    assert_eq!(titles, ["Hemd", "Shirt", "Hemad", "Hemd"]);
 }
