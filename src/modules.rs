@@ -75,9 +75,10 @@ const SHOP: [(&str, &[&str]); 4] = [
     ("order", order_api::PREFIXES),
 ];
 
-/// The modules whose public answers the gateway keeps: each publishes an event whenever something in them changes.
+/// The modules whose public answers the gateway keeps, and below which prefixes: each publishes an event whenever something
+/// in them changes.
 #[cfg(feature = "gateway")]
-const CACHED: [&str; 1] = ["product"];
+const CACHED: [(&str, &[&str]); 1] = [("product", product_api::CACHED_PREFIXES)];
 
 /// An address where no sibling is: for a store that only tells what it would serve.
 const NOWHERE: &str = "http://nowhere.invalid";

@@ -10,6 +10,7 @@ mod conformance;
 mod documentation;
 mod edge;
 mod health;
+mod images;
 mod languages;
 mod limits;
 mod merchandising;

@@ -27,6 +27,7 @@ pub struct Settings {
     pub gateway: Gateway,
     pub keys: KeySettings,
     pub shop: Shop,
+    pub media: Media,
     pub user: User,
     pub cart: Cart,
     pub order: Order,
@@ -178,6 +179,14 @@ pub struct Shop {
     /// All languages that it speaks; where it is empty, `locale` alone.
     #[serde(deserialize_with = "locales")]
     pub locales: Vec<Locale>,
+}
+
+/// Images that are uploaded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Media {
+    /// The largest file that is taken for an image, in bytes.
+    pub image_bytes: usize,
 }
 
 /// Accounts.

@@ -13,6 +13,7 @@ pub(crate) mod handle;
 pub(crate) mod image;
 pub(crate) mod listing;
 pub(crate) mod location;
+pub(crate) mod media;
 pub(crate) mod merchandising;
 pub(crate) mod pairs;
 pub(crate) mod plan;

@@ -8,6 +8,7 @@ mod collections;
 mod exports;
 mod imports;
 mod locations;
+mod media;
 mod product_types;
 mod refusal;
 mod relations;
@@ -44,7 +45,8 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(catalogue::suggest_products)
         .service(catalogue::get_product)
         .service(categories::list_categories)
-        .service(categories::get_category);
+        .service(categories::get_category)
+        .service(media::get_media);
     config
         .service(administration::list_admin_products)
         .service(administration::create_product)
@@ -53,6 +55,7 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(administration::get_admin_product)
         .service(administration::update_product)
         .service(administration::delete_product)
+        .service(media::create_image)
         .service(administration::create_variant)
         .service(administration::update_variant)
         .service(administration::delete_variant);

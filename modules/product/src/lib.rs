@@ -1,8 +1,10 @@
 //! The product module: the catalogue, prices, stock and search. See `README.md`.
 
 mod domain;
+mod files;
 mod http;
 mod import;
+mod picture;
 mod queries;
 mod schema;
 mod service;
@@ -128,6 +130,7 @@ impl kernel::module::Module for Module {
         vec![
             housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone()),
             self.service.import_job(),
+            self.service.media_job(),
             service::publishing(&self.service),
             service::collections(&self.service),
         ]

@@ -13,6 +13,7 @@ pub(crate) mod imports;
 pub(crate) mod levels;
 pub(crate) mod lists;
 pub(crate) mod locations;
+pub(crate) mod media;
 pub(crate) mod membership;
 pub(crate) mod product_types;
 pub(crate) mod products;

@@ -12,6 +12,7 @@ mod import_worker;
 mod importing;
 mod languages;
 mod locations;
+mod media;
 mod prices;
 mod product_types;
 mod publishing;
@@ -37,12 +38,14 @@ use crate::queries::quotes::Enquiry;
 use crate::queries::reserving::{Attempt, Wanted};
 use cache::Cache;
 use import_worker::Running;
+use media::Media;
 
 pub(crate) use catalogue::ProductList;
 pub(crate) use collections::job as collections;
 pub(crate) use exporting::ExportPage;
 pub(crate) use import_jobs::Upload;
 pub(crate) use importing::Implied;
+pub(crate) use media::NewImage;
 pub(crate) use publishing::job as publishing;
 
 /// The catalogue and its stock. Cheap to clone.
@@ -65,6 +68,7 @@ pub(crate) struct Service {
     importing: Arc<Mutex<Option<Running>>>,
     /// For whoever waits for uploaded files.
     uploaded: Wake,
+    media: Media,
 }
 
 impl Service {
@@ -82,6 +86,7 @@ impl Service {
             cache: Arc::default(),
             importing: Arc::default(),
             uploaded: Wake::default(),
+            media: Media::new(&context.settings),
         }
     }
 

@@ -19,6 +19,21 @@ pub const PREFIXES: &[&str] = &[
     "stock",
     "imports",
     "locations",
+    "media",
+];
+
+/// Those of [`PREFIXES`] whose answers a gateway may keep in its memory. Not those of `media`: a file is large, changes
+/// never, and is kept by browsers and by whoever distributes files.
+pub const CACHED_PREFIXES: &[&str] = &[
+    "products",
+    "product-types",
+    "categories",
+    "collections",
+    "prices",
+    "variants",
+    "stock",
+    "imports",
+    "locations",
 ];
 
 /// The product module, here or elsewhere.

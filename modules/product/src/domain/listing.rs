@@ -1,6 +1,6 @@
 //! A product as it is to be, checked. Requests and rows of import files both become this before they are written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{Datelike, NaiveDate};
 use kernel::money::MAX_AMOUNT;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::attributes::Attributes;
 use super::handle::Handle;
-use super::image::Image;
+use super::image::{self, Image};
 use super::merchandising::Merchandising;
 use super::pairs::{MAX_PAIRS, Pairs};
 use super::product::Status;
@@ -153,6 +153,11 @@ impl Listing {
     pub(crate) fn price_range(&self) -> (i64, i64) {
         let prices = || self.variants.iter().map(|variant| variant.price);
         (prices().min().unwrap_or(0), prices().max().unwrap_or(0))
+    }
+
+    /// The names of the images that are files of ours.
+    pub(crate) fn files(&self) -> BTreeSet<String> {
+        image::files(&self.images)
     }
 
     /// SKUs and barcodes in the form in which they are searched for.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::attributes::AttributeValue;
-use super::image::Image;
+use super::image::ShownImage;
 use super::listing::ProductOption;
 use super::merchandising::Seo;
 use super::pairs::Pairs;
@@ -61,7 +61,7 @@ pub(crate) struct Product {
     /// Text, numbers and truth values by name.
     #[schema(value_type = BTreeMap<String, AttributeValue>)]
     pub(crate) attributes: Box<RawValue>,
-    #[schema(value_type = Vec<Image>)]
+    #[schema(value_type = Vec<ShownImage>)]
     pub(crate) images: Box<RawValue>,
     #[schema(value_type = Vec<ProductOption>)]
     pub(crate) options: Box<RawValue>,

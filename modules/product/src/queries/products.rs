@@ -14,6 +14,7 @@ use super::levels::{TermsRow, TermsSql, terms};
 use super::select::{Select, Verbatim, read};
 use super::translations;
 use crate::domain::handle::Handle;
+use crate::domain::image::{Image, StoredImage};
 use crate::domain::listing::{ListedVariant, Listing, ProductOption};
 use crate::domain::merchandising::{Merchandising, Seo};
 use crate::domain::pairs::Pairs;
@@ -422,7 +423,10 @@ impl ProductRow {
             category: self.category.map(|category| category.id),
             tags: self.tags,
             attributes: read(&self.attributes)?,
-            images: read(&self.images)?,
+            images: read::<Vec<StoredImage>>(&self.images)?
+                .into_iter()
+                .map(Image::from)
+                .collect(),
             options,
             currency: currency(&self.currency)?,
             released_on: self.released_on,

@@ -52,7 +52,16 @@ fn collection(id: Uuid) -> String {
     CollectionId::from(id).to_string()
 }
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
+    Rule {
+        name: "shown_images_are_kept",
+        subject: product,
+        sql: "SELECT product.id, format('shows %s, whose files nothing keeps', image ->> 'url') \
+            FROM products.products AS product CROSS JOIN LATERAL json_array_elements(product.images) AS image \
+            WHERE product.deleted_at IS NULL AND image ->> 'url' LIKE '/api/v1/media/%' AND NOT EXISTS ( \
+            SELECT FROM products.media_references AS reference WHERE reference.product_id = product.id \
+            AND '/api/v1/media/' || reference.name = image ->> 'url') LIMIT 1000",
+    },
     Rule {
         name: "stock_equals_movements",
         subject: variant,

@@ -11,10 +11,10 @@ use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{membership, stock, translations};
+use super::{media, membership, stock, translations};
 use crate::domain::SCHEMA;
 use crate::domain::attributes::Attributes;
-use crate::domain::image::Image;
+use crate::domain::image::{Image, ShownImage};
 use crate::domain::listing::{Listing, ProductOption};
 use crate::domain::plan::{Plan, VariantRow};
 
@@ -35,6 +35,7 @@ pub(crate) type Paths = HashMap<Uuid, Vec<String>>;
 pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, stamp: &Stamp) -> QueryResult<()> {
     insert_products(connection, &plan.insert_products, paths, stamp)?;
     update_products(connection, &plan.update_products, paths, stamp)?;
+    media::refer(connection, &plan.insert_products, &plan.update_products)?;
     delete_variants(connection, &plan.delete_variants, stamp)?;
     update_variants(connection, &plan.update_variants, stamp)?;
     insert_variants(connection, &plan.insert_variants, stamp)?;
@@ -56,12 +57,13 @@ pub(crate) fn delete_products(connection: &mut PgConnection, products: &[Uuid], 
     if products.is_empty() {
         return Ok(());
     }
-    let ids = || Bind::Uuids(products.to_vec());
+    let binds = || Bind::Uuids(products.to_vec());
     for sql in [PRODUCTS, VARIANTS] {
-        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), ids()]).execute(connection)?;
+        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), binds()]).execute(connection)?;
     }
-    Statement::new(SCHEMA, MEMBERS, [ids()]).execute(connection)?;
-    Statement::new(SCHEMA, RELATIONS, [ids(), ids()]).execute(connection)?;
+    Statement::new(SCHEMA, MEMBERS, [binds()]).execute(connection)?;
+    Statement::new(SCHEMA, RELATIONS, [binds(), binds()]).execute(connection)?;
+    media::forget(connection, products.to_vec())?;
     translations::delete_of_products(connection, products.to_vec())
 }
 
@@ -117,7 +119,7 @@ struct ProductJson<'a> {
     tags: &'a [String],
     codes: Vec<String>,
     attributes: &'a Attributes,
-    images: &'a [Image],
+    images: Vec<ShownImage>,
     options: &'a [ProductOption],
     currency: &'a str,
     released_on: NaiveDate,
@@ -148,7 +150,7 @@ impl<'a> ProductJson<'a> {
             tags: &listing.tags,
             codes: listing.codes(),
             attributes: &listing.attributes,
-            images: &listing.images,
+            images: listing.images.iter().map(Image::shown).collect(),
             options: &listing.options,
             currency: listing.currency.code(),
             released_on: listing.released_on,

@@ -1,7 +1,8 @@
 //! Many changes of products in one request and one transaction. What one of them does wrong leaves it out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use database::{Failure, refuse};
 use diesel::{Connection, PgConnection, QueryResult};
 use kernel::http::{Answer, Call};
@@ -11,6 +12,7 @@ use product_api::ProductError;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::media::{known_images, unknown_images};
 use super::{Service, editing, product_types, refuse_duplicates, translations};
 use crate::domain::SCHEMA;
 use crate::domain::bulk::{
@@ -19,6 +21,7 @@ use crate::domain::bulk::{
 };
 use crate::domain::draft::CategoryReference;
 use crate::domain::handle::Handle;
+use crate::domain::image;
 use crate::domain::listing::Listing;
 use crate::domain::plan::{Change, Outcome, Stored};
 use crate::domain::translation::{ProductTranslation, Said};
@@ -77,6 +80,8 @@ struct Known<'a> {
     stored: HashMap<Uuid, Stored>,
     categories: HashMap<CategoryReference, Uuid>,
     types: Definitions,
+    /// The images that have files.
+    images: BTreeSet<String>,
     names: Names,
     shop: &'a ShopSettings,
 }
@@ -88,7 +93,7 @@ fn carry_out(
     stamp: &Stamp,
 ) -> Work<Vec<OperationOutcome>> {
     let operations: Vec<Result<BulkOperation, Problem>> = raw.iter().map(|raw| BulkOperation::parse(raw)).collect();
-    let mut known = Known::of(connection, operations.iter().flatten(), shop)?;
+    let mut known = Known::of(connection, operations.iter().flatten(), shop, stamp.now)?;
     let mut outcomes: Vec<Option<OperationOutcome>> = Vec::new();
     let (mut changes, mut said, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen = HashSet::new();
@@ -147,6 +152,7 @@ impl<'a> Known<'a> {
         connection: &mut PgConnection,
         operations: impl Iterator<Item = &'b BulkOperation> + Clone,
         shop: &'a ShopSettings,
+        now: DateTime<Utc>,
     ) -> QueryResult<Self> {
         let ids = operations.clone().filter_map(|operation| Some(operation.id()?.uuid()));
         let stored = products::lock(connection, ids.collect())?;
@@ -158,9 +164,11 @@ impl<'a> Known<'a> {
                 .filter_map(|stored| stored.listing.merchandising.product_type),
         );
         let wanted = operations.clone().filter_map(named_category).cloned().collect();
+        let images = images_of(connection, operations.clone(), &stored, now)?;
         Ok(Self {
             categories: categories::resolve(connection, wanted)?,
             types: queries::product_types::definitions(connection, types.into_iter().collect())?,
+            images,
             names: names(connection, operations, &stored, &shop.locales)?,
             stored,
             shop,
@@ -224,6 +232,9 @@ impl<'a> Known<'a> {
     ) -> Result<(Change, Said), ProductError> {
         product_types::check(&self.types, &after).map_err(below_product)?;
         translations::check_said(&self.shop.locales, &said).map_err(ProductError::Invalid)?;
+        unknown_images(&after, &self.images)
+            .into_result()
+            .map_err(below_product)?;
         let own = before.as_ref().map(|before| before.id);
         // A handle of one's own is nobody else's in any language, and the other way round.
         let locales = self.shop.locales.others().iter();
@@ -253,6 +264,31 @@ impl<'a> Known<'a> {
         let free = Handle::candidates(title, &unique).into_iter().find(is_free);
         free.ok_or_else(|| ProductError::Taken("product (by its handle)".to_owned()))
     }
+}
+
+/// Holds the images that operations begin or cease to show, and answers those that have files.
+fn images_of<'a>(
+    connection: &mut PgConnection,
+    operations: impl Iterator<Item = &'a BulkOperation>,
+    stored: &HashMap<Uuid, Stored>,
+    now: DateTime<Utc>,
+) -> QueryResult<BTreeSet<String>> {
+    let change = |operation: &BulkOperation| {
+        let product = operation.id().and_then(|id| stored.get(&id.uuid()));
+        let before = product.map(|product| product.listing.files()).unwrap_or_default();
+        let after = match operation {
+            BulkOperation::Create(operation) => image::files(&operation.product.images),
+            BulkOperation::Update(operation) => match &operation.product.images {
+                Patch::Keep => before.clone(),
+                Patch::Clear => BTreeSet::new(),
+                Patch::Set(images) => image::files(images),
+            },
+            BulkOperation::Delete(_) => BTreeSet::new(),
+        };
+        (before, after)
+    };
+    let changes: Vec<_> = operations.map(change).collect();
+    known_images(connection, &changes, now)
 }
 
 /// Who has the names that operations want, but for products that are to be deleted.

@@ -10,6 +10,7 @@ use kernel::{FieldErrors, Patch};
 use product_api::{ProductChanged, ProductError};
 use uuid::Uuid;
 
+use super::media::{known_images, unknown_images};
 use super::{Service, product_types, refuse_duplicates};
 use crate::domain::SCHEMA;
 use crate::domain::draft::{CategoryReference, NewProduct, NewVariant, ProductPatch, VariantPatch};
@@ -18,7 +19,7 @@ use crate::domain::listing::Listing;
 use crate::domain::plan::{Change, Outcome, Plan, Stored};
 use crate::domain::product::{AdminProduct, AdminVariant};
 use crate::queries::writing::Stamp;
-use crate::queries::{categories, products, writing};
+use crate::queries::{categories, media, products, writing};
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -91,7 +92,8 @@ impl Service {
     pub(crate) async fn delete_product(&self, id: ProductId, condition: IfMatch) -> Result<(), ProductError> {
         let now = self.clock.now();
         let work = move |connection: &mut PgConnection| {
-            lock(connection, id.uuid(), &condition)?;
+            let before = lock(connection, id.uuid(), &condition)?;
+            media::hold(connection, before.listing.files().into_iter().collect(), now)?;
             writing::delete_products(connection, &[id.uuid()], now)?;
             publish(connection, &[id.uuid()], now)
         };
@@ -205,7 +207,7 @@ pub(super) fn publish(connection: &mut PgConnection, products: &[Uuid], now: Dat
 }
 
 /// Writes products as they are to be, and tells of those that have changed. Whoever calls this holds the tree, and knows
-/// that the products' categories are there.
+/// that the products' categories are there. Where images come or go, it holds them as well.
 pub(super) fn write(connection: &mut PgConnection, mut changes: Vec<Change>, stamp: &Stamp) -> Work<Plan> {
     let edited = changes.iter_mut().filter(|change| change.before.is_some());
     edited.for_each(|change| keep_stock(&mut change.after));
@@ -223,7 +225,8 @@ pub(super) fn write(connection: &mut PgConnection, mut changes: Vec<Change>, sta
 }
 
 /// Writes one product as it is to be.
-fn save(connection: &mut PgConnection, before: Option<Stored>, after: Listing, stamp: &Stamp) -> Work<Uuid> {
+pub(super) fn save(connection: &mut PgConnection, before: Option<Stored>, after: Listing, stamp: &Stamp) -> Work<Uuid> {
+    check_images(connection, before.as_ref(), &after, stamp.now)?;
     let plan = write(connection, vec![Change { before, after }], stamp)?;
     let written = plan.outcomes.first().map(|(id, _)| *id);
     written
@@ -235,6 +238,21 @@ fn save(connection: &mut PgConnection, before: Option<Stored>, after: Listing, s
 fn check_type(connection: &mut PgConnection, listing: &Listing) -> Work<()> {
     let types = product_types::types_of(connection, [listing])?;
     product_types::check(&types, listing)
+        .map_err(ProductError::Invalid)
+        .or_refuse()
+}
+
+/// Refuses images that are said to be ours and are not.
+fn check_images(
+    connection: &mut PgConnection,
+    before: Option<&Stored>,
+    after: &Listing,
+    now: DateTime<Utc>,
+) -> Work<()> {
+    let shown = before.map(|before| before.listing.files()).unwrap_or_default();
+    let known = known_images(connection, &[(shown, after.files())], now)?;
+    unknown_images(after, &known)
+        .into_result()
         .map_err(ProductError::Invalid)
         .or_refuse()
 }
@@ -273,6 +291,7 @@ fn lock_variant(connection: &mut PgConnection, id: VariantId, condition: &IfMatc
     Ok((stored, index))
 }
 
+/// A product as it is now.
 pub(super) fn read(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Work<AdminProduct> {
     let found = products::find_admin(connection, id, now.date_naive())?;
     found

@@ -7,6 +7,7 @@ mod bulk;
 mod collections;
 mod editing;
 mod exporting;
+mod images;
 mod import_jobs;
 mod importing;
 mod locations;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
 use actix_web::{App, HttpMessage, test, web};
 use async_trait::async_trait;
 use database::embedded::{Cluster, Durability, Options};
@@ -19,6 +20,7 @@ use kernel::id::{ImportId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, Role, SignedIn};
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
+use kernel::settings::Settings;
 use kernel::token::TokenSigner;
 use kernel::{Clock, Fault};
 use product::{ExportFormat, ImportFormat, ImportReport};
@@ -35,6 +37,8 @@ pub(crate) struct Shop {
     /// The shop's time, which stands still until it is moved on.
     pub(crate) context: Context,
     staff: UserId,
+    /// The data directory.
+    pub(crate) folder: Arc<tempfile::TempDir>,
     _server: Arc<Server>,
 }
 
@@ -93,6 +97,10 @@ impl Shop {
         let name = format!("shop_{}", ImportId::generate().uuid().simple());
         server.cluster.create_database_if_missing(&name).unwrap();
         let database = Db::open(server.cluster.url(&name).into(), PoolOptions::default());
+        let mut settings: Settings = toml::from_str(settings).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        settings.data.dir = folder.path().to_owned();
+        settings.media.image_bytes = 1 << 20;
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
@@ -100,7 +108,7 @@ impl Shop {
                 service: SecretKey::generate(),
                 secret: SecretKey::generate(),
             },
-            settings: Arc::new(toml::from_str(settings).unwrap()),
+            settings: Arc::new(settings),
             clock: Clock::adjustable(),
         };
         let module = product::Module::new(&context, database.clone());
@@ -111,6 +119,7 @@ impl Shop {
             database,
             context,
             staff: UserId::generate(),
+            folder: Arc::new(folder),
             _server: server,
         }
     }
@@ -122,6 +131,7 @@ impl Shop {
             database: self.database.clone(),
             context: self.context.clone(),
             staff: self.staff,
+            folder: Arc::clone(&self.folder),
             _server: Arc::clone(&self._server),
         }
     }
@@ -368,12 +378,6 @@ impl Shop {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Response {
-        let app = App::new()
-            .into_utoipa_app()
-            .app_data(web::Data::from(Arc::new(Trusting) as Arc<dyn Authority>))
-            .configure(|config| self.module.routes(config))
-            .into_app();
-        let app = test::init_service(app).await;
         let mut request = test::TestRequest::with_uri(path).method(method);
         for header in headers {
             request = request.insert_header(*header);
@@ -383,11 +387,26 @@ impl Shop {
             Some(body) => request.set_json(body),
             None => request,
         };
-        let request = request.to_request();
-        request.extensions_mut().insert(caller);
-        let response = test::call_service(&app, request).await;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = test::read_body(response).await;
+        self.answer(caller, request).await
+    }
+
+    /// As staff who send a file.
+    pub(crate) async fn upload_image(&self, path: &str, content: Vec<u8>, headers: &[(&str, &str)]) -> Response {
+        let mut request = test::TestRequest::post().uri(path).set_payload(content);
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        self.answer(self.signed_in(vec![Role::Admin]), request).await
+    }
+
+    /// A file, as anybody gets it.
+    pub(crate) async fn download(&self, path: &str) -> (StatusCode, HeaderMap, Bytes) {
+        self.exchange(Caller::Anonymous, test::TestRequest::with_uri(path))
+            .await
+    }
+
+    async fn answer(&self, caller: Caller, request: test::TestRequest) -> Response {
+        let (status, headers, bytes) = self.exchange(caller, request).await;
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         Response {
@@ -396,6 +415,20 @@ impl Shop {
             body,
             text,
         }
+    }
+
+    async fn exchange(&self, caller: Caller, request: test::TestRequest) -> (StatusCode, HeaderMap, Bytes) {
+        let app = App::new()
+            .into_utoipa_app()
+            .app_data(web::Data::from(Arc::new(Trusting) as Arc<dyn Authority>))
+            .configure(|config| self.module.routes(config))
+            .into_app();
+        let app = test::init_service(app).await;
+        let request = request.to_request();
+        request.extensions_mut().insert(caller);
+        let response = test::call_service(&app, request).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        (status, headers, test::read_body(response).await)
     }
 
     fn signed_in(&self, roles: Vec<Role>) -> Caller {

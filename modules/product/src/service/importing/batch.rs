@@ -1,6 +1,6 @@
 //! One batch of an import: categories found or made, products matched, differences written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use database::outbox;
@@ -19,6 +19,7 @@ use crate::domain::SCHEMA;
 use crate::domain::category::{Category, StoredCategory};
 use crate::domain::draft::CategoryReference;
 use crate::domain::handle::Handle;
+use crate::domain::image;
 use crate::domain::plan::{Change, Outcome, Plan};
 use crate::import::{ImportedProduct, WrongRow};
 use crate::queries;
@@ -26,6 +27,7 @@ use crate::queries::product_types::Definitions;
 use crate::queries::writing::Stamp;
 use crate::queries::{categories, writing};
 use crate::service::categories::below;
+use crate::service::media::{known_images, unknown_images};
 use crate::service::{product_types, translations};
 
 /// What a batch needs to know.
@@ -55,11 +57,12 @@ impl Batch<'_> {
             known.give_up_released(connection)?;
         }
         let types = Types::of(connection, products, &known)?;
+        let images = self.images_of(connection, products, &known)?;
         let mut changes = Vec::with_capacity(products.len());
         let mut said = Vec::with_capacity(products.len());
         let mut refused = Vec::new();
         for product in products {
-            match self.change(product, &mut known, &category_ids, &types) {
+            match self.change(product, &mut known, &category_ids, &types, &images) {
                 Ok(change) => {
                     changes.push(change);
                     said.push(&product.translations);
@@ -94,6 +97,7 @@ impl Batch<'_> {
         known: &mut Known<'_>,
         category_ids: &HashMap<Vec<String>, Uuid>,
         types: &Types,
+        images: &BTreeSet<String>,
     ) -> Result<Change, WrongRow> {
         let before = known.find(product)?.and_then(|id| known.stored.get(&id)).cloned();
         known.check_skus(product, before.as_ref())?;
@@ -131,9 +135,28 @@ impl Batch<'_> {
         after
             .check()
             .and_then(|()| product_types::check(&types.definitions, &after))
+            .and_then(|()| unknown_images(&after, images).into_result())
             .map_err(|errors| WrongRow::of(product.line, &errors))?;
         known.learn(product, before.as_ref(), &after)?;
         Ok(Change { before, after })
+    }
+
+    /// Holds the images that rows begin or cease to show, and answers those that have files.
+    fn images_of(
+        &self,
+        connection: &mut PgConnection,
+        products: &[&ImportedProduct],
+        known: &Known<'_>,
+    ) -> QueryResult<BTreeSet<String>> {
+        let change = |product: &&ImportedProduct| {
+            let found = known.find(product).ok().flatten();
+            let before = found.and_then(|id| known.stored.get(&id));
+            let before = before.map(|before| before.listing.files()).unwrap_or_default();
+            let after = product.images.as_deref().map(image::files);
+            (before.clone(), after.unwrap_or(before))
+        };
+        let changes: Vec<_> = products.iter().map(change).collect();
+        known_images(connection, &changes, self.now)
     }
 
     /// The ids of the categories that products name. The tree stays as it is from here on; where some are missing, they
