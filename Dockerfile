@@ -40,6 +40,8 @@ RUN groupadd --gid 10001 bodega \
     && useradd --uid 10001 --gid 10001 --home-dir /var/lib/bodega --no-create-home --shell /usr/sbin/nologin bodega \
     && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/bodega
 COPY --from=build /usr/local/bin/bodega /usr/local/bin/bodega
+# By these a bucket of images is known, where it is asked over TLS.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 # Inside a container the loopback reaches nobody: what may reach these ports is up to the container's network.
 ENV BODEGA__DATA__DIR=/var/lib/bodega \
     BODEGA__SERVER__INTERNAL=0.0.0.0:8081 \

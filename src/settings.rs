@@ -1,6 +1,8 @@
 //! Loads the settings: `config/default.toml` < `--config FILE` < environment < flags. The default file is the list of what
 //! there is: a key that it does not have is an error, and so is a value of another type.
 
+mod media;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -8,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Config, File, FileFormat};
-use kernel::settings::{Settings, Shop};
+use kernel::settings::{MediaStore, Settings, Shop};
 use toml::{Table, Value};
 
 /// The compiled-in defaults, which are also the manual.
@@ -18,7 +20,7 @@ pub const DEFAULTS: &str = include_str!("../config/default.toml");
 const PREFIX: &str = "BODEGA__";
 
 /// Keys whose values are never shown. Each can be read from the file that `<key>_file` names.
-const SECRETS: [&str; 11] = [
+const SECRETS: [&str; 13] = [
     "database.url",
     "database.user.url",
     "database.product.url",
@@ -30,7 +32,12 @@ const SECRETS: [&str; 11] = [
     "keys.secret",
     "limits.redis_url",
     "mail.smtp_url",
+    "media.s3.access_key",
+    "media.s3.secret_key",
 ];
+
+/// Those of [`SECRETS`] that no file of settings may hold.
+const ENVIRONMENT_ALONE: [&str; 2] = ["media.s3.access_key", "media.s3.secret_key"];
 
 /// The most that the two phases of a stop may take together, so that the whole of it stays under 30 seconds.
 const LONGEST_DRAIN: Duration = Duration::from_secs(25);
@@ -193,6 +200,14 @@ impl Known {
         let origin = path.display().to_string();
         found.iter().try_for_each(|(key, value)| {
             let example = self.0.get(key).ok_or_else(|| self.unknown(key, &origin))?;
+            if ENVIRONMENT_ALONE.contains(&key.as_str()) {
+                let variable = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+                return Err(SettingsError::Invalid {
+                    key: key.clone(),
+                    origin: origin.clone(),
+                    detail: format!("is taken from the environment alone: {variable}, or {variable}_FILE"),
+                });
+            }
             if example.same_type(value) {
                 return Ok(());
             }
@@ -331,9 +346,13 @@ fn check(settings: &Settings, modules: &[&str]) -> Result<(), SettingsError> {
         ("limits.in_flight", settings.limits.in_flight),
         ("media.image_bytes", settings.media.image_bytes),
     ];
-    match positive.iter().find(|(_, value)| *value == 0) {
-        Some((key, _)) => refuse(format!("{key} must be at least 1")),
-        None => Ok(()),
+    if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
+        return refuse(format!("{key} must be at least 1"));
+    }
+    let has_images = settings.run.iter().any(|name| name == "product");
+    match has_images && settings.media.store == MediaStore::S3 {
+        true => media::check(&settings.media.s3).or_else(refuse),
+        false => Ok(()),
     }
 }
 
@@ -480,6 +499,7 @@ mod tests {
             ("BODEGA__MAIL__FROM", "nobody"),
             ("BODEGA__LIMITS__CONNECTIONS", "-1"),
             ("BODEGA__LOG__FORMAT", "xml"),
+            ("BODEGA__MEDIA__STORE", "ftp"),
             ("BODEGA__SERVER__DRAIN_TIMEOUT", "60s"),
             ("BODEGA__RUN", "gateway,shipping"),
         ] {
@@ -524,6 +544,33 @@ mod tests {
         assert!(!shown.contains("canary"), "{shown}");
         assert!(shown.contains("[redacted]"), "{shown}");
         assert!(!format!("{:?}", loaded.settings).contains("canary"));
+    }
+
+    #[test]
+    fn a_bucket_is_complete_where_images_are_and_its_keys_are_in_no_file() {
+        let bucket = [
+            ("BODEGA__MEDIA__STORE", "s3"),
+            ("BODEGA__MEDIA__S3__BUCKET", "images"),
+            ("BODEGA__MEDIA__S3__ACCESS_KEY", "canary"),
+            ("BODEGA__MEDIA__S3__SECRET_KEY", "canary"),
+        ];
+        let loaded = with(&bucket).unwrap();
+        assert_eq!(loaded.settings.media.store, MediaStore::S3);
+        assert!(!loaded.to_string().contains("canary"));
+        assert_eq!(
+            complaint(with(&bucket[..3])),
+            "media.s3.secret_key is needed where media.store is \"s3\""
+        );
+        let elsewhere = [bucket[0], ("BODEGA__RUN", "gateway,cart")];
+        assert!(with(&elsewhere).is_ok());
+        let error = complaint(with_file("[media.s3]\nsecret_key = \"canary\"\n"));
+        assert!(
+            error.ends_with(
+                "shop.toml: media.s3.secret_key is taken from the environment alone: \
+                 BODEGA__MEDIA__S3__SECRET_KEY, or BODEGA__MEDIA__S3__SECRET_KEY_FILE"
+            ),
+            "{error}"
+        );
     }
 
     #[test]

@@ -24,18 +24,6 @@ CREATE TABLE categories (
 CREATE INDEX categories_ancestors ON categories USING gin (ancestors);
 CREATE INDEX categories_parent ON categories (parent_id);
 
--- What a search finds in a product, and how much each place counts. A function, because the words of an array are not
--- immutable by themselves and a generated column asks for that.
-CREATE FUNCTION search_words(
-    title TEXT, brand TEXT, codes TEXT[], tags TEXT[], category_path TEXT[], attributes JSON, description TEXT
-) RETURNS TSVECTOR LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-    setweight(to_tsvector('pg_catalog.english'::regconfig, title), 'A')
-    || setweight(to_tsvector('pg_catalog.english'::regconfig,
-        concat_ws(' ', brand, array_to_string(codes, ' '), array_to_string(tags, ' '))), 'B')
-    || setweight(to_tsvector('pg_catalog.english'::regconfig, array_to_string(category_path, ' ')), 'C')
-    || setweight(jsonb_to_tsvector('pg_catalog.english'::regconfig, attributes::jsonb, '["string"]'), 'C')
-    || setweight(to_tsvector('pg_catalog.english'::regconfig, description), 'D');
-
 CREATE TABLE products (
     id            UUID PRIMARY KEY,
     external_id   TEXT CHECK (length(external_id) BETWEEN 1 AND 120),
@@ -61,27 +49,13 @@ CREATE TABLE products (
     price_max     BIGINT NOT NULL,
     codes         TEXT[] NOT NULL,    -- SKUs and barcodes of the variants, in lower case
     category_path TEXT[] NOT NULL,
-    search        TSVECTOR NOT NULL GENERATED ALWAYS AS (
-        search_words(title, brand, codes, tags, category_path, attributes, description)
-    ) STORED,
     CONSTRAINT products_deleted CHECK (deleted_at IS NULL OR status = 'archived')
 )
 -- Up to this size a row stays in one piece: a detail then is one page read, nothing to unpack.
 WITH (toast_tuple_target = 4080);
 CREATE UNIQUE INDEX products_handle_key ON products (handle) WHERE deleted_at IS NULL;
 CREATE UNIQUE INDEX products_external_id_key ON products (external_id) WHERE deleted_at IS NULL;
--- One for each order of the public list, with the id to settle ties.
-CREATE INDEX products_newest ON products (released_on, id) WHERE status = 'active' AND deleted_at IS NULL;
-CREATE INDEX products_price ON products (price_min, id) WHERE status = 'active' AND deleted_at IS NULL;
-CREATE INDEX products_title ON products (lower(title) COLLATE "C", id) WHERE status = 'active' AND deleted_at IS NULL;
--- One for each filter.
 CREATE INDEX products_category ON products (category_id);
-CREATE INDEX products_brand ON products (brand) WHERE status = 'active' AND deleted_at IS NULL;
-CREATE INDEX products_brand_prefix ON products (lower(brand) COLLATE "C") WHERE status = 'active' AND deleted_at IS NULL;
-CREATE INDEX products_tags ON products USING gin (tags);
-CREATE INDEX products_codes ON products USING gin (codes);
-CREATE INDEX products_search ON products USING gin (search);
-CREATE INDEX products_attributes ON products USING gin ((attributes::jsonb) jsonb_path_ops);
 
 CREATE TABLE variants (
     id               UUID PRIMARY KEY,

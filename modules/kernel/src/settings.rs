@@ -187,6 +187,38 @@ pub struct Shop {
 pub struct Media {
     /// The largest file that is taken for an image, in bytes.
     pub image_bytes: usize,
+    /// Where files are.
+    pub store: MediaStore,
+    /// Where that is, if it is a bucket.
+    pub s3: S3,
+}
+
+/// Where the files of images are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaStore {
+    /// In the data directory.
+    Local,
+    /// In a bucket.
+    S3,
+}
+
+/// A bucket of Amazon S3, or of whatever speaks like it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3 {
+    /// Its name.
+    pub bucket: String,
+    /// Where buckets are looked for, by path; empty: at Amazon, by name.
+    pub endpoint: String,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// What the names of all files begin with; empty: with nothing.
+    pub prefix: String,
+    /// Who signs requests.
+    pub access_key: SecretString,
+    /// With what.
+    pub secret_key: SecretString,
 }
 
 /// Accounts.

@@ -21,6 +21,7 @@ pub(crate) mod product;
 pub(crate) mod product_type;
 pub(crate) mod relation;
 pub(crate) mod rule;
+pub(crate) mod searching;
 pub(crate) mod stock;
 pub(crate) mod terms;
 pub(crate) mod transfer;

@@ -1,16 +1,20 @@
-//! Where the files of images are: the folder `media` of the data directory. Several processes share it; a file is written
-//! under another name first, so that nobody sees a part of it.
+//! Where the files of images are: the folder `media` of the data directory, or a bucket. Several processes share it. A file is
+//! there as a whole or not at all: on a disk it is written under another name first.
 
-use std::path::{Path as FilePath, PathBuf};
+mod bucket;
+
+use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use kernel::Fault;
+use kernel::settings::{MediaStore, S3, Settings};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{Error, ObjectStoreExt};
+use object_store::{Error, ObjectStore, ObjectStoreExt};
 use tokio::sync::OnceCell;
 
 use crate::domain::media::FileName;
@@ -18,9 +22,16 @@ use crate::domain::media::FileName;
 /// The files. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Files {
-    folder: Arc<FilePath>,
-    /// Opened when it is first needed: a process that only tells its routes has no folder.
-    store: Arc<OnceCell<LocalFileSystem>>,
+    place: Arc<Place>,
+    /// Opened when it is first needed: a process that only tells its routes has no files.
+    store: Arc<OnceCell<Box<dyn ObjectStore>>>,
+}
+
+/// Where files are.
+enum Place {
+    /// A folder, which is made when the first one is needed.
+    Folder(PathBuf),
+    Bucket(S3),
 }
 
 /// A file that can be read.
@@ -32,61 +43,76 @@ pub(crate) struct File {
 }
 
 impl Files {
-    /// The files in `folder`, which is made when the first one is needed.
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    /// The files of a shop with these settings.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let place = match settings.media.store {
+            MediaStore::Local => Place::Folder(settings.data.dir.join("media")),
+            MediaStore::S3 => Place::Bucket(settings.media.s3.clone()),
+        };
         Self {
-            folder: folder.into(),
+            place: Arc::new(place),
             store: Arc::default(),
         }
     }
 
     /// Writes a file, or writes it once more.
     pub(crate) async fn write(&self, name: &FileName, content: Vec<u8>) -> Result<(), Fault> {
-        let written = self.store().await?.put(&at(name), content.into()).await;
-        written.map(drop).map_err(|error| failed(&error))
+        let written = self.store().await?.put(&self.at(name), content.into()).await;
+        written.map(drop).map_err(failed)
     }
 
     /// Reads a file; `None` where there is none.
     pub(crate) async fn read(&self, name: &FileName) -> Result<Option<File>, Fault> {
-        match self.store().await?.get(&at(name)).await {
+        match self.store().await?.get(&self.at(name)).await {
             Ok(found) => Ok(Some(File {
                 length: found.meta.size,
                 content: found.into_stream().boxed(),
             })),
             Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(failed(error)),
         }
     }
 
     /// Removes a file, where there is one.
     pub(crate) async fn remove(&self, name: &FileName) -> Result<(), Fault> {
-        match self.store().await?.delete(&at(name)).await {
+        match self.store().await?.delete(&self.at(name)).await {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(failed(error)),
         }
     }
 
-    async fn store(&self) -> Result<&LocalFileSystem, Fault> {
-        let folder = Arc::clone(&self.folder);
-        let open = async || {
-            let open = move || {
-                std::fs::create_dir_all(&folder).map_err(|error| failed(&error))?;
-                let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| failed(&error))?;
-                // The database forgets nothing that it has confirmed; neither do we.
-                Ok(store.with_fsync(true))
-            };
-            tokio::task::spawn_blocking(open)
-                .await
-                .map_err(|error| Fault::internal(error.to_string()))?
+    fn at(&self, name: &FileName) -> Path {
+        let prefix = match self.place.as_ref() {
+            Place::Folder(_) => "",
+            Place::Bucket(bucket) => bucket.prefix.as_str(),
         };
-        self.store.get_or_try_init(open).await
+        Path::from(prefix).join(name.to_string())
+    }
+
+    async fn store(&self) -> Result<&dyn ObjectStore, Fault> {
+        let place = Arc::clone(&self.place);
+        let open = async || {
+            let opened = tokio::task::spawn_blocking(move || place.open()).await;
+            opened.map_err(|error| Fault::internal(error.to_string()))?
+        };
+        self.store.get_or_try_init(open).await.map(AsRef::as_ref)
     }
 }
 
-fn at(name: &FileName) -> Path {
-    Path::from(name.to_string())
+impl Place {
+    fn open(&self) -> Result<Box<dyn ObjectStore>, Fault> {
+        match self {
+            Self::Folder(folder) => {
+                std::fs::create_dir_all(folder).map_err(failed)?;
+                let store = LocalFileSystem::new_with_prefix(folder).map_err(failed)?;
+                // The database forgets nothing that it has confirmed; neither do we.
+                Ok(Box::new(store.with_fsync(true)))
+            }
+            Self::Bucket(settings) => Ok(Box::new(bucket::open(settings).map_err(failed)?)),
+        }
+    }
 }
 
-fn failed(error: &dyn std::fmt::Display) -> Fault {
+fn failed(error: impl Display) -> Fault {
     Fault::unavailable(format!("files of images: {error}"))
 }

@@ -12,6 +12,7 @@ mod media;
 mod product_types;
 mod refusal;
 mod relations;
+mod searching;
 mod spoken;
 mod stock;
 mod transfers;
@@ -87,6 +88,10 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(relations::list_related_products)
         .service(relations::get_related_products)
         .service(relations::update_related_products);
+    config
+        .service(searching::list_parked_products)
+        .service(searching::retry_parked_product)
+        .service(searching::list_search_misses);
     config
         .service(product_types::list_product_types)
         .service(product_types::create_product_type)

@@ -7,6 +7,7 @@ mod import;
 mod picture;
 mod queries;
 mod schema;
+mod search;
 mod service;
 
 use std::io::{BufRead, Cursor, Write};
@@ -129,6 +130,8 @@ impl kernel::module::Module for Module {
     fn jobs(&self) -> Vec<Job> {
         vec![
             housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone()),
+            self.service.search().job(),
+            self.service.misses_job(),
             self.service.import_job(),
             self.service.media_job(),
             service::publishing(&self.service),
@@ -151,7 +154,8 @@ impl kernel::module::Module for Module {
     }
 
     async fn ready(&self) -> Result<(), Fault> {
-        self.database.ping().await
+        self.database.ping().await?;
+        self.service.search().ready().await
     }
 
     async fn verify(&self) -> Result<Vec<Finding>, Fault> {

@@ -1,5 +1,6 @@
 //! The use cases of the catalogue, and what siblings may ask of it.
 
+mod availability;
 mod bulk;
 mod cache;
 mod catalogue;
@@ -11,13 +12,16 @@ mod import_jobs;
 mod import_worker;
 mod importing;
 mod languages;
+mod lists;
 mod locations;
 mod media;
+mod misses;
 mod prices;
 mod product_types;
 mod publishing;
 mod relations;
 mod reservations;
+mod searching;
 mod stock;
 mod transfers;
 mod translations;
@@ -36,15 +40,18 @@ use crate::domain::SCHEMA;
 use crate::queries;
 use crate::queries::quotes::Enquiry;
 use crate::queries::reserving::{Attempt, Wanted};
+use crate::search::Search;
+use availability::Availability;
 use cache::Cache;
 use import_worker::Running;
 use media::Media;
+use misses::Misses;
 
-pub(crate) use catalogue::ProductList;
 pub(crate) use collections::job as collections;
 pub(crate) use exporting::ExportPage;
 pub(crate) use import_jobs::Upload;
 pub(crate) use importing::Implied;
+pub(crate) use lists::ProductList;
 pub(crate) use media::NewImage;
 pub(crate) use publishing::job as publishing;
 
@@ -57,6 +64,9 @@ pub(crate) struct Service {
     locales: Locales,
     cursors: Cursors,
     cache: Arc<Cache>,
+    search: Search,
+    availability: Arc<Availability>,
+    misses: Arc<Misses>,
     /// Quotes and reservations of checkouts at the same moment.
     quotes: Together<Enquiry, Vec<Quote>>,
     reservations: Together<Wanted, Attempt>,
@@ -74,6 +84,9 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(context: &Context, db: Db) -> Self {
         Self {
+            search: Search::new(context, db.clone()),
+            availability: Arc::default(),
+            misses: Arc::default(),
             quotes: Together::new(db.clone(), queries::quotes::quote),
             reservations: Together::new(db.clone(), queries::reserving::reserve_at_default),
             allocations: Together::new(db.clone(), queries::reserving::reserve_at_several),
@@ -118,6 +131,11 @@ impl Service {
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Fault::internal(error.to_string()))?
+    }
+
+    /// What lists are found by.
+    pub(crate) fn search(&self) -> &Search {
+        &self.search
     }
 
     /// A connection of its own whose statements may take long.

@@ -186,6 +186,8 @@ impl Drop for Store {
 
 impl Shop {
     pub(crate) fn at(gateways: Vec<SocketAddr>, managements: Vec<SocketAddr>) -> Shop {
+        // The store's own client of buckets brings TLS without choosing whose.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(60))

@@ -20,6 +20,7 @@ pub const PREFIXES: &[&str] = &[
     "imports",
     "locations",
     "media",
+    "search",
 ];
 
 /// Those of [`PREFIXES`] whose answers a gateway may keep in its memory. Not those of `media`: a file is large, changes

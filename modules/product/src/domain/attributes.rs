@@ -85,17 +85,6 @@ impl utoipa::PartialSchema for AttributeValue {
 
 impl utoipa::ToSchema for AttributeValue {}
 
-/// The JSON texts of what `text`, as it stands in a query, may mean as an attribute's value: `8` is a number or a text.
-pub(crate) fn meanings(text: &str) -> Vec<String> {
-    let mut meanings = vec![serde_json::Value::from(text).to_string()];
-    if let Ok(other) = serde_json::from_str::<AttributeValue>(text)
-        && !matches!(other, AttributeValue::Text(_))
-    {
-        meanings.extend(serde_json::to_string(&other));
-    }
-    meanings
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,14 +115,5 @@ mod tests {
         }
         assert!(read(&format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_TEXT))).is_ok());
         assert!(read(&format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_TEXT + 1))).is_err());
-    }
-
-    #[test]
-    fn the_text_of_a_query_may_mean_a_number_or_a_truth_value() {
-        assert_eq!(meanings("8"), [r#""8""#, "8"]);
-        assert_eq!(meanings("true"), [r#""true""#, "true"]);
-        assert_eq!(meanings("Black"), [r#""Black""#]);
-        assert_eq!(meanings("null"), [r#""null""#]);
-        assert_eq!(meanings(r#"a"b"#), [r#""a\"b""#]);
     }
 }

@@ -61,7 +61,8 @@ pub(crate) enum Sort {
 /// Where a list goes on: the last product shown, by the value that it is sorted by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Position {
-    Rank(f32, Uuid),
+    /// In thousandths.
+    Rank(u64, Uuid),
     Released(NaiveDate, Uuid),
     Price(i64, Uuid),
     Title(String, Uuid),

@@ -163,7 +163,7 @@ pub(crate) struct PriceRange {
 }
 
 /// What is suggested while somebody types.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Suggestions {
     /// Ready-made searches.
     pub(crate) queries: Vec<String>,

@@ -96,6 +96,26 @@ pub(crate) fn find(
     row.map(Row::into_collection).transpose()
 }
 
+/// The ids of those of these collections that there are, named by id or by handle; only published ones where
+/// `only_published`.
+pub(crate) fn resolve(
+    connection: &mut PgConnection,
+    ids: Vec<Uuid>,
+    handles: Vec<String>,
+    only_published: bool,
+) -> QueryResult<Vec<Uuid>> {
+    let mut select = Select::<SqlUuid>::new("SELECT collection.id FROM products.collections AS collection WHERE ");
+    if only_published {
+        select.text("collection.published AND ");
+    }
+    select
+        .text("(collection.id = ANY(")
+        .bind(Bind::Uuids(ids))
+        .text(") OR collection.handle = ANY(");
+    select.bind(Bind::Texts(handles)).text("))");
+    select.load(connection)
+}
+
 /// How many collections are filled by rules.
 pub(crate) fn count_rules(connection: &mut PgConnection) -> QueryResult<i64> {
     Select::<BigInt>::new("SELECT count(*) FROM products.collections WHERE rule IS NOT NULL").get_result(connection)

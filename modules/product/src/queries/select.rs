@@ -14,7 +14,6 @@ use serde_json::value::RawValue;
 /// can get into it.
 pub(super) struct Select<Row> {
     parts: Vec<Part>,
-    cached: bool,
     row: PhantomData<Row>,
 }
 
@@ -28,7 +27,6 @@ impl<Row> Select<Row> {
     pub(super) fn new(text: &'static str) -> Self {
         Self {
             parts: vec![Part::Text(text)],
-            cached: true,
             row: PhantomData,
         }
     }
@@ -44,20 +42,10 @@ impl<Row> Select<Row> {
         self.parts.push(Part::Bind(value));
         self
     }
-
-    /// Has the statement prepared anew each time: clients could make up any number of different ones, and connections
-    /// would keep them all.
-    pub(super) fn uncached(&mut self) -> &mut Self {
-        self.cached = false;
-        self
-    }
 }
 
 impl<Row> QueryFragment<Pg> for Select<Row> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if !self.cached {
-            out.unsafe_to_cache_prepared();
-        }
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_sql(text),

@@ -1,4 +1,6 @@
-//! What is suggested while somebody types: prefixes of words, on PostgreSQL's own full text.
+//! What is suggested while somebody types.
+
+use std::collections::HashMap;
 
 use database::Bind;
 use diesel::prelude::*;
@@ -9,37 +11,31 @@ use super::products::{currency, price_range};
 use super::select::Select;
 use crate::domain::product::{ProductCategory, SuggestedProduct};
 
-/// Active products that have all the words of `prefixes`, a query such as `'red':* & 'shi':*`, the best first.
-pub(crate) fn products(
-    connection: &mut PgConnection,
-    prefixes: &str,
-    limit: i64,
-) -> QueryResult<Vec<SuggestedProduct>> {
+/// Active products by their ids, in that order. Those that are gone are left out.
+pub(crate) fn products(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult<Vec<SuggestedProduct>> {
     type Row = (Uuid, String, String, Option<String>, i64, i64, String, bool);
     let mut select = Select::<(SqlUuid, Text, Text, Nullable<Text>, BigInt, BigInt, Text, Bool)>::new(
         "SELECT product.id, product.handle, product.title, product.images -> 0 ->> 'url', product.price_min, \
          product.price_max, product.currency, EXISTS (SELECT FROM products.variants AS variant \
          WHERE variant.product_id = product.id AND variant.deleted_at IS NULL) \
-         FROM products.products AS product, to_tsquery('pg_catalog.english', ",
+         FROM products.products AS product WHERE product.deleted_at IS NULL AND product.status = 'active' \
+         AND product.id = ANY(",
     );
-    select.bind(Bind::Text(prefixes.to_owned()));
-    select.text(
-        ") AS query WHERE product.deleted_at IS NULL AND product.status = 'active' AND product.search @@ query \
-         ORDER BY ts_rank(product.search, query) DESC, product.released_on DESC, product.id LIMIT ",
-    );
-    select.bind(Bind::BigInt(limit));
+    select.bind(Bind::Uuids(ids.clone())).text(")");
     let rows: Vec<Row> = select.load(connection)?;
     let suggest = |(id, handle, title, image_url, min, max, code, has_variants): Row| {
         let currency = currency(&code)?;
-        Ok(SuggestedProduct {
+        let product = SuggestedProduct {
             id: id.into(),
             handle,
             title,
             image_url,
             price_range: price_range(min, max, currency, has_variants),
-        })
+        };
+        Ok((id, product))
     };
-    rows.into_iter().map(suggest).collect()
+    let mut found: HashMap<Uuid, SuggestedProduct> = rows.into_iter().map(suggest).collect::<QueryResult<_>>()?;
+    Ok(ids.into_iter().filter_map(|id| found.remove(&id)).collect())
 }
 
 /// Categories with a name that begins with `prefix`, which is in lower case, or has a word that does.
@@ -59,17 +55,4 @@ pub(crate) fn categories(connection: &mut PgConnection, prefix: &str, limit: i64
         path,
     };
     Ok(rows.into_iter().map(category).collect())
-}
-
-/// Brands that begin with `prefix`, which is in lower case, those with most products first.
-pub(crate) fn brands(connection: &mut PgConnection, prefix: &str, limit: i64) -> QueryResult<Vec<String>> {
-    let mut select = Select::<Text>::new(
-        "SELECT product.brand FROM products.products AS product WHERE product.deleted_at IS NULL \
-         AND product.status = 'active' AND starts_with(lower(product.brand) COLLATE \"C\", ",
-    );
-    select.bind(Bind::Text(prefix.to_owned()));
-    select
-        .text(") GROUP BY product.brand ORDER BY count(*) DESC, product.brand LIMIT ")
-        .bind(Bind::BigInt(limit));
-    select.load(connection)
 }

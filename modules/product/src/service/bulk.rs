@@ -65,7 +65,11 @@ impl Service {
             ))
         };
         let answer = self.db.once(SCHEMA, call, 200, now, work).await?;
-        self.cache.outdate();
+        if let Answer::Fresh(outcome) = &answer {
+            let changed = outcome.results.iter().filter(|result| result.problem.is_none());
+            self.show(changed.filter_map(|result| Some(result.id?.uuid())).collect())
+                .await;
+        }
         Ok(answer)
     }
 }

@@ -1,4 +1,4 @@
-//! Figures that are costly to count, kept for a moment. Nothing is ever decided by them.
+//! What is costly to count or to read, kept for a moment. Nothing is ever decided by it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,9 @@ const CAPACITY: u64 = 2_000;
 /// How many trees are, one for each language of the last two generations.
 const TREES: u64 = 60;
 
-/// Totals, facets and the tree, each under the generation of the catalogue in which they were counted.
+/// Facets and the tree, each under the generation of the catalogue in which they were counted.
 pub(super) struct Cache {
     generation: AtomicU64,
-    totals: moka::sync::Cache<(u64, String), i64>,
     facets: moka::sync::Cache<(u64, String), Arc<Facets>>,
     tree: moka::sync::Cache<(u64, Option<Locale>), Arc<CategoryTree>>,
 }
@@ -35,10 +34,6 @@ impl Default for Cache {
     fn default() -> Self {
         Self {
             generation: AtomicU64::new(0),
-            totals: moka::sync::Cache::builder()
-                .max_capacity(CAPACITY)
-                .time_to_live(LIFETIME)
-                .build(),
             facets: moka::sync::Cache::builder()
                 .max_capacity(CAPACITY)
                 .time_to_live(LIFETIME)
@@ -55,17 +50,6 @@ impl Cache {
     /// Call after a write has committed: what was counted before is not used again.
     pub(super) fn outdate(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// The total of the list `name`, counted where it is not known.
-    pub(super) fn total<E>(&self, name: &str, count: impl FnOnce() -> Result<i64, E>) -> Result<i64, E> {
-        let key = (self.generation(), name.to_owned());
-        if let Some(total) = self.totals.get(&key) {
-            return Ok(total);
-        }
-        let total = count()?;
-        self.totals.insert(key, total);
-        Ok(total)
     }
 
     /// The facets of the list `name`, counted where they are not known.
@@ -103,11 +87,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_total_is_counted_once_until_the_catalogue_changes() {
+    fn facets_are_counted_once_until_the_catalogue_changes() {
         let cache = Cache::default();
-        let count = |number| cache.total::<()>("list", || Ok(number)).unwrap();
-        assert_eq!((count(1), count(2)), (1, 1));
+        let count = |price| {
+            let counted = [("price".to_owned(), price)].into();
+            cache.facets::<()>("list", || Ok(counted)).unwrap().len()
+        };
+        let values = || FacetCounts::Values(Vec::new());
+        assert_eq!(count(values()), 1);
+        let unused = cache.facets::<()>("list", || Err(()));
+        assert!(unused.is_ok());
         cache.outdate();
-        assert_eq!(count(3), 3);
+        assert!(cache.facets::<()>("list", || Err(())).is_err());
     }
 }

@@ -7,126 +7,19 @@ use chrono::NaiveDate;
 use database::{Failure, OrRefuse};
 use diesel::PgConnection;
 use kernel::id::ProductId;
-use kernel::page::PageInfo;
 use product_api::ProductError;
-use serde::{Serialize, Serializer};
-use utoipa::ToSchema;
 
 use super::Service;
-use super::cache::Facets;
 use super::languages::tell;
 use crate::domain::category::{CategoryDetail, CategoryTree, tree};
 use crate::domain::draft::CategoryReference;
-use crate::domain::facet::{Facet, FacetCounts};
-use crate::domain::filter::ListQuery;
-use crate::domain::product::{AdminProduct, Product, ProductDetail, Suggestions};
+use crate::domain::product::{Product, ProductDetail, Suggestions};
 use crate::domain::translation::{
     CategoryTranslation, Handles, Language, ProductTranslation, alternates, localise_categories,
 };
-use crate::queries::{categories, facets, lists, products, suggestions, translations};
-
-/// A page of products.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ProductList<T> {
-    pub(crate) data: Vec<T>,
-    pub(crate) page: PageInfo,
-    pub(crate) total: Total,
-    /// By the facet's name, where `facets` asks for them.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "through")]
-    #[schema(value_type = Option<BTreeMap<String, FacetCounts>>)]
-    pub(crate) facets: Option<Arc<Facets>>,
-}
-
-/// Facets are shared with the cache, which serde need not know.
-fn through<S: Serializer>(facets: &Option<Arc<Facets>>, serializer: S) -> Result<S::Ok, S::Error> {
-    facets.as_deref().serialize(serializer)
-}
-
-/// How many there are on all pages.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Total {
-    pub(crate) value: i64,
-    /// Whether that was counted, not estimated.
-    pub(crate) exact: bool,
-}
+use crate::queries::{categories, products, suggestions, translations};
 
 impl Service {
-    /// Active products.
-    pub(crate) async fn list(
-        &self,
-        mut query: ListQuery,
-        language: &Language,
-    ) -> Result<ProductList<Product>, ProductError> {
-        self.understand(&mut query.filter, language).await?;
-        let list = self.list_admin(query).await?;
-        let products = list.data.into_iter().map(|row| row.product).collect();
-        Ok(ProductList {
-            data: self.tell_products(products, language).await?,
-            page: list.page,
-            total: list.total,
-            facets: self.tell_facets(list.facets, language).await?,
-        })
-    }
-
-    /// Whatever products the query's audience may see.
-    pub(crate) async fn list_admin(&self, mut query: ListQuery) -> Result<ProductList<AdminProduct>, ProductError> {
-        let name = query.name();
-        query.filter.today = self.clock.now().date_naive();
-        let after = match &query.cursor {
-            None => None,
-            Some(cursor) => {
-                let opened = self.cursors.open(&name, cursor);
-                Some(opened.map_err(|error| ProductError::InvalidQuery(error.into()))?)
-            }
-        };
-        let service = self.clone();
-        self.db
-            .run(move |connection| {
-                let (data, last) = lists::page(connection, &query, after)?;
-                let filter = query.filter.name();
-                let total = service
-                    .cache
-                    .total(&filter, || lists::count(connection, &query.filter))?;
-                let facets = match query.facets.is_empty() {
-                    true => None,
-                    false => Some(service.count_facets(connection, &query, &filter)?),
-                };
-                let page = PageInfo {
-                    has_more: last.is_some(),
-                    next_cursor: last.map(|position| service.cursors.seal(&name, &position)),
-                };
-                let total = Total {
-                    value: total,
-                    exact: true,
-                };
-                Ok(ProductList {
-                    data,
-                    page,
-                    total,
-                    facets,
-                })
-            })
-            .await
-    }
-
-    fn count_facets(
-        &self,
-        connection: &mut PgConnection,
-        query: &ListQuery,
-        filter: &str,
-    ) -> Result<Arc<Facets>, Failure<ProductError>> {
-        let names: Vec<String> = query.facets.iter().map(Facet::name).collect();
-        let counted = self.cache.facets(&format!("{names:?}/{filter}"), || {
-            let mut count = |facet| facets::count(connection, &query.filter, facet, self.currency);
-            query
-                .facets
-                .iter()
-                .map(|facet| Ok((facet.name(), count(facet)?)))
-                .collect::<diesel::QueryResult<_>>()
-        });
-        Ok(counted?)
-    }
-
     /// An active product by its id, or its handle in whatever language.
     pub(crate) async fn find(&self, id_or_handle: String, language: Language) -> Result<ProductDetail, ProductError> {
         let (today, locales) = (self.clock.now().date_naive(), self.locales.clone());
@@ -152,20 +45,18 @@ impl Service {
 
     async fn suggest_in_base(&self, typed: String, limit: i64) -> Result<Suggestions, ProductError> {
         let typed = typed.trim().to_lowercase();
-        let prefixes = prefix_query(&typed);
-        if prefixes.is_empty() {
-            return Ok(Suggestions {
-                queries: Vec::new(),
-                products: Vec::new(),
-                categories: Vec::new(),
-            });
-        }
+        let index = self.search.now().await?;
         self.db
             .run(move |connection| {
+                let most = usize::try_from(limit).unwrap_or(0);
+                let found = index.suggest(&typed, most).map_err(ProductError::Fault).or_refuse()?;
+                let Some(found) = found else {
+                    return Ok(Suggestions::default());
+                };
                 let categories = suggestions::categories(connection, &typed, limit)?;
-                let brands = suggestions::brands(connection, &typed, limit)?;
-                let products = suggestions::products(connection, &prefixes, limit)?;
-                let names = brands
+                let products = suggestions::products(connection, found.products)?;
+                let names = found
+                    .brands
                     .into_iter()
                     .chain(categories.iter().map(|category| category.name.clone()));
                 let titles = products.iter().map(|product| product.title.as_str());
@@ -173,7 +64,7 @@ impl Service {
                 queries.extend(completions(&typed, titles));
                 let mut seen = HashSet::new();
                 queries.retain(|query| seen.insert(query.clone()));
-                queries.truncate(usize::try_from(limit).unwrap_or(0));
+                queries.truncate(most);
                 Ok(Suggestions {
                     queries,
                     products,
@@ -256,16 +147,6 @@ pub(super) fn visible(
         .or_refuse()
 }
 
-/// The words of `typed` as prefixes, all of which must be found: `'red':* & 'shi':*`. Only letters and digits get
-/// through, so that nothing of the query language does.
-fn prefix_query(typed: &str) -> String {
-    let words = typed
-        .split(|character: char| !character.is_alphanumeric())
-        .filter(|word| !word.is_empty());
-    let prefixes: Vec<String> = words.take(10).map(|word| format!("'{word}':*")).collect();
-    prefixes.join(" & ")
-}
-
 /// What has been typed with its last word completed from `titles`: `gaming lap` becomes `gaming laptop`.
 fn completions<'a>(typed: &str, titles: impl Iterator<Item = &'a str>) -> Vec<String> {
     let last = typed
@@ -284,13 +165,6 @@ fn completions<'a>(typed: &str, titles: impl Iterator<Item = &'a str>) -> Vec<St
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_of_the_query_language_gets_through() {
-        assert_eq!(prefix_query("red shi"), "'red':* & 'shi':*");
-        assert_eq!(prefix_query("a'b|c!:*(d)\\"), "'a':* & 'b':* & 'c':* & 'd':*");
-        assert_eq!(prefix_query("' :*"), "");
-    }
 
     #[test]
     fn the_last_word_is_completed_from_titles() {

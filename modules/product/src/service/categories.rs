@@ -77,6 +77,7 @@ impl Service {
             categories::lock_tree(connection)?;
             let before = find(connection, id, &condition)?;
             let mut after = before.category.clone();
+            let mut moved = Vec::new();
             after.name = patch.name.map_or(after.name, |name| name.as_str().to_owned());
             after.handle = patch.handle.map_or(after.handle, String::from);
             after.position = patch.position.unwrap_or(after.position);
@@ -90,13 +91,14 @@ impl Service {
                 relocate(connection, &before, after)?;
                 let products = categories::copy_paths(connection, id.uuid())?;
                 publish(connection, &products, now)?;
-                membership::recheck(connection, products, now.date_naive())?;
+                membership::recheck(connection, products.clone(), now.date_naive())?;
+                moved = products;
             }
             publish_category(connection, id, now)?;
-            Ok(find(connection, id, &IfMatch::default())?.category)
+            Ok((find(connection, id, &IfMatch::default())?.category, moved))
         };
-        let category = self.db.transaction(work).await?;
-        self.cache.outdate();
+        let (category, moved) = self.db.transaction(work).await?;
+        self.show(moved).await;
         Ok(category)
     }
 

@@ -28,6 +28,7 @@ use crate::domain::product::Product;
 use crate::domain::rule::Rule;
 use crate::domain::translation::{CollectionTranslation, Language, alternates};
 use crate::queries::{arranged, collections, membership, translations};
+use crate::search::Changes;
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -170,7 +171,9 @@ impl Service {
             detail(connection, id)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        if let Answer::Fresh(made) = &answer {
+            self.show_collection(made.collection.collection.id).await;
+        }
         Ok(answer)
     }
 
@@ -196,7 +199,7 @@ impl Service {
             detail(connection, id)
         };
         let changed = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show_collection(id).await;
         Ok(changed)
     }
 
@@ -210,7 +213,7 @@ impl Service {
             publish(connection, &[id.uuid()], now)
         };
         self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show_collection(id).await;
         Ok(())
     }
 
@@ -249,7 +252,7 @@ impl Service {
             detail(connection, id)
         };
         let changed = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show_collection(id).await;
         Ok(changed)
     }
 
@@ -280,10 +283,12 @@ impl Service {
             let outdated = collections::outdated(connection, today, BATCH)?;
             let changed = membership::refill(connection, outdated.clone(), today)?;
             collections::note_refreshed(connection, outdated, today)?;
-            publish(connection, &changed, now)
+            publish(connection, &changed, now)?;
+            Ok(changed)
         };
-        self.db.transaction(work).await?;
-        self.cache.outdate();
+        let changed = self.db.transaction(work).await?;
+        self.outdate();
+        self.search.settle(Changes::of_collections(changed)).await;
         Ok(Round::More)
     }
 

@@ -5,7 +5,7 @@ use database::{Failure, OrRefuse, outbox, refuse};
 use diesel::PgConnection;
 use kernel::event::Event;
 use kernel::http::{Answer, Call, IfMatch};
-use kernel::id::{ProductId, UserId, VariantId};
+use kernel::id::{CollectionId, ProductId, UserId, VariantId};
 use kernel::{FieldErrors, Patch};
 use product_api::{ProductChanged, ProductError};
 use uuid::Uuid;
@@ -20,6 +20,7 @@ use crate::domain::plan::{Change, Outcome, Plan, Stored};
 use crate::domain::product::{AdminProduct, AdminVariant};
 use crate::queries::writing::Stamp;
 use crate::queries::{categories, media, products, writing};
+use crate::search::Changes;
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -56,7 +57,9 @@ impl Service {
             read(connection, id, now)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        if let Answer::Fresh(made) = &answer {
+            self.show(vec![made.product.id.uuid()]).await;
+        }
         Ok(answer)
     }
 
@@ -84,7 +87,7 @@ impl Service {
             read(connection, id.uuid(), stamp.now)
         };
         let product = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show(vec![id.uuid()]).await;
         Ok(product)
     }
 
@@ -98,7 +101,7 @@ impl Service {
             publish(connection, &[id.uuid()], now)
         };
         self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show(vec![id.uuid()]).await;
         Ok(())
     }
 
@@ -128,7 +131,7 @@ impl Service {
             last_variant(product).or_refuse()
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        self.show(vec![id.uuid()]).await;
         Ok(answer)
     }
 
@@ -159,7 +162,7 @@ impl Service {
             variant_of(product, id).or_refuse()
         };
         let variant = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.show(vec![variant.product_id.uuid()]).await;
         Ok(variant)
     }
 
@@ -177,9 +180,27 @@ impl Service {
             listing.variants.remove(index);
             save(connection, Some(before), listing, &stamp)
         };
-        self.db.transaction(work).await?;
-        self.cache.outdate();
+        let product = self.db.transaction(work).await?;
+        self.show(vec![product]).await;
         Ok(())
+    }
+
+    /// Has lists of this process show what has been written.
+    pub(super) async fn show(&self, products: Vec<Uuid>) {
+        self.outdate();
+        self.search.settle(Changes::of_products(products)).await;
+    }
+
+    /// Has lists of this process show which products belong to a collection.
+    pub(super) async fn show_collection(&self, collection: CollectionId) {
+        self.outdate();
+        self.search.settle(Changes::of_collections([collection.uuid()])).await;
+    }
+
+    /// What was counted before is not used again.
+    pub(super) fn outdate(&self) {
+        self.cache.outdate();
+        self.availability.outdate();
     }
 
     pub(super) fn stamp(&self, actor: UserId) -> Stamp {

@@ -18,6 +18,7 @@ use super::importing::{Account, Entry, Importer, InMemory, Manner};
 use crate::import::{self, ImportError, ImportFormat, ImportReport, MAX_ERRORS, Products, Progress};
 use crate::queries::import_work::{self, Claim};
 use crate::queries::imports;
+use crate::search::Changes;
 
 /// How often a process looks for files that others have left.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -94,12 +95,14 @@ impl Service {
             manner,
             InMemory::default(),
         );
-        let report = importer.run(products, |now| {
-            self.cache.outdate();
+        let imported = importer.run(products, |now| {
+            self.outdate();
             progress(now);
         });
-        self.cache.outdate();
-        report
+        self.outdate();
+        let (report, changed) = imported?;
+        self.search.settle_blocking(Changes::of_products(changed));
+        Ok(report)
     }
 
     /// The job that imports uploaded files.
@@ -130,11 +133,13 @@ impl Service {
         let started = Instant::now();
         while started.elapsed() < ROUND {
             let outcome = running.importer.step(&mut running.products);
-            self.cache.outdate();
+            self.outdate();
             match outcome {
                 Ok(true) => (),
                 Ok(false) => {
                     let Running { claim, importer, .. } = running;
+                    self.search
+                        .settle_blocking(Changes::of_products(importer.changed().iter().copied()));
                     importer.finish();
                     return self.end_import(&claim, Ok(()));
                 }

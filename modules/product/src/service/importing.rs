@@ -32,6 +32,9 @@ const BATCH_BYTES: usize = 8 << 20;
 const WRONG: usize = 1000;
 /// How often a batch is tried that lost a race for a lock.
 const TRIES: usize = 3;
+/// An import of at most so many products ends when they can be found. More are followed by their events, which takes
+/// longer than anybody should wait.
+const AWAITED: usize = 1_000;
 /// After an import of as many products the database is asked to look at its tables anew.
 const MANY: u64 = 500;
 
@@ -46,6 +49,7 @@ pub(crate) struct Importer<A> {
     /// Ids of categories by their paths.
     categories: HashMap<Vec<String>, Uuid>,
     progress: Progress,
+    changed: Vec<Uuid>,
     batches: u32,
 }
 
@@ -74,6 +78,8 @@ enum End {
 /// What was done with a batch.
 #[derive(Default)]
 struct Written {
+    /// Products that are new or changed.
+    changed: Vec<Uuid>,
     outcomes: Vec<Outcome>,
     refused: Vec<WrongRow>,
     /// Categories that were found or made on the way.
@@ -99,6 +105,7 @@ impl<A: Account> Importer<A> {
             names: Names::default(),
             categories: HashMap::new(),
             progress: Progress::default(),
+            changed: Vec::new(),
             batches: 0,
         }
     }
@@ -139,6 +146,14 @@ impl<A: Account> Importer<A> {
     /// How far the import is.
     pub(crate) fn progress(&self) -> Progress {
         self.progress
+    }
+
+    /// Products that are new or changed, for as long as they are few: [`AWAITED`] at most, none where there are more.
+    pub(crate) fn changed(&self) -> &[Uuid] {
+        match self.changed.len() <= AWAITED {
+            true => &self.changed,
+            false => &[],
+        }
     }
 
     /// What was done, after the last step.
@@ -264,6 +279,9 @@ impl<A: Account> Importer<A> {
         account.settle(&entry);
         self.names.learn(written.implied);
         if !dry_run {
+            if self.changed.len() <= AWAITED {
+                self.changed.extend(written.changed);
+            }
             self.categories.extend(written.categories);
         }
         Ok(())
@@ -285,8 +303,8 @@ impl<A: Account> Importer<A> {
         }
     }
 
-    /// After many new rows the planner's statistics are wrong, and the words of new products wait in a list that each
-    /// search has to read. The database would see to both by itself, some minutes from now.
+    /// After many new rows the planner's statistics are wrong. The database would see to that by itself, some minutes from
+    /// now.
     fn tidy(&mut self) {
         if self.manner.dry_run || self.progress.created + self.progress.updated < MANY {
             return;
@@ -299,12 +317,12 @@ impl<A: Account> Importer<A> {
 }
 
 impl Importer<InMemory> {
-    /// Imports all products of a file. `progress` hears of every step.
+    /// Imports all products of a file; answers what was done, and [`Importer::changed`]. `progress` hears of every step.
     pub(crate) fn run(
         mut self,
         mut products: Products,
         mut progress: impl FnMut(Progress),
-    ) -> Result<ImportReport, ImportError> {
+    ) -> Result<(ImportReport, Vec<Uuid>), ImportError> {
         loop {
             let more = self.step(&mut products)?;
             progress(self.progress());
@@ -312,15 +330,17 @@ impl Importer<InMemory> {
                 break;
             }
         }
+        let changed = self.changed().to_vec();
         let (done, InMemory(mut errors)) = self.finish();
         errors.sort_by_key(|error| error.line);
-        Ok(ImportReport {
+        let report = ImportReport {
             created: done.created,
             updated: done.updated,
             unchanged: done.unchanged,
             skipped: done.skipped,
             errors,
-        })
+        };
+        Ok((report, changed))
     }
 }
 

@@ -89,7 +89,7 @@ impl Service {
             locations::find(connection, id.uuid())?.ok_or_else(missing).or_refuse()
         };
         let location = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.outdate();
         Ok(location)
     }
 

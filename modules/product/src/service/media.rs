@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use database::{Failure, OrRefuse, refuse};
 use diesel::{PgConnection, QueryResult};
+use futures_util::future::try_join_all;
 use kernel::http::{Answer, Call, IfMatch};
 use kernel::id::{ProductId, UserId};
 use kernel::job::{Job, Round, Wake};
@@ -33,6 +34,8 @@ const AT_WORK: usize = 2;
 const UPLOADS: usize = 10;
 /// How long an upload waits for its turn. The gateway gives it ten seconds in all.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// How long the files of an image may take to be written.
+const LONGEST_WRITING: Duration = Duration::from_secs(5);
 /// How long an image is kept that no product shows.
 const RETENTION: TimeDelta = TimeDelta::days(1);
 /// How often images are looked for that can go, and how many go at a time.
@@ -83,7 +86,7 @@ impl From<UploadError> for Problem {
 impl Media {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            files: Files::new(settings.data.dir.join("media")),
+            files: Files::new(settings),
             largest: settings.media.image_bytes,
             places: Arc::new(Semaphore::new(UPLOADS)),
             permits: Arc::new(Semaphore::new(AT_WORK)),
@@ -153,7 +156,7 @@ impl Service {
             read(connection, product.uuid(), now)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        self.show(vec![product.uuid()]).await;
         Ok(answer)
     }
 
@@ -187,10 +190,11 @@ impl Service {
         let keep =
             move |connection: &mut PgConnection| Ok::<_, Failure<ProductError>>(media::keep(connection, &name, now)?);
         self.db.run(keep).await?;
-        for (name, content) in picture.files {
-            self.media.files.write(&name, content).await?;
-        }
-        Ok(())
+        let writes = picture.files.into_iter();
+        let writes = writes.map(|(name, content)| async move { self.media.files.write(&name, content).await });
+        let written = timeout(LONGEST_WRITING, try_join_all(writes)).await;
+        let written = written.map_err(|_| Fault::unavailable("files of images: writing them takes too long"));
+        Ok(written?.map(drop)?)
     }
 
     async fn remove_images(&self) -> Result<Round, Fault> {

@@ -38,7 +38,10 @@ impl Service {
             Ok(BulkPricesOutcome { results })
         };
         let answer = self.db.once(SCHEMA, call, 200, now, work).await?;
-        self.cache.outdate();
+        if let Answer::Fresh(outcome) = &answer {
+            let products = outcome.results.iter().filter_map(|result| result.product_id);
+            self.show(products.map(|id| id.uuid()).collect()).await;
+        }
         Ok(answer)
     }
 }

@@ -57,11 +57,12 @@ impl Service {
             let count = due.len();
             let stored = products::lock(connection, due)?;
             let changes = stored.into_iter().filter_map(|stored| carried_out(stored, now));
-            editing::write(connection, changes.collect(), &stamp)?;
-            Ok(count)
+            let plan = editing::write(connection, changes.collect(), &stamp)?;
+            let changed = plan.outcomes.into_iter().map(|(id, _)| id);
+            Ok((count, changed.collect()))
         };
-        let count = self.db.transaction(work).await?;
-        self.cache.outdate();
+        let (count, changed) = self.db.transaction(work).await?;
+        self.show(changed).await;
         Ok(if count == 0 { Round::Idle } else { Round::More })
     }
 }

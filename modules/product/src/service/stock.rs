@@ -58,7 +58,7 @@ impl Service {
             Ok(level)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        self.availability.outdate();
         Ok(answer)
     }
 
@@ -85,7 +85,7 @@ impl Service {
             shown.read(connection, Movements::latest())
         };
         let level = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.outdate();
         Ok(level)
     }
 

@@ -56,7 +56,7 @@ impl Service {
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| transfer(connection, new, &stamp);
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        self.outdate();
         Ok(answer)
     }
 
@@ -73,7 +73,7 @@ impl Service {
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| count(connection, &new, &stamp);
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.cache.outdate();
+        self.outdate();
         Ok(answer)
     }
 }

@@ -57,7 +57,7 @@ impl Service {
             of_product(connection, id, stored.version + 1)
         };
         let changed = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.outdate();
         Ok(changed)
     }
 
@@ -93,7 +93,7 @@ impl Service {
             of_category(connection, id, before.version + 1)
         };
         let changed = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.outdate();
         Ok(changed)
     }
 
@@ -129,7 +129,7 @@ impl Service {
             of_collection(connection, id, before.version + 1)
         };
         let changed = self.db.transaction(work).await?;
-        self.cache.outdate();
+        self.outdate();
         Ok(changed)
     }
 

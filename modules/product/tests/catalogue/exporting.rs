@@ -68,14 +68,11 @@ async fn a_shopify_file_makes_the_same_products_elsewhere_as_far_as_it_can_carry
     // A new product needs something to buy.
     assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
     assert_eq!((report.errors[0].pointer.as_str(), report.skipped), ("/variants", 1));
-    let hard = |shop: &Shop| {
-        let shop = shop.again();
-        async move {
-            let list = shop
-                .admin(Method::GET, "/admin/products?status=draft", Value::Null)
-                .await;
-            list.body["data"][0].clone()
-        }
+    let hard = async |shop: &Shop| {
+        let list = shop
+            .admin(Method::GET, "/admin/products?status=draft", Value::Null)
+            .await;
+        list.body["data"][0].clone()
     };
     let (here, there) = (hard(&shop).await, hard(&other).await);
     for field in ["handle", "title", "description", "brand", "status", "tags", "seo"] {

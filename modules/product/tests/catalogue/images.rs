@@ -1,5 +1,7 @@
 //! Images that staff upload.
 
+mod bucket;
+mod in_a_bucket;
 mod keeping;
 mod samples;
 

@@ -17,6 +17,7 @@ mod publishing;
 mod racing;
 mod relations;
 mod rules;
+mod searching;
 mod selling;
 mod stock;
 mod support;

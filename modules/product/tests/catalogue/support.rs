@@ -18,6 +18,7 @@ use diesel::RunQueryDsl as _;
 use kernel::event::Event;
 use kernel::id::{ImportId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, Role, SignedIn};
+use kernel::job::Job;
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
 use kernel::settings::Settings;
@@ -36,7 +37,12 @@ pub(crate) struct Shop {
     pub(crate) database: Db,
     /// The shop's time, which stands still until it is moved on.
     pub(crate) context: Context,
+    /// Where the search index is.
+    pub(crate) files: PathBuf,
     staff: UserId,
+    /// The index is kept as long as this is held.
+    stop: watch::Sender<bool>,
+    jobs: Mutex<Vec<JoinHandle<()>>>,
     /// The data directory.
     pub(crate) folder: Arc<tempfile::TempDir>,
     _server: Arc<Server>,
@@ -82,25 +88,27 @@ pub(crate) struct Response {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
-        Self::open_with(include_str!("../../../../config/default.toml")).await
+        Self::open_with(|_| ()).await
     }
 
     /// A shop that speaks these languages beside its own, which is English.
     pub(crate) async fn speaking(others: &[&str]) -> Self {
-        let all: Vec<&str> = std::iter::once("en").chain(others.iter().copied()).collect();
-        let settings = include_str!("../../../../config/default.toml");
-        Self::open_with(&settings.replace("locales = []", &format!("locales = {all:?}"))).await
+        let all = std::iter::once("en").chain(others.iter().copied());
+        let all = all.map(|tag| tag.parse().unwrap()).collect();
+        Self::open_with(|settings| settings.shop.locales = all).await
     }
 
-    async fn open_with(settings: &str) -> Self {
+    /// A shop whose settings differ from those of the others.
+    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
         let server = Server::shared();
         let name = format!("shop_{}", ImportId::generate().uuid().simple());
         server.cluster.create_database_if_missing(&name).unwrap();
         let database = Db::open(server.cluster.url(&name).into(), PoolOptions::default());
-        let mut settings: Settings = toml::from_str(settings).unwrap();
+        let mut settings: Settings = toml::from_str(include_str!("../../../../config/default.toml")).unwrap();
         let folder = tempfile::tempdir().unwrap();
         settings.data.dir = folder.path().to_owned();
         settings.media.image_bytes = 1 << 20;
+        change(&mut settings);
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
@@ -114,26 +122,53 @@ impl Shop {
         let module = product::Module::new(&context, database.clone());
         module.migrate().await.unwrap();
         assert_eq!(module.pending_migrations().await.unwrap(), Vec::<String>::new());
-        Self {
+        let shop = Self {
             module,
             database,
+            files: context.settings.data.dir.join("search"),
             context,
             staff: UserId::generate(),
+            stop: watch::Sender::new(false),
+            jobs: Mutex::default(),
             folder: Arc::new(folder),
             _server: server,
+        };
+        shop.follow().await;
+        shop
+    }
+
+    /// Another process of the same shop, with the same files.
+    pub(crate) async fn beside(&self) -> Self {
+        let shop = Self {
+            module: product::Module::new(&self.context, self.database.clone()),
+            database: self.database.clone(),
+            files: self.files.clone(),
+            context: self.context.clone(),
+            staff: self.staff,
+            stop: watch::Sender::new(false),
+            jobs: Mutex::default(),
+            folder: Arc::clone(&self.folder),
+            _server: Arc::clone(&self._server),
+        };
+        shop.follow().await;
+        shop
+    }
+
+    /// Leaves the files of the index to others.
+    pub(crate) async fn stop(&self) {
+        self.stop.send_replace(true);
+        let jobs = std::mem::take(&mut *self.jobs.lock().unwrap());
+        for job in jobs {
+            job.await.unwrap();
         }
     }
 
-    /// The same shop in another process.
-    pub(crate) fn again(&self) -> Self {
-        Self {
-            module: product::Module::new(&self.context, self.database.clone()),
-            database: self.database.clone(),
-            context: self.context.clone(),
-            staff: self.staff,
-            folder: Arc::clone(&self.folder),
-            _server: Arc::clone(&self._server),
-        }
+    /// Keeps the search index, and waits until lists can be served. Every other job is run when a test says so.
+    async fn follow(&self) {
+        let jobs = self.module.jobs().into_iter().filter(is_search);
+        let running = jobs.map(|job| job.spawn(self.stop.subscribe()));
+        *self.jobs.lock().unwrap() = running.collect();
+        eventually(async || self.module.ready().await.is_ok()).await;
     }
 
     pub(crate) fn api(&self) -> Arc<dyn ProductApi> {
@@ -298,10 +333,10 @@ impl Shop {
         self.module.import(source, format, dry_run, |_| ()).await.unwrap()
     }
 
-    /// Does the work of the background jobs from now on.
+    /// Does the work of all background jobs from now on.
     pub(crate) fn work(&self) -> Work {
         let (stop, stopped) = watch::channel(false);
-        let jobs = self.module.jobs().into_iter();
+        let jobs = self.module.jobs().into_iter().filter(|job| !is_search(job));
         let jobs = jobs.map(|job| job.spawn(stopped.clone())).collect();
         Work { stop, jobs }
     }
@@ -347,7 +382,7 @@ impl Shop {
         String::from_utf8(bytes).unwrap()
     }
 
-    /// Has every job of the module go one round.
+    /// Has every job of the module go one round; the one that keeps the index goes on all the time.
     pub(crate) async fn run_jobs(&self) {
         Self::run_jobs_of(&self.module).await;
     }
@@ -355,7 +390,7 @@ impl Shop {
     /// Has every job of another replica go one round.
     pub(crate) async fn run_jobs_of(module: &product::Module) {
         let (stop, stopped) = watch::channel(false);
-        let jobs = module.jobs().into_iter();
+        let jobs = module.jobs().into_iter().filter(|job| !is_search(job));
         let running: Vec<JoinHandle<()>> = jobs.map(|job| job.spawn(stopped.clone())).collect();
         // Each begins its first round, which it then finishes whatever it is told.
         tokio::task::yield_now().await;
@@ -533,6 +568,19 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn is_search(job: &Job) -> bool {
+    job.name() == "search"
+}
+
+/// Waits until something is so, for ten seconds at most.
+pub(crate) async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_so().await {
+        assert!(Instant::now() < until, "it did not come about");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -83,6 +83,7 @@ impl Batch<'_> {
         translations::follow(connection, &mut plan, &said, self.now)?;
         self.publish(connection, &plan)?;
         Ok(Written {
+            changed: changed(&plan).collect(),
             outcomes: plan.outcomes.into_iter().map(|(_, outcome)| outcome).collect(),
             refused,
             categories: category_ids,
@@ -241,17 +242,21 @@ impl Batch<'_> {
     }
 
     fn publish(&self, connection: &mut PgConnection, plan: &Plan) -> Result<(), End> {
-        let changed = plan
-            .outcomes
-            .iter()
-            .filter(|(_, outcome)| *outcome != Outcome::Unchanged);
-        let event = |(id, _): &(Uuid, Outcome)| {
-            let product = ProductId::from(*id);
+        let event = |id: Uuid| {
+            let product = ProductId::from(id);
             Event::of(&ProductChanged { product }, self.now)
         };
-        let events: Vec<Event> = changed.map(event).collect::<Result<_, _>>().map_err(End::Fault)?;
+        let events: Vec<Event> = changed(plan).map(event).collect::<Result<_, _>>().map_err(End::Fault)?;
         Ok(outbox::append_all(connection, SCHEMA, &events)?)
     }
+}
+
+/// The products that a plan makes or changes.
+fn changed(plan: &Plan) -> impl Iterator<Item = Uuid> {
+    let changed = plan.outcomes.iter();
+    changed
+        .filter(|(_, outcome)| *outcome != Outcome::Unchanged)
+        .map(|(id, _)| *id)
 }
 
 impl Types {

@@ -1,0 +1,301 @@
+//! Search: an index of all products, in the files of this process, that follows what PostgreSQL says. It decides which
+//! products a list shows and in which order; what they look like is read from PostgreSQL. Nothing outside knows how.
+
+mod contents;
+mod document;
+mod facets;
+mod follower;
+mod index;
+mod page;
+mod question;
+mod ranking;
+mod statistics;
+mod suggestions;
+mod text;
+mod vocabulary;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use database::Db;
+use kernel::job::{Job, Wake};
+use kernel::module::Context;
+use kernel::{Clock, Fault};
+use tantivy::Searcher;
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use crate::domain::facet::Facet;
+use crate::domain::filter::{Filter, Position, Sort};
+use document::Fields;
+use facets::MatchCollector;
+use follower::Follower;
+use index::{Index, fault};
+use page::PageCollector;
+use ranking::Ranking;
+use statistics::RoundFigures;
+
+pub(crate) use document::{Indexed, id_key};
+pub(crate) use facets::{Count, Prices};
+pub(crate) use page::{Found, SoldOut, StockFilter};
+pub(crate) use question::Question;
+
+/// How long the question whether a process is ready waits for it.
+const MOMENT: Duration = Duration::from_secs(1);
+/// How long a list waits for the first index of a process.
+const FIRST: Duration = Duration::from_secs(5);
+/// How long a write waits until it can be found.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The search of this process. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Search {
+    shared: Arc<Shared>,
+}
+
+/// What is to be looked at because it has changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) products: BTreeSet<Uuid>,
+    /// Collections that may have other products now.
+    pub(crate) collections: BTreeSet<Uuid>,
+}
+
+/// The ids of what a filter names.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    pub(crate) categories: Vec<Uuid>,
+    pub(crate) collections: Vec<Uuid>,
+}
+
+/// What the job that writes the index shares with those who read it.
+struct Shared {
+    db: Db,
+    clock: Clock,
+    /// Where processes of this machine have their indexes.
+    place: PathBuf,
+    ranking: Ranking,
+    live: watch::Sender<Option<Arc<Index>>>,
+    requests: Mutex<Vec<Request>>,
+    wake: Wake,
+    /// Whether there is a job at all: commands have none.
+    is_followed: AtomicBool,
+}
+
+/// Changes that somebody waits for.
+struct Request {
+    changes: Changes,
+    /// When nobody waits any more.
+    until: Instant,
+    done: Box<dyn FnOnce() + Send>,
+}
+
+impl Search {
+    /// The search over `db`; the index is made by [`Search::job`].
+    pub(crate) fn new(context: &Context, db: Db) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                db,
+                clock: context.clock.clone(),
+                place: context.settings.data.dir.join("search"),
+                ranking: Ranking::default(),
+                live: watch::Sender::new(None),
+                requests: Mutex::default(),
+                wake: Wake::default(),
+                is_followed: false.into(),
+            }),
+        }
+    }
+
+    /// The job that makes the index and keeps it up.
+    pub(crate) fn job(&self) -> Job {
+        self.shared.is_followed.store(true, Ordering::Release);
+        let follower = Arc::new(Follower::new(Arc::clone(&self.shared)));
+        Job::new("search", follower::EVERY, self.shared.wake.clone(), move || {
+            let follower = Arc::clone(&follower);
+            async move { follower.round().await }
+        })
+    }
+
+    /// Whether lists can be served. A process that has just started is given a moment, which is enough where its index is
+    /// there or quickly made.
+    pub(crate) async fn ready(&self) -> Result<(), Fault> {
+        self.live(MOMENT).await.map(drop)
+    }
+
+    /// The index as it is now. Waits a while for the first one.
+    pub(crate) async fn now(&self) -> Result<Snapshot, Fault> {
+        let index = self.live(FIRST).await?;
+        Ok(Snapshot {
+            // Before the index is looked at: what is counted then is at least as new.
+            revision: (index.folder().to_owned(), index.revision()),
+            searcher: index.searcher(),
+            fields: index.fields(),
+            ranking: self.shared.ranking.clone(),
+        })
+    }
+
+    async fn live(&self, patience: Duration) -> Result<Arc<Index>, Fault> {
+        let mut live = self.shared.live.subscribe();
+        let found = tokio::time::timeout(patience, live.wait_for(Option::is_some)).await;
+        let index = match found {
+            Ok(Ok(index)) => index.clone(),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        index.ok_or_else(|| Fault::unavailable("the search index is being made"))
+    }
+
+    /// Waits until the index of this process shows `changes` as they are now, a second at most. What is not shown by then
+    /// soon will be: all changes are followed anyway.
+    pub(crate) async fn settle(&self, changes: Changes) {
+        let (done, settled) = oneshot::channel();
+        let is_asked = self.shared.ask(changes, move || {
+            // Whoever waited may have gone.
+            let _ = done.send(());
+        });
+        if is_asked && tokio::time::timeout(PATIENCE, settled).await.is_err() {
+            tracing::debug!("a write was not searchable in time");
+        }
+    }
+
+    /// As [`Search::settle`], on a thread that may block.
+    pub(crate) fn settle_blocking(&self, changes: Changes) {
+        let (done, settled) = mpsc::channel();
+        let is_asked = self.shared.ask(changes, move || {
+            let _ = done.send(());
+        });
+        if is_asked && settled.recv_timeout(PATIENCE).is_err() {
+            tracing::debug!("a write was not searchable in time");
+        }
+    }
+}
+
+impl Changes {
+    /// Of these products.
+    pub(crate) fn of_products(products: impl IntoIterator<Item = Uuid>) -> Self {
+        Self {
+            products: products.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Of which products belong to these collections.
+    pub(crate) fn of_collections(collections: impl IntoIterator<Item = Uuid>) -> Self {
+        Self {
+            collections: collections.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.products.is_empty() && self.collections.is_empty()
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.products.extend(other.products);
+        self.collections.extend(other.collections);
+    }
+}
+
+impl Shared {
+    /// Has the job look at `changes` next; `false` where there is nothing to do, or nobody who would.
+    fn ask(&self, changes: Changes, done: impl FnOnce() + Send + 'static) -> bool {
+        if changes.is_empty() || !self.is_followed.load(Ordering::Acquire) {
+            return false;
+        }
+        self.requests().push(Request {
+            changes,
+            until: Instant::now() + PATIENCE,
+            done: Box::new(done),
+        });
+        self.wake.wake();
+        true
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Vec<Request>> {
+        // Nothing that holds the lock can panic half-way.
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The index at one moment.
+pub(crate) struct Snapshot {
+    searcher: Searcher,
+    fields: Fields,
+    ranking: Ranking,
+    revision: (PathBuf, u64),
+}
+
+impl Snapshot {
+    /// Names the moment: what was counted under one name is the same as long as the name is.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.revision.0.display(), self.revision.1)
+    }
+
+    /// Understands what is to be shown; `named` is what `filter` names, as ids.
+    pub(crate) fn question(&self, filter: &Filter, named: &Named) -> Result<Question, Fault> {
+        Question::new(&self.searcher, &self.fields, &self.ranking, filter, named).map_err(fault)
+    }
+
+    /// At most `wanted` products after a position, and how many there are in all.
+    pub(crate) fn page(
+        &self,
+        question: &Question,
+        sort: Sort,
+        after: Option<Position>,
+        wanted: usize,
+        stock: Option<StockFilter>,
+    ) -> Result<Found, Fault> {
+        let collector = PageCollector {
+            sort,
+            after,
+            wanted,
+            stock,
+        };
+        let statistics = RoundFigures(&self.searcher);
+        self.searcher
+            .search_with_statistics_provider(&*question.query(None), &collector, &statistics)
+            .map_err(fault)
+    }
+
+    /// The values of a facet with most products, without those of its own condition. Categories are named by
+    /// [`id_key`], all of them; attributes by their JSON text. Prices have [`Snapshot::prices`].
+    pub(crate) fn values(
+        &self,
+        question: &Question,
+        facet: &Facet,
+        stock: Option<StockFilter>,
+    ) -> Result<Vec<Count>, Fault> {
+        let matches = self.matches(question, facet, stock)?;
+        let counted = match facet {
+            Facet::Brand => matches.values(&self.searcher, self.fields.brand_name, ""),
+            Facet::Category => matches.counts(&self.searcher, self.fields.category_id, ""),
+            Facet::Attribute(name) => {
+                matches.values(&self.searcher, self.fields.attribute, &[name.as_str(), "\0"].concat())
+            }
+            Facet::Price => Ok(Vec::new()),
+        };
+        counted.map_err(fault)
+    }
+
+    /// How the products spread over prices, whatever the condition on prices is; `None` where there are none.
+    pub(crate) fn prices(&self, question: &Question, stock: Option<StockFilter>) -> Result<Option<Prices>, Fault> {
+        let matches = self.matches(question, &Facet::Price, stock)?;
+        matches.prices(&self.searcher).map_err(fault)
+    }
+
+    fn matches(
+        &self,
+        question: &Question,
+        facet: &Facet,
+        stock: Option<StockFilter>,
+    ) -> Result<facets::Matches, Fault> {
+        let collector = MatchCollector { stock };
+        self.searcher
+            .search(&*question.query(Some(facet)), &collector)
+            .map_err(fault)
+    }
+}

@@ -1,0 +1,399 @@
+//! Makes the index of this process and keeps it up: one job, which is the only one that writes.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use database::Failure;
+use database::outbox::OutboxFeed;
+use diesel::{PgConnection, QueryResult};
+use kernel::Fault;
+use kernel::event::{Event, Feed, Position};
+use kernel::job::Round;
+use product_api::{CollectionChanged, ProductChanged};
+use tantivy::IndexWriter;
+use uuid::Uuid;
+
+use super::contents::members;
+use super::document::Indexed;
+use super::index::{Index, Progress, Slot, fault};
+use super::text::Stems;
+use super::{Changes, Request, Shared};
+use crate::domain::SCHEMA;
+use crate::queries::{membership, search as queries};
+
+/// How often news are looked for; whoever writes here wakes the job besides.
+pub(super) const EVERY: Duration = Duration::from_millis(250);
+/// How many events, and how many products, are taken at a time.
+const EVENTS: i64 = 1_000;
+const PRODUCTS: usize = 500;
+/// An index that was written longer ago may have missed events that are gone since: they are kept for a week.
+const MEMORY: TimeDelta = TimeDelta::days(6);
+/// After so long without news the writer gives its memory back.
+const REST: Duration = Duration::from_secs(10);
+
+/// Follows the catalogue.
+pub(super) struct Follower {
+    shared: Arc<Shared>,
+    feed: OutboxFeed,
+    state: tokio::sync::Mutex<State>,
+}
+
+/// What the job has in hand.
+#[derive(Default)]
+struct State {
+    slot: Option<Arc<Slot>>,
+    live: Option<Followed>,
+    building: Option<Building>,
+}
+
+/// An index that is written, and how far it is.
+struct Followed {
+    index: Arc<Index>,
+    writing: Arc<std::sync::Mutex<Writing>>,
+    catalogue: Uuid,
+    position: Position,
+    last_write: Instant,
+}
+
+/// An index that is to take the place of the one that is served.
+struct Building {
+    followed: Followed,
+    after: Uuid,
+    count: usize,
+    since: Instant,
+}
+
+/// What only writers need.
+#[derive(Default)]
+struct Writing {
+    writer: Option<IndexWriter>,
+    stems: Stems,
+}
+
+impl Follower {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            feed: OutboxFeed::new(shared.db.clone(), SCHEMA),
+            shared,
+            state: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Takes one step: opens an index, makes a part of one, or takes in what has changed.
+    pub(super) async fn round(&self) -> Result<Round, Fault> {
+        let mut state = self.state.lock().await;
+        if state.slot.is_none() {
+            self.open(&mut state).await?;
+        }
+        let is_there = state.live.as_ref().is_some_and(|live| live.index.is_there());
+        if !is_there && state.building.is_none() {
+            state.building = Some(self.begin(&state).await?);
+        }
+        let is_building = state.building.is_some();
+        if is_building && let Err(error) = self.build(&mut state).await {
+            // Whatever it was: the next round begins anew.
+            state.building = None;
+            return Err(error);
+        }
+        // What is served is kept up while another index is made.
+        let has_more = match self.follow(&mut state).await {
+            Ok(has_more) => has_more,
+            Err(error) => {
+                if let Some(live) = &state.live {
+                    live.forget_writer();
+                }
+                return Err(error);
+            }
+        };
+        Ok(match is_building || has_more {
+            true => Round::More,
+            false => Round::Idle,
+        })
+    }
+
+    /// Takes a folder, and the index in it where that can be used.
+    async fn open(&self, state: &mut State) -> Result<(), Fault> {
+        let catalogue = self.query(queries::identity).await?;
+        let end = self.feed.end().await?;
+        let place = self.shared.place.clone();
+        let opened = blocking(move || {
+            let slot = Slot::take(&place).map_err(fault)?;
+            let mut found = None;
+            for folder in slot.indexes().map_err(fault)? {
+                // One that cannot be opened is as good as none.
+                let opened = Index::open(folder.clone()).unwrap_or_else(|error| {
+                    tracing::warn!(%error, "a search index cannot be used and is made anew");
+                    None
+                });
+                match opened {
+                    Some(opened) if found.is_none() => found = Some(opened),
+                    _ => remove(&folder),
+                }
+            }
+            Ok((slot, found))
+        });
+        let (slot, found) = opened.await?;
+        state.slot = Some(Arc::new(slot));
+        let oldest = self.shared.clock.now() - MEMORY;
+        let usable = found.filter(|(_, progress)| {
+            progress.catalogue == catalogue && progress.position <= end && progress.at >= oldest
+        });
+        if let Some((index, progress)) = usable {
+            let followed = Followed::new(Arc::clone(&index), catalogue, progress.position);
+            state.live = Some(followed);
+            self.shared.live.send_replace(Some(index));
+        }
+        Ok(())
+    }
+
+    /// Begins an index. What happens from here on is followed later, so that nothing is missed while it is made.
+    async fn begin(&self, state: &State) -> Result<Building, Fault> {
+        let Some(slot) = state.slot.clone() else {
+            return Err(Fault::unavailable("there is no folder for a search index"));
+        };
+        let position = self.feed.end().await?;
+        let catalogue = self.query(queries::identity).await?;
+        let index = blocking(move || {
+            fs::create_dir_all(&slot.folder).map_err(fault)?;
+            Index::create(slot.new_folder())
+        })
+        .await?;
+        Ok(Building {
+            followed: Followed::new(index, catalogue, position),
+            after: Uuid::nil(),
+            count: 0,
+            since: Instant::now(),
+        })
+    }
+
+    /// Reads some more products into the index that is being made; when there are none left, it is served.
+    async fn build(&self, state: &mut State) -> Result<(), Fault> {
+        let Some(building) = &mut state.building else {
+            return Ok(());
+        };
+        let after = building.after;
+        let read = self
+            .query(move |connection| queries::next(connection, after, PRODUCTS))
+            .await?;
+        if let Some(last) = read.last_id() {
+            building.after = last;
+            building.count += read.products.len();
+            let readable = read.products.iter().map(|product| product.id).collect();
+            self.sort_out(readable, read.unreadable).await?;
+            return building.followed.add(read.products).await;
+        }
+        let progress = Progress::new(
+            building.followed.catalogue,
+            building.followed.position,
+            self.shared.clock.now(),
+        );
+        building.followed.commit(progress).await?;
+        let Some(Building {
+            followed, count, since, ..
+        }) = state.building.take()
+        else {
+            return Ok(());
+        };
+        tracing::info!(products = count, took = ?since.elapsed(), "the search index has been made");
+        self.shared.live.send_replace(Some(Arc::clone(&followed.index)));
+        if let Some(old) = state.live.replace(followed) {
+            old.forget_writer();
+            remove(old.index.folder());
+        }
+        Ok(())
+    }
+
+    /// Takes in what has changed and what somebody waits for; answers whether there may be more.
+    async fn follow(&self, state: &mut State) -> Result<bool, Fault> {
+        let Some(live) = &mut state.live else { return Ok(false) };
+        let requests: Vec<Request> = std::mem::take(&mut *self.shared.requests());
+        let events = self.feed.read(live.position, EVENTS).await?;
+        let has_more = i64::try_from(events.len()).unwrap_or(EVENTS) == EVENTS;
+        let position = events.last().map_or(live.position, |(position, _)| *position);
+        let mut changes = Changes::default();
+        let mut waiting = Vec::new();
+        let now = Instant::now();
+        for request in requests.into_iter().filter(|request| request.until > now) {
+            changes.extend(request.changes);
+            waiting.push(request.done);
+        }
+        events.iter().for_each(|(_, event)| note(&mut changes, event));
+        let products = self.affected(live, changes).await?;
+        if products.is_empty() {
+            live.position = position;
+            live.rest();
+            waiting.into_iter().for_each(|done| done());
+            return Ok(has_more);
+        }
+        for some in products.chunks(PRODUCTS) {
+            let ids = some.to_vec();
+            let read = self.query(move |connection| queries::read(connection, ids)).await?;
+            // Those that are gone are not waited for any more either.
+            let mut readable = some.to_vec();
+            readable.retain(|id| read.unreadable.iter().all(|(unreadable, _)| unreadable != id));
+            self.sort_out(readable, read.unreadable).await?;
+            live.remove(some.to_vec()).await?;
+            live.add(read.products).await?;
+        }
+        let progress = Progress::new(live.catalogue, position, self.shared.clock.now());
+        live.commit(progress).await?;
+        live.position = position;
+        waiting.into_iter().for_each(|done| done());
+        Ok(has_more)
+    }
+
+    /// The products that may not be in the index as they are. Of a collection these are the ones that only the index or only
+    /// the database has in it: its other products need not be read.
+    async fn affected(&self, live: &Followed, changes: Changes) -> Result<Vec<Uuid>, Fault> {
+        let Changes {
+            mut products,
+            collections,
+        } = changes;
+        for collection in collections {
+            let (searcher, fields) = (live.index.searcher(), live.index.fields());
+            let indexed: HashSet<Uuid> =
+                blocking(move || members(&searcher, &fields, collection).map_err(fault)).await?;
+            let stored = self
+                .query(move |connection| membership::products(connection, collection))
+                .await?;
+            products.extend(
+                stored
+                    .into_iter()
+                    .collect::<HashSet<_>>()
+                    .symmetric_difference(&indexed),
+            );
+        }
+        Ok(products.into_iter().collect())
+    }
+
+    /// Notes products that cannot be indexed, and that others can be again.
+    async fn sort_out(&self, readable: Vec<Uuid>, unreadable: Vec<(Uuid, String)>) -> Result<(), Fault> {
+        for (product, reason) in &unreadable {
+            tracing::warn!(%product, reason, "a product cannot be searched for");
+        }
+        let now = self.shared.clock.now();
+        self.query(move |connection| {
+            queries::unpark(connection, readable)?;
+            match unreadable.is_empty() {
+                true => Ok(()),
+                false => queries::park(connection, unreadable, now),
+            }
+        })
+        .await
+    }
+
+    async fn query<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.shared
+            .db
+            .run(move |connection| Ok::<T, Failure<Fault>>(work(connection)?))
+            .await
+    }
+}
+
+impl Followed {
+    fn new(index: Arc<Index>, catalogue: Uuid, position: Position) -> Self {
+        Self {
+            index,
+            writing: Arc::default(),
+            catalogue,
+            position,
+            last_write: Instant::now(),
+        }
+    }
+
+    async fn remove(&mut self, products: Vec<Uuid>) -> Result<(), Fault> {
+        self.write(move |index, writer, _| {
+            for id in products {
+                writer.delete_term(index.fields().id_term(id));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn add(&mut self, products: Vec<Indexed>) -> Result<(), Fault> {
+        self.write(move |index, writer, stems| {
+            for product in &products {
+                let document = index.fields().document(product, stems);
+                writer.add_document(document).map_err(fault)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn commit(&mut self, progress: Progress) -> Result<(), Fault> {
+        self.write(move |index, writer, _| index.commit(writer, &progress))
+            .await
+    }
+
+    /// Writes on a thread that may block.
+    async fn write(
+        &mut self,
+        work: impl FnOnce(&Index, &mut IndexWriter, &mut Stems) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<(), Fault> {
+        self.last_write = Instant::now();
+        let (index, writing) = (Arc::clone(&self.index), Arc::clone(&self.writing));
+        blocking(move || {
+            let mut writing = writing.lock().unwrap_or_else(PoisonError::into_inner);
+            let Writing { writer, stems } = &mut *writing;
+            let writer = match writer {
+                Some(writer) => writer,
+                None => writer.insert(index.writer()?),
+            };
+            work(&index, writer, stems)
+        })
+        .await
+    }
+
+    /// Gives the writer's memory back after a while without work.
+    fn rest(&self) {
+        if self.last_write.elapsed() >= REST {
+            self.forget_writer();
+        }
+    }
+
+    /// What was written but not committed is gone with the writer, and read again.
+    fn forget_writer(&self) {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        *writing = Writing::default();
+    }
+}
+
+/// Notes what an event tells of. Where a category is renamed or moved, its products are told of one by one; where a
+/// collection is filled anew, the collection alone.
+fn note(changes: &mut Changes, event: &Event) {
+    let unreadable = |error| tracing::error!(%error, event = %event.id, "an event of our own cannot be read");
+    match event.payload::<ProductChanged>() {
+        Some(Ok(changed)) => drop(changes.products.insert(changed.product.uuid())),
+        Some(Err(error)) => unreadable(error),
+        None => (),
+    }
+    match event.payload::<CollectionChanged>() {
+        Some(Ok(changed)) => drop(changes.collections.insert(changed.collection.uuid())),
+        Some(Err(error)) => unreadable(error),
+        None => (),
+    }
+}
+
+fn remove(folder: &Path) {
+    let is_gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    if let Err(error) = fs::remove_dir_all(folder)
+        && !is_gone(&error)
+    {
+        tracing::warn!(%error, folder = %folder.display(), "an old search index could not be removed");
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Fault::internal(format!("search index: {error}")))?
+}

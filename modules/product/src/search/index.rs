@@ -1,0 +1,198 @@
+//! An index in a folder: made, opened, written and read. It is derived data: whatever is wrong with it, it is made anew.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, Utc};
+use kernel::Fault;
+use kernel::event::Position;
+use serde::{Deserialize, Serialize};
+use tantivy::directory::MmapDirectory;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument};
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::document::Fields;
+
+/// Raised with every change of what is indexed and how; the fields themselves are compared besides.
+const FORMAT: u32 = 1;
+/// What the writer may hold in memory before it writes, in bytes.
+const WRITER_MEMORY: usize = 24 << 20;
+/// How many processes may share a data directory.
+const SLOTS: usize = 32;
+
+/// What an index was made of, and how far it has come: stored with each commit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    format: u32,
+    fields: u64,
+    /// Which catalogue this is of.
+    pub(super) catalogue: Uuid,
+    /// Everything up to this event is in the index.
+    pub(super) position: Position,
+    /// When it was written.
+    pub(super) at: DateTime<Utc>,
+}
+
+impl Progress {
+    /// Of a catalogue that has been read up to `position`.
+    pub(super) fn new(catalogue: Uuid, position: Position, at: DateTime<Utc>) -> Self {
+        Self {
+            format: FORMAT,
+            fields: fields_hash(),
+            catalogue,
+            position,
+            at,
+        }
+    }
+
+    fn is_of_this_format(&self) -> bool {
+        self.format == FORMAT && self.fields == fields_hash()
+    }
+}
+
+fn fields_hash() -> u64 {
+    xxh3_64(&serde_json::to_vec(&Fields::schema().0).unwrap_or_default())
+}
+
+/// A folder that one process has for itself, within the one that processes on a machine may share.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) folder: PathBuf,
+    _lock: File,
+}
+
+impl Slot {
+    /// Takes the first that is free.
+    pub(super) fn take(place: &Path) -> io::Result<Self> {
+        for number in 0..SLOTS {
+            let folder = place.join(number.to_string());
+            fs::create_dir_all(&folder)?;
+            let lock = File::options().create(true).append(true).open(folder.join("lock"))?;
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { folder, _lock: lock }),
+                Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        Err(io::Error::other("all folders for a search index are taken"))
+    }
+
+    /// The indexes in it, the newest first.
+    pub(super) fn indexes(&self) -> io::Result<Vec<PathBuf>> {
+        let mut found: Vec<PathBuf> = fs::read_dir(&self.folder)?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.is_dir())
+            .collect();
+        found.sort_unstable();
+        found.reverse();
+        Ok(found)
+    }
+
+    /// A folder for another index.
+    pub(super) fn new_folder(&self) -> PathBuf {
+        self.folder.join(Uuid::now_v7().simple().to_string())
+    }
+}
+
+/// An index.
+pub(super) struct Index {
+    folder: PathBuf,
+    index: tantivy::Index,
+    reader: IndexReader,
+    fields: Fields,
+    revision: AtomicU64,
+}
+
+impl Index {
+    /// An empty one.
+    pub(super) fn create(folder: PathBuf) -> Result<Arc<Self>, Fault> {
+        fs::create_dir_all(&folder).map_err(fault)?;
+        let (schema, _) = Fields::schema();
+        let directory = MmapDirectory::open(&folder).map_err(fault)?;
+        let index = tantivy::Index::create(directory, schema, tantivy::IndexSettings::default()).map_err(fault)?;
+        Self::over(folder, index)
+    }
+
+    /// The one in `folder`, and how far it had come; `None` where there is none of this format that is whole.
+    pub(super) fn open(folder: PathBuf) -> Result<Option<(Arc<Self>, Progress)>, Fault> {
+        let directory = MmapDirectory::open(&folder).map_err(fault)?;
+        let index = tantivy::Index::open(directory).map_err(fault)?;
+        let payload = index.load_metas().map_err(fault)?.payload;
+        let progress = payload.and_then(|payload| serde_json::from_str::<Progress>(&payload).ok());
+        let Some(progress) = progress.filter(Progress::is_of_this_format) else {
+            return Ok(None);
+        };
+        let is_whole = index.validate_checksum().map_err(fault)?.is_empty();
+        if !is_whole {
+            return Ok(None);
+        }
+        Ok(Some((Self::over(folder, index)?, progress)))
+    }
+
+    fn over(folder: PathBuf, index: tantivy::Index) -> Result<Arc<Self>, Fault> {
+        let builder = index.reader_builder().reload_policy(ReloadPolicy::Manual);
+        Ok(Arc::new(Self {
+            folder,
+            reader: builder.try_into().map_err(fault)?,
+            index,
+            fields: Fields::schema().1,
+            revision: AtomicU64::new(0),
+        }))
+    }
+
+    /// Whether its files are still there.
+    pub(super) fn is_there(&self) -> bool {
+        self.folder.join("meta.json").is_file()
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn fields(&self) -> Fields {
+        self.fields
+    }
+
+    /// Counts the commits that readers have seen.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// The index as it is now; later commits do not change it.
+    pub(super) fn searcher(&self) -> Searcher {
+        self.reader.searcher()
+    }
+
+    /// What writes it: one thread, and one for merging.
+    pub(super) fn writer(&self) -> Result<IndexWriter, Fault> {
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .memory_budget_per_thread(WRITER_MEMORY)
+            .build();
+        let writer: IndexWriter<TantivyDocument> = self.index.writer_with_options(options).map_err(fault)?;
+        writer.set_merge_policy(Box::new(LogMergePolicy::default()));
+        Ok(writer)
+    }
+
+    /// Stores what was written, and shows it.
+    pub(super) fn commit(&self, writer: &mut IndexWriter, progress: &Progress) -> Result<(), Fault> {
+        let mut commit = writer.prepare_commit().map_err(fault)?;
+        let payload = serde_json::to_string(progress).map_err(|error| Fault::internal(error.to_string()))?;
+        commit.set_payload(&payload);
+        commit.commit().map_err(fault)?;
+        self.reader.reload().map_err(fault)?;
+        self.revision.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+/// What a failure of the index is to a caller.
+pub(super) fn fault(error: impl std::fmt::Display) -> Fault {
+    Fault::internal(format!("search index: {error}"))
+}

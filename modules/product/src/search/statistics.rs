@@ -1,0 +1,33 @@
+//! How common words are, in round figures.
+
+use tantivy::query::Bm25StatisticsProvider;
+use tantivy::schema::Field;
+use tantivy::{Searcher, Term};
+
+/// How many words a field has on average. An assumption, as the true figure changes with every product.
+const USUAL_LENGTH: u64 = 12;
+/// Figures below these say little, and change much.
+const FEWEST_PRODUCTS: u64 = 4_096;
+const FEWEST_WITH_WORD: u64 = 16;
+
+/// Figures of an index, so round that they seldom change: the rank of a product then stays as it is while others come and
+/// go, and a list that is walked through page by page stays in order.
+pub(super) struct RoundFigures<'a>(pub(super) &'a Searcher);
+
+impl Bm25StatisticsProvider for RoundFigures<'_> {
+    fn total_num_tokens(&self, _: Field) -> tantivy::Result<u64> {
+        Ok(self.total_num_docs()?.saturating_mul(USUAL_LENGTH))
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        let count = self.0.total_num_docs()?.max(FEWEST_PRODUCTS).next_power_of_two();
+        // A power of four.
+        Ok(count << (count.trailing_zeros() % 2))
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        let count = self.0.doc_freq(term)?.max(FEWEST_WITH_WORD);
+        // Less than there are products in any case.
+        Ok(1 << count.ilog2())
+    }
+}

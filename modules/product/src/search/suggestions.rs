@@ -1,0 +1,50 @@
+//! What the index suggests while somebody types.
+
+use kernel::Fault;
+use uuid::Uuid;
+
+use super::facets::MatchCollector;
+use super::index::fault;
+use super::text::{fold, words};
+use super::{Named, Snapshot};
+use crate::domain::filter::{Filter, Sort};
+
+/// Products and brands that might be meant, the likeliest first.
+#[derive(Debug, Default)]
+pub(crate) struct Suggested {
+    pub(crate) products: Vec<Uuid>,
+    pub(crate) brands: Vec<String>,
+}
+
+impl Snapshot {
+    /// At most `limit` active products and brands for what has been typed; `None` where that has no word.
+    pub(crate) fn suggest(&self, typed: &str, limit: usize) -> Result<Option<Suggested>, Fault> {
+        if words(typed).is_empty() {
+            return Ok(None);
+        }
+        let active = self.question(&Filter::default(), &Named::default())?;
+        let matches = self
+            .searcher
+            .search(&*active.query(None), &MatchCollector { stock: None });
+        let beginning = fold(typed);
+        let brands = matches
+            .and_then(|matches| matches.values(&self.searcher, self.fields.brand_start, &beginning))
+            .map_err(fault)?;
+        let brand = |(rest, _): (String, i64)| Some(rest.split_once('\0')?.1.to_owned());
+        let searched = Filter {
+            search: Some(typed.to_owned()),
+            ..Filter::default()
+        };
+        let found = self.page(
+            &self.question(&searched, &Named::default())?,
+            Sort::Relevance,
+            None,
+            limit,
+            None,
+        )?;
+        Ok(Some(Suggested {
+            products: found.hits.into_iter().map(|(id, _)| id).collect(),
+            brands: brands.into_iter().filter_map(brand).take(limit).collect(),
+        }))
+    }
+}

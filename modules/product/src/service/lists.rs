@@ -1,0 +1,305 @@
+//! Lists of products: found by the search, shown as PostgreSQL has them.
+
+use std::sync::Arc;
+
+use database::Failure;
+use diesel::PgConnection;
+use kernel::page::PageInfo;
+use kernel::{Fault, Money};
+use product_api::ProductError;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::Service;
+use super::cache::Facets;
+use crate::domain::draft::CategoryReference;
+use crate::domain::facet::{Facet, FacetCounts, FacetValue, PriceBucket, PriceFacet};
+use crate::domain::filter::{Audience, Filter, ListQuery, Position};
+use crate::domain::product::{AdminProduct, Product, Status};
+use crate::domain::translation::Language;
+use crate::queries::{categories, collections, lists};
+use crate::search::{Count, Named, Question, Snapshot, StockFilter, id_key};
+
+/// How often a page is filled up whose products turn out not to be as the index has them.
+const ATTEMPTS: usize = 20;
+/// The most categories of a facet.
+const MAX_CATEGORIES: usize = 100;
+
+type Work<T> = Result<T, Failure<ProductError>>;
+
+/// A page of products.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProductList<T> {
+    pub(crate) data: Vec<T>,
+    pub(crate) page: PageInfo,
+    pub(crate) total: Total,
+    /// What `q` most likely means, where it has words that no product is written with. Products that are written so are
+    /// shown already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) did_you_mean: Option<String>,
+    /// By the facet's name, where `facets` asks for them.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "through")]
+    #[schema(value_type = Option<BTreeMap<String, FacetCounts>>)]
+    pub(crate) facets: Option<Arc<Facets>>,
+}
+
+/// Facets are shared with the cache, which serde need not know.
+fn through<S: Serializer>(facets: &Option<Arc<Facets>>, serializer: S) -> Result<S::Ok, S::Error> {
+    facets.as_deref().serialize(serializer)
+}
+
+/// How many there are on all pages.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Total {
+    pub(crate) value: i64,
+    /// Whether that was counted, not estimated.
+    pub(crate) exact: bool,
+}
+
+/// What a list is looked up with.
+struct Lookup {
+    index: Snapshot,
+    question: Question,
+    stock: Option<StockFilter>,
+}
+
+impl Service {
+    /// Active products.
+    pub(crate) async fn list(
+        &self,
+        mut query: ListQuery,
+        language: &Language,
+    ) -> Result<ProductList<Product>, ProductError> {
+        self.understand(&mut query.filter, language).await?;
+        let list = self.list_admin(query).await?;
+        let products = list.data.into_iter().map(|row| row.product).collect();
+        Ok(ProductList {
+            data: self.tell_products(products, language).await?,
+            page: list.page,
+            total: list.total,
+            did_you_mean: list.did_you_mean,
+            facets: self.tell_facets(list.facets, language).await?,
+        })
+    }
+
+    /// Whatever products the query's audience may see.
+    pub(crate) async fn list_admin(&self, mut query: ListQuery) -> Result<ProductList<AdminProduct>, ProductError> {
+        let name = query.name();
+        query.filter.today = self.clock.now().date_naive();
+        let after = match &query.cursor {
+            None => None,
+            Some(cursor) => {
+                let opened = self.cursors.open(&name, cursor);
+                Some(opened.map_err(|error| ProductError::InvalidQuery(error.into()))?)
+            }
+        };
+        let index = self.search.now().await?;
+        let (service, asked) = (self.clone(), query.clone());
+        // The index is asked on the pool's threads too: a search is as long as a statement, what it finds is read at once,
+        // and there is one queue that tells when it is too much.
+        let found = self.db.run(move |connection| {
+            let lookup = service.look_up(connection, index, &query.filter)?;
+            let (data, last, total) = page(connection, &lookup, &query, after)?;
+            let facets = match query.facets.is_empty() {
+                true => None,
+                false => Some(service.count_facets(connection, &lookup, &query)?),
+            };
+            let page = PageInfo {
+                has_more: last.is_some(),
+                next_cursor: last.map(|position| service.cursors.seal(&name, &position)),
+            };
+            let total = Total {
+                value: total,
+                exact: true,
+            };
+            Ok(ProductList {
+                data,
+                page,
+                total,
+                did_you_mean: lookup.question.meant().map(str::to_owned),
+                facets,
+            })
+        });
+        let list: ProductList<AdminProduct> = found.await?;
+        self.note_miss(&asked, list.total.value);
+        Ok(list)
+    }
+
+    fn look_up(&self, connection: &mut PgConnection, index: Snapshot, filter: &Filter) -> Work<Lookup> {
+        let named = resolve(connection, filter)?;
+        let stock = match filter.in_stock {
+            None => None,
+            Some(in_stock) => Some(StockFilter {
+                in_stock,
+                sold_out: self.availability.sold_out(connection, filter.today)?,
+            }),
+        };
+        let question = index.question(filter, &named).map_err(refused)?;
+        Ok(Lookup { index, question, stock })
+    }
+
+    fn count_facets(&self, connection: &mut PgConnection, lookup: &Lookup, query: &ListQuery) -> Work<Arc<Facets>> {
+        let names: Vec<String> = query.facets.iter().map(Facet::name).collect();
+        let stock = lookup.stock.as_ref().map(|stock| Arc::as_ptr(&stock.sold_out).addr());
+        let key = format!("{}/{stock:?}/{names:?}/{}", lookup.index.name(), query.filter.name());
+        self.cache.facets(&key, || {
+            let mut count = |facet| self.count(connection, lookup, facet);
+            query
+                .facets
+                .iter()
+                .map(|facet| Ok((facet.name(), count(facet)?)))
+                .collect::<Work<_>>()
+        })
+    }
+
+    fn count(&self, connection: &mut PgConnection, lookup: &Lookup, facet: &Facet) -> Work<FacetCounts> {
+        if *facet == Facet::Price {
+            return Ok(FacetCounts::Price(self.count_prices(lookup)?));
+        }
+        let counts = lookup
+            .index
+            .values(&lookup.question, facet, lookup.stock.clone())
+            .map_err(refused)?;
+        Ok(FacetCounts::Values(match facet {
+            Facet::Category => named(connection, counts)?,
+            Facet::Attribute(_) => {
+                let value = |(json, count): Count| value(serde_json::from_str(&json).unwrap_or_default(), count);
+                counts.into_iter().map(value).collect()
+            }
+            Facet::Brand | Facet::Price => counts
+                .into_iter()
+                .map(|(brand, count)| value(brand.into(), count))
+                .collect(),
+        }))
+    }
+
+    fn count_prices(&self, lookup: &Lookup) -> Work<Option<PriceFacet>> {
+        let money = |amount| Money::new(amount, self.currency);
+        let prices = lookup
+            .index
+            .prices(&lookup.question, lookup.stock.clone())
+            .map_err(refused)?;
+        Ok(prices.map(|prices| PriceFacet {
+            min: money(prices.min),
+            max: money(prices.max),
+            buckets: prices
+                .buckets
+                .into_iter()
+                .map(|(first, last, count)| PriceBucket {
+                    min: money(first),
+                    max: money(last),
+                    count,
+                })
+                .collect(),
+        }))
+    }
+}
+
+/// The ids of what `filter` names. Visitors see no collection that is not published.
+fn resolve(connection: &mut PgConnection, filter: &Filter) -> Work<Named> {
+    let handles = filter.category_handles.iter().cloned().map(CategoryReference::Handle);
+    let ids = filter.category_ids.iter().copied().map(CategoryReference::Id);
+    let found = categories::resolve(connection, ids.chain(handles).collect())?;
+    let collections = match filter.collection_ids.is_empty() && filter.collection_handles.is_empty() {
+        true => Vec::new(),
+        false => {
+            let (ids, handles) = (filter.collection_ids.clone(), filter.collection_handles.clone());
+            let only_published = filter.audience == Audience::Public;
+            collections::resolve(connection, ids, handles, only_published)?
+        }
+    };
+    Ok(Named {
+        categories: found.into_values().collect(),
+        collections,
+    })
+}
+
+/// A page of at most `query.limit` products after `after`, the position of the last one if more follow, and how many there
+/// are in all. What has changed since it was indexed is left out where it does not belong here any more.
+fn page(
+    connection: &mut PgConnection,
+    lookup: &Lookup,
+    query: &ListQuery,
+    mut after: Option<Position>,
+) -> Work<(Vec<AdminProduct>, Option<Position>, i64)> {
+    let limit = usize::try_from(query.limit).unwrap_or(0);
+    let mut shown: Vec<(AdminProduct, Position)> = Vec::with_capacity(limit + 1);
+    let mut total = 0;
+    for attempt in 0..ATTEMPTS {
+        let wanted = limit + 1 - shown.len();
+        let found = lookup
+            .index
+            .page(&lookup.question, query.sort, after, wanted, lookup.stock.clone());
+        let found = found.map_err(refused)?;
+        if attempt == 0 {
+            total = found.total;
+        }
+        let is_all = found.hits.len() < wanted;
+        let ids = found.hits.iter().map(|(id, _)| *id).collect();
+        let mut products = lists::by_ids(connection, ids, query.filter.today)?;
+        after = found.hits.last().map(|(_, position)| position.clone());
+        for (id, position) in found.hits {
+            if let Some(product) = products.remove(&id).filter(|product| belongs(product, &query.filter)) {
+                shown.push((product, position));
+            }
+        }
+        if is_all || shown.len() > limit {
+            after = None;
+            break;
+        }
+    }
+    let has_more = shown.len() > limit;
+    shown.truncate(limit);
+    // Where everything seems to be sold out at this moment, the next page goes on behind what has been looked at.
+    let last = match has_more {
+        true => shown.last().map(|(_, position)| position.clone()),
+        false => after,
+    };
+    Ok((shown.into_iter().map(|(product, _)| product).collect(), last, total))
+}
+
+/// Whether what changes often, or must not be seen, is as the filter wants it at this moment.
+fn belongs(product: &AdminProduct, filter: &Filter) -> bool {
+    let product = &product.product;
+    let is_visible = match &filter.audience {
+        Audience::Public => product.status == Status::Active,
+        Audience::Staff(statuses) => statuses.is_empty() || statuses.contains(&product.status),
+    };
+    is_visible && filter.in_stock.is_none_or(|in_stock| product.in_stock == in_stock)
+}
+
+/// Categories by their handles and names, those with most products first, equal ones by handle.
+fn named(connection: &mut PgConnection, counts: Vec<Count>) -> Work<Vec<FacetValue>> {
+    let counts: std::collections::HashMap<String, i64> = counts.into_iter().collect();
+    let known = categories::all(connection)?;
+    let counted = known.into_iter().filter_map(|category| {
+        let count = counts.get(&id_key(category.id.uuid()))?;
+        Some(FacetValue {
+            label: Some(category.name),
+            ..value(category.handle.clone().into(), *count)
+        })
+    });
+    let mut values: Vec<FacetValue> = counted.collect();
+    values.sort_by(|one, other| {
+        let handle = |value: &FacetValue| value.value.as_str().unwrap_or_default().to_owned();
+        other
+            .count
+            .cmp(&one.count)
+            .then_with(|| handle(one).cmp(&handle(other)))
+    });
+    values.truncate(MAX_CATEGORIES);
+    Ok(values)
+}
+
+fn value(value: Value, count: i64) -> FacetValue {
+    FacetValue {
+        value,
+        label: None,
+        count,
+    }
+}
+
+fn refused(fault: Fault) -> Failure<ProductError> {
+    Failure::Refused(ProductError::Fault(fault))
+}
