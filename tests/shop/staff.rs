@@ -55,9 +55,10 @@ fn about_nothing(path: &str) -> String {
         plural => plural.strip_suffix('s').unwrap(),
     };
     let id = format!("{kind}_01h455vb4pex5vsknk084sn02q");
-    let segments = path.split('/').map(|segment| match segment.starts_with('{') {
-        true => id.as_str(),
-        false => segment,
+    let segments = path.split('/').map(|segment| match segment {
+        "{locale}" => "de",
+        segment if segment.starts_with('{') => id.as_str(),
+        segment => segment,
     });
     segments.collect::<Vec<_>>().join("/")
 }

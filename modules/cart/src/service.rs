@@ -19,7 +19,7 @@ use kernel::identity::Holder;
 use kernel::keys::SecretKey;
 use kernel::module::Context;
 use kernel::page::{Cursors, Page};
-use kernel::{Clock, Currency, Fault, FieldError};
+use kernel::{Clock, Currency, Fault, FieldError, Locales};
 use product_api::{ProductApi, ProductError};
 use serde::Serialize;
 use user_api::UserApi;
@@ -44,6 +44,7 @@ pub(crate) struct Service {
     cursors: Cursors,
     clock: Clock,
     currency: Currency,
+    locales: Locales,
     lifetime: TimeDelta,
 }
 
@@ -59,6 +60,7 @@ impl Service {
             cursors: Cursors::new(context.keys.secret.clone()),
             clock: context.clock.clone(),
             currency: context.settings.shop.currency,
+            locales: Locales::of(&context.settings.shop),
             lifetime: TimeDelta::from_std(context.settings.cart.lifetime).unwrap_or(TimeDelta::MAX),
         }
     }
@@ -107,7 +109,7 @@ impl Service {
         if seen.status != Status::Open {
             return CartView::of(&seen);
         }
-        let quotes = self.quote(seen.currency, seen.variants().collect()).await?;
+        let quotes = self.quote(&seen, seen.variants().collect()).await?;
         let mut cart = seen.clone();
         if !cart.refresh(&quotes) {
             return CartView::of(&cart);
@@ -132,7 +134,8 @@ impl Service {
             .ok_or_else(not_found)
     }
 
-    async fn quote(&self, currency: Currency, mut variants: Vec<VariantId>) -> Result<Quotes, CartError> {
+    /// What `variants` cost in the currency of a cart, told in its language.
+    async fn quote(&self, cart: &Cart, mut variants: Vec<VariantId>) -> Result<Quotes, CartError> {
         variants.sort_unstable();
         variants.dedup();
         if variants.is_empty() {
@@ -140,7 +143,7 @@ impl Service {
         }
         let answers = self
             .product
-            .quote(variants.clone(), currency)
+            .quote(variants.clone(), cart.currency, Some(cart.locale.clone()))
             .await
             .map_err(unexpected)?;
         Ok(Quotes::new(variants, answers))

@@ -9,8 +9,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-use crate::Currency;
 use crate::text::Email;
+use crate::{Currency, Locale};
 
 /// Everything.
 #[derive(Clone, Debug, Deserialize)]
@@ -173,6 +173,12 @@ pub struct Shop {
     /// The currency of prices and carts.
     #[serde(deserialize_with = "currency")]
     pub currency: Currency,
+    /// The language that its resources are written in.
+    #[serde(deserialize_with = "locale")]
+    pub locale: Locale,
+    /// All languages that it speaks; where it is empty, `locale` alone.
+    #[serde(deserialize_with = "locales")]
+    pub locales: Vec<Locale>,
 }
 
 /// Images that are uploaded.
@@ -352,6 +358,22 @@ fn currency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Currency, D::E
     let code = String::deserialize(deserializer)?;
     code.parse()
         .map_err(|_| serde::de::Error::custom(format!("`{code}` is not an ISO 4217 currency code")))
+}
+
+fn locale<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Locale, D::Error> {
+    tag(&String::deserialize(deserializer)?)
+}
+
+fn locales<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Locale>, D::Error> {
+    Vec::<String>::deserialize(deserializer)?
+        .iter()
+        .map(|text| tag(text))
+        .collect()
+}
+
+fn tag<E: serde::de::Error>(text: &str) -> Result<Locale, E> {
+    text.parse()
+        .map_err(|_| E::custom(format!("`{text}` is not a BCP 47 language tag such as `de` or `pt-BR`")))
 }
 
 fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Email, D::Error> {

@@ -4,6 +4,8 @@ use kernel::id::{ReservationId, VariantId};
 use kernel::{Currency, Money};
 use product_api::{Demand, ProductError, Reservation, ReservationState, Shortage};
 
+use serde_json::json;
+
 use super::{Siblings, store};
 use crate::support::{Store, variant};
 
@@ -13,17 +15,32 @@ async fn conforms(store: &Store, siblings: &Siblings) {
     let mug: VariantId = variant(&product).parse().unwrap();
     let usd: Currency = "USD".parse().unwrap();
 
-    let quotes = products.quote(vec![mug, VariantId::generate()], usd).await.unwrap();
+    let quotes = products
+        .quote(vec![mug, VariantId::generate()], usd, None)
+        .await
+        .unwrap();
     assert_eq!(quotes.len(), 1, "unknown variants are left out");
     assert_eq!(
         (quotes[0].variant, quotes[0].available, quotes[0].on_sale),
         (mug, 10, true)
     );
     assert_eq!(quotes[0].unit_price, Some(Money::new(1500, usd)));
-    let elsewhere = products.quote(vec![mug], "EUR".parse().unwrap()).await.unwrap();
+    let path = format!("/admin/products/{}/translations/de", product["id"].as_str().unwrap());
+    let german = json!({"title": "Becher"});
+    let admin = store.admin().await.with("If-Match", "*");
+    admin.put(&path, german).await.expect(200);
+    let told = async |locale: &str| {
+        let locale = Some(locale.parse().unwrap());
+        products.quote(vec![mug], usd, locale).await.unwrap().remove(0).title
+    };
+    assert_eq!(
+        (told("de").await.as_str(), told("en").await),
+        ("Becher", quotes[0].title.clone())
+    );
+    let elsewhere = products.quote(vec![mug], "EUR".parse().unwrap(), None).await.unwrap();
     assert_eq!(elsewhere[0].unit_price, None);
 
-    let available = async || products.quote(vec![mug], usd).await.unwrap()[0].available;
+    let available = async || products.quote(vec![mug], usd, None).await.unwrap()[0].available;
     let demands = |quantity| vec![Demand { variant: mug, quantity }];
     let order = ReservationId::generate();
     for _ in 0..3 {

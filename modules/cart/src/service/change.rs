@@ -8,7 +8,7 @@ use kernel::http::idempotency::Call;
 use kernel::http::{Answer, IfMatch};
 use kernel::id::{CartId, UserId};
 use kernel::identity::Holder;
-use kernel::{Currency, FieldErrors};
+use kernel::{Currency, FieldError, FieldErrors, Locale};
 
 use super::{Service, not_found};
 use crate::domain::{Cart, Change, MAX_LINES, NewLine, Quotes};
@@ -29,6 +29,7 @@ impl Service {
         &self,
         user: Option<UserId>,
         currency: Option<Currency>,
+        locale: Option<Locale>,
         lines: Vec<NewLine>,
         call: Option<Call>,
     ) -> Result<Answer<CreatedCart>, CartError> {
@@ -41,9 +42,15 @@ impl Service {
             let error = FieldErrors::one("/currency", "unsupported_currency", detail);
             return Err(CartError::Invalid(error));
         }
-        let mut cart = Cart::new(user, self.currency, self.clock.now(), self.lifetime);
+        let locale = locale.unwrap_or_else(|| self.locales.base().clone());
+        if let Err(error) = self.locales.check(&locale) {
+            let mut errors = FieldErrors::new();
+            errors.push(FieldError::from_message("/locale", error));
+            return Err(CartError::Invalid(errors));
+        }
+        let mut cart = Cart::new(user, self.currency, locale, self.clock.now(), self.lifetime);
         let change = Change::Add(lines);
-        let quotes = self.quote(cart.currency, change.variants()).await?;
+        let quotes = self.quote(&cart, change.variants()).await?;
         let secret = user.is_none().then(|| self.key.guest_secret(cart.id));
         self.carry_out(call, 201, move |connection| {
             change.apply(&mut cart, &quotes).or_refuse()?;
@@ -64,7 +71,7 @@ impl Service {
         let seen = self.find_held(request.cart, &request.holder).await?;
         let variants = seen.variants().chain(change.variants()).collect();
         let edit = Edit {
-            quotes: self.quote(seen.currency, variants).await?,
+            quotes: self.quote(&seen, variants).await?,
             change,
             condition: request.condition,
             now: self.clock.now(),

@@ -81,7 +81,7 @@ impl Service {
             Some(email) => Some(email),
             None => self.email_of_account(&cart).await?,
         };
-        let quotes = self.quote(cart.currency, cart.variants().collect()).await?;
+        let quotes = self.quote(&cart, cart.variants().collect()).await?;
         cart.refresh(&quotes);
         let prices =
             price(cart.currency, &cart.items).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;
@@ -158,6 +158,7 @@ fn freeze(cart: &Cart, email: String, prices: Prices) -> FrozenCart {
         version: cart.version,
         user: cart.user,
         currency: cart.currency,
+        locale: cart.locale.clone(),
         email,
         shipping_address: cart.shipping_address.clone(),
         billing_address: cart.billing_address.clone(),

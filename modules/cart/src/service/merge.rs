@@ -34,7 +34,7 @@ impl Service {
         let merge = Merge {
             target: target.id,
             source: source.id,
-            quotes: self.quote(target.currency, variants).await?,
+            quotes: self.quote(&target, variants).await?,
             now: self.clock.now(),
             lifetime: self.lifetime,
         };

@@ -5,7 +5,7 @@ pub mod remote;
 use async_trait::async_trait;
 use kernel::event::Payload;
 use kernel::id::{CategoryId, CollectionId, ProductId, ReservationId, VariantId};
-use kernel::{Currency, Fault, FieldErrors, Money, Problem};
+use kernel::{Currency, Fault, FieldErrors, Locale, Money, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
@@ -40,9 +40,15 @@ pub const CACHED_PREFIXES: &[&str] = &[
 /// The product module, here or elsewhere.
 #[async_trait]
 pub trait ProductApi: Send + Sync {
-    /// What `variants` cost in `currency` right now, and how many there are. Unknown variants are left out of the
-    /// answer. Repeatable.
-    async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError>;
+    /// What `variants` cost in `currency` right now, and how many there are. Their titles are told in `locale`, else, and
+    /// where the shop does not speak that, in the shop's own language. Unknown variants are left out of the answer.
+    /// Repeatable.
+    async fn quote(
+        &self,
+        variants: Vec<VariantId>,
+        currency: Currency,
+        locale: Option<Locale>,
+    ) -> Result<Vec<Quote>, ProductError>;
 
     /// Sets stock aside for an order that is being paid: all of `demands` or nothing. Demands for one variant are
     /// summed, and a bundle takes its components. What there is too little of is told in terms of `demands`. Repeatable: the same reservation is made once; after a release it is refused as not found.

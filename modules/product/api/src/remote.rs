@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
-use kernel::Currency;
 use kernel::id::{ReservationId, VariantId};
 use kernel::remote::{Remote, Repeat, answer};
+use kernel::{Currency, Locale};
 
 use crate::{Demand, ProductApi, ProductError, Quote, Reservation};
 
@@ -25,8 +25,13 @@ impl RemoteProduct {
 
 #[async_trait]
 impl ProductApi for RemoteProduct {
-    async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError> {
-        self.0.call("quote", &(variants, currency), Repeat::Yes).await
+    async fn quote(
+        &self,
+        variants: Vec<VariantId>,
+        currency: Currency,
+        locale: Option<Locale>,
+    ) -> Result<Vec<Quote>, ProductError> {
+        self.0.call("quote", &(variants, currency, locale), Repeat::Yes).await
     }
 
     async fn reserve(&self, reservation: ReservationId, demands: Vec<Demand>) -> Result<(), ProductError> {
@@ -53,7 +58,7 @@ pub fn serve(config: &mut ServiceConfig, module: &Arc<dyn ProductApi>) {
         MODULE,
         "quote",
         module,
-        |this, (variants, currency)| async move { this.quote(variants, currency).await },
+        |this, (variants, currency, locale)| async move { this.quote(variants, currency, locale).await },
     );
     answer(
         config,

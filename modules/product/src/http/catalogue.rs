@@ -6,9 +6,10 @@ use kernel::http::query::NoParameters;
 use kernel::http::{FromQuery, Path, Query, QueryParameters};
 use kernel::problem::ProblemSchema;
 
+use super::spoken::Spoken;
 use super::{EDITED, SOLD, cacheable};
 use crate::domain::filter::ListQuery;
-use crate::domain::product::{Product, Suggestions};
+use crate::domain::product::{Product, ProductDetail, Suggestions};
 use crate::service::{ProductList, Service};
 
 /// Lists active products. Repeated parameters are alternatives, different ones narrow each other; `attr.<name>=<value>`
@@ -29,6 +30,7 @@ use crate::service::{ProductList, Service};
         ("facets" = Option<String>, Query, description = "what to count: brand, category, price, attr.<name>; separated by commas"),
         ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
         ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
     ),
     responses(
         (status = 200, description = "a page of products", body = ProductList<Product>),
@@ -39,20 +41,26 @@ use crate::service::{ProductList, Service};
 #[get("/products")]
 pub(super) async fn list_products(
     service: web::Data<Service>,
-    query: Query<ListQuery>,
+    spoken: Query<Spoken<ListQuery>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let list = service.list(query.into_inner()).await?;
-    cacheable(&request, SOLD, &list)
+    let Spoken { query, locale } = spoken.into_inner();
+    let language = service.language(locale)?;
+    let list = service.list(query, &language).await?;
+    cacheable(&request, &language.locale, SOLD, &list)
 }
 
 /// Shows an active product.
 #[utoipa::path(
     tag = "Catalogue",
-    params(("id" = String, Path, description = "id or handle")),
+    params(
+        ("id" = String, Path, description = "id, or handle in whatever language"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
+    ),
     responses(
-        (status = 200, description = "the product", body = Product),
+        (status = 200, description = "the product", body = ProductDetail),
         (status = 304, description = "as you have it"),
+        (status = 400, description = "a parameter is wrong", body = ProblemSchema),
         (status = 404, description = "unknown, or not on sale", body = ProblemSchema),
     )
 )]
@@ -60,11 +68,13 @@ pub(super) async fn list_products(
 pub(super) async fn get_product(
     service: web::Data<Service>,
     id: Path<String>,
-    _: Query<NoParameters>,
+    spoken: Query<Spoken<NoParameters>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let product = service.find(id.into_inner()).await?;
-    cacheable(&request, SOLD, &product)
+    let language = service.language(spoken.into_inner().locale)?;
+    let locale = language.locale.clone();
+    let product = service.find(id.into_inner(), language).await?;
+    cacheable(&request, &locale, SOLD, &product)
 }
 
 /// What somebody has typed so far.
@@ -92,6 +102,7 @@ impl FromQuery for Typed {
     params(
         ("q" = String, Query, description = "what has been typed so far, at most 200 characters"),
         ("limit" = Option<i64>, Query, description = "of each kind, 1 to 20, 8 where it is not given"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
     ),
     responses(
         (status = 200, description = "suggestions", body = Suggestions),
@@ -102,10 +113,12 @@ impl FromQuery for Typed {
 #[get("/products/suggest")]
 pub(super) async fn suggest_products(
     service: web::Data<Service>,
-    typed: Query<Typed>,
+    spoken: Query<Spoken<Typed>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Typed { text, limit } = typed.into_inner();
-    let suggestions = service.suggest(text, limit).await?;
-    cacheable(&request, EDITED, &suggestions)
+    let Spoken { query, locale } = spoken.into_inner();
+    let language = service.language(locale)?;
+    let Typed { text, limit } = query;
+    let suggestions = service.suggest(text, limit, &language).await?;
+    cacheable(&request, &language.locale, EDITED, &suggestions)
 }

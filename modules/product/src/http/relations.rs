@@ -8,6 +8,7 @@ use kernel::id::ProductId;
 use kernel::identity::Staff;
 use kernel::problem::ProblemSchema;
 
+use super::spoken::Spoken;
 use super::{SOLD, cacheable, versioned};
 use crate::domain::relation::{KINDS, NewRelations, RelatedProducts, RelationKind, Relations};
 use crate::service::Service;
@@ -35,8 +36,9 @@ impl FromQuery for Kinds {
 #[utoipa::path(
     tag = "Catalogue",
     params(
-        ("id" = String, Path, description = "id or handle"),
+        ("id" = String, Path, description = "id, or handle in whatever language"),
         ("kind" = Option<Vec<RelationKind>>, Query, description = "related, upsell, cross_sell, accessory"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
     ),
     responses(
         (status = 200, description = "the products", body = RelatedProducts),
@@ -49,11 +51,14 @@ impl FromQuery for Kinds {
 pub(super) async fn list_related_products(
     service: web::Data<Service>,
     id: Path<String>,
-    kinds: Query<Kinds>,
+    spoken: Query<Spoken<Kinds>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let found = service.list_related(id.into_inner(), kinds.into_inner().0).await?;
-    cacheable(&request, SOLD, &found)
+    let Spoken { query, locale } = spoken.into_inner();
+    let language = service.language(locale)?;
+    let locale = language.locale.clone();
+    let found = service.list_related(id.into_inner(), query.0, language).await?;
+    cacheable(&request, &locale, SOLD, &found)
 }
 
 /// Shows what stands beside a product, whatever its status.

@@ -3,31 +3,47 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use database::{Failure, OrRefuse};
+use diesel::PgConnection;
 use kernel::id::ProductId;
 use product_api::ProductError;
 
 use super::Service;
-use crate::domain::category::{Category, CategoryTree, tree};
+use super::languages::tell;
+use crate::domain::category::{CategoryDetail, CategoryTree, tree};
 use crate::domain::draft::CategoryReference;
-use crate::domain::product::{Product, Suggestions};
-use crate::queries::{categories, products, suggestions};
+use crate::domain::product::{Product, ProductDetail, Suggestions};
+use crate::domain::translation::{
+    CategoryTranslation, Handles, Language, ProductTranslation, alternates, localise_categories,
+};
+use crate::queries::{categories, products, suggestions, translations};
 
 impl Service {
-    /// An active product by its id or handle.
-    pub(crate) async fn find(&self, id_or_handle: String) -> Result<Product, ProductError> {
-        let today = self.clock.now().date_naive();
-        let found = self.db.run(move |connection| {
-            Ok::<_, Failure<ProductError>>(match id_or_handle.parse::<ProductId>() {
-                Ok(id) => products::find_public(connection, id.uuid(), today)?,
-                Err(_) => products::find_public_by_handle(connection, &id_or_handle, today)?,
-            })
-        });
-        found.await?.ok_or_else(|| ProductError::NotFound("product".to_owned()))
+    /// An active product by its id, or its handle in whatever language.
+    pub(crate) async fn find(&self, id_or_handle: String, language: Language) -> Result<ProductDetail, ProductError> {
+        let (today, locales) = (self.clock.now().date_naive(), self.locales.clone());
+        let work = move |connection: &mut PgConnection| {
+            let (mut product, handles) = visible(connection, &id_or_handle, &language, today)?;
+            let alternates = alternates(&locales, &product.handle, &handles);
+            tell(connection, std::iter::once(&mut product), &language.fallbacks)?;
+            Ok(ProductDetail { product, alternates })
+        };
+        self.db.run(work).await
     }
 
     /// What might be meant by what has been typed so far.
-    pub(crate) async fn suggest(&self, typed: String, limit: i64) -> Result<Suggestions, ProductError> {
+    pub(crate) async fn suggest(
+        &self,
+        typed: String,
+        limit: i64,
+        language: &Language,
+    ) -> Result<Suggestions, ProductError> {
+        let found = self.suggest_in_base(typed, limit).await?;
+        self.tell_suggestions(found, language).await
+    }
+
+    async fn suggest_in_base(&self, typed: String, limit: i64) -> Result<Suggestions, ProductError> {
         let typed = typed.trim().to_lowercase();
         let index = self.search.now().await?;
         self.db
@@ -59,28 +75,76 @@ impl Service {
     }
 
     /// All categories as a tree.
-    pub(crate) async fn category_tree(&self) -> Result<Arc<CategoryTree>, ProductError> {
-        let generation = match self.cache.tree() {
+    pub(crate) async fn category_tree(&self, language: Language) -> Result<Arc<CategoryTree>, ProductError> {
+        let locale = (!language.is_base()).then_some(&language.locale);
+        let key = match self.cache.tree(locale) {
             Ok(known) => return Ok(known),
-            Err(generation) => generation,
+            Err(key) => key,
         };
-        let all = self
-            .db
-            .run(|connection| Ok::<_, Failure<ProductError>>(categories::all(connection)?))
-            .await?;
-        Ok(self.cache.keep_tree(generation, tree(all)))
+        let work = move |connection: &mut PgConnection| {
+            let mut all = categories::all(connection)?;
+            if !language.is_base() {
+                let texts = translations::nearest_of_tree(connection, &language.fallbacks)?;
+                localise_categories(&mut all, &texts);
+            }
+            Ok::<_, Failure<ProductError>>(all)
+        };
+        let all = self.db.run(work).await?;
+        Ok(self.cache.keep_tree(key, tree(all)))
     }
 
-    /// A category by its id or handle.
-    pub(crate) async fn find_category(&self, reference: CategoryReference) -> Result<Category, ProductError> {
-        self.db
-            .run(move |connection| {
-                let found = categories::find(connection, &reference)?;
-                let missing = || ProductError::NotFound("category".to_owned());
-                found.map(|found| found.category).ok_or_else(missing).or_refuse()
-            })
-            .await
+    /// A category by its id, or its handle in whatever language.
+    pub(crate) async fn find_category(
+        &self,
+        reference: CategoryReference,
+        language: Language,
+    ) -> Result<CategoryDetail, ProductError> {
+        let locales = self.locales.clone();
+        let work = move |connection: &mut PgConnection| {
+            let mut found = categories::find_with_handles(connection, &reference)?;
+            if let (None, CategoryReference::Handle(handle)) = (&found, &reference) {
+                let near = &language.fallbacks;
+                if let Some(id) = translations::owner_of_handle::<CategoryTranslation>(connection, handle, near)? {
+                    found = categories::find_with_handles(connection, &CategoryReference::Id(id))?;
+                }
+            }
+            let missing = || ProductError::NotFound("category".to_owned());
+            let (mut category, handles) = found.ok_or_else(missing).or_refuse()?;
+            let alternates = alternates(&locales, &category.handle, &handles);
+            let id = category.id.uuid();
+            let names = translations::names_of_categories(connection, vec![id], &language.fallbacks)?;
+            if let Some(said) = names.get(&id) {
+                said.apply(&mut category.handle, &mut category.name, &mut category.path);
+            }
+            Ok(CategoryDetail { category, alternates })
+        };
+        self.db.run(work).await
     }
+}
+
+/// An active product by its id, or its handle in whatever language, as it is in the shop's own; and its other handles.
+pub(super) fn visible(
+    connection: &mut PgConnection,
+    id_or_handle: &str,
+    language: &Language,
+    today: NaiveDate,
+) -> Result<(Product, Handles), Failure<ProductError>> {
+    let found = match id_or_handle.parse::<ProductId>() {
+        Ok(id) => products::find_public(connection, id.uuid(), today)?,
+        Err(_) => match products::find_public_by_handle(connection, id_or_handle, today)? {
+            Some(found) => Some(found),
+            None => {
+                let near = &language.fallbacks;
+                match translations::owner_of_handle::<ProductTranslation>(connection, id_or_handle, near)? {
+                    Some(id) => products::find_public(connection, id, today)?,
+                    None => None,
+                }
+            }
+        },
+    };
+    found
+        .ok_or_else(|| ProductError::NotFound("product".to_owned()))
+        .or_refuse()
 }
 
 /// What has been typed with its last word completed from `titles`: `gaming lap` becomes `gaming laptop`.

@@ -11,9 +11,12 @@ use kernel::id::ProductId;
 use product_api::ProductError;
 use uuid::Uuid;
 
+use super::catalogue::visible;
+use super::languages::tell;
 use super::{Service, editing};
 use crate::domain::product::Product;
 use crate::domain::relation::{NewRelations, RelatedProduct, RelatedProducts, RelationKind, Relations};
+use crate::domain::translation::Language;
 use crate::queries::{arranged, categories, products, relations, writing};
 
 type Work<T> = Result<T, Failure<ProductError>>;
@@ -24,18 +27,16 @@ impl Service {
         &self,
         id_or_handle: String,
         kinds: Vec<RelationKind>,
+        language: Language,
     ) -> Result<RelatedProducts, ProductError> {
         let today = self.clock.now().date_naive();
         let work = move |connection: &mut PgConnection| {
-            let id = match id_or_handle.parse::<ProductId>() {
-                Ok(id) => products::find_public(connection, id.uuid(), today)?,
-                Err(_) => products::find_public_by_handle(connection, &id_or_handle, today)?,
-            };
-            let id = id.ok_or_else(missing).or_refuse()?.id;
+            let id = visible(connection, &id_or_handle, &language, today)?.0.id;
             let mut wanted = relations::find(connection, id.uuid())?;
             wanted.retain(|relation| kinds.is_empty() || kinds.contains(&relation.kind));
             let ids = wanted.iter().map(|relation| relation.product_id.uuid()).collect();
-            let found = arranged::active_in_order(connection, ids, today)?;
+            let mut found = arranged::active_in_order(connection, ids, today)?;
+            tell(connection, found.iter_mut(), &language.fallbacks)?;
             let found: HashMap<ProductId, Product> = found.into_iter().map(|product| (product.id, product)).collect();
             let shown = wanted.into_iter().filter_map(|relation| {
                 Some(RelatedProduct {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use database::{Failure, refuse};
 use diesel::PgConnection;
 use kernel::id::{ReservationId, VariantId};
-use kernel::{Currency, Fault};
+use kernel::{Currency, Fault, Locale};
 use product_api::{Demand, ProductApi, ProductError, Quote, Reservation};
 use uuid::Uuid;
 
@@ -22,10 +22,17 @@ const TRIES: usize = 5;
 
 #[async_trait]
 impl ProductApi for Service {
-    async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError> {
+    async fn quote(
+        &self,
+        variants: Vec<VariantId>,
+        currency: Currency,
+        locale: Option<Locale>,
+    ) -> Result<Vec<Quote>, ProductError> {
+        let spoken = locale.filter(|locale| self.locales.check(locale).is_ok());
         let enquiry = Enquiry {
             variants: variants.into_iter().map(VariantId::uuid).collect(),
             currency,
+            fallbacks: spoken.map(|locale| self.locales.fallbacks(&locale)).unwrap_or_default(),
             now: self.clock.now(),
         };
         Ok(self.quotes.run(enquiry).await?)

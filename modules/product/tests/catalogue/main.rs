@@ -22,4 +22,6 @@ mod searching;
 mod selling;
 mod stock;
 mod support;
+mod translating;
+mod translations;
 mod tree;
