@@ -51,6 +51,7 @@ fn about_nothing(path: &str) -> String {
     let kind = match path.split('/').nth(2).unwrap() {
         "categories" => "category",
         "product-types" => "type",
+        "search" => "product",
         "stock" => "variant",
         plural => plural.strip_suffix('s').unwrap(),
     };

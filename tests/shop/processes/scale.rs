@@ -233,6 +233,7 @@ async fn things(store: &Store, admin: &Admin) -> HashMap<&'static str, String> {
         // Of these there are few, whatever the size of the catalogue.
         ("addresses", "address_none".to_owned()),
         ("authentications", "none".to_owned()),
+        ("media", "none".to_owned()),
     ])
 }
 
