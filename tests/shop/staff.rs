@@ -71,6 +71,7 @@ fn body(path: &str) -> Value {
         "/admin/products" => json!({"title": "A thing", "variants": [{"price": price}]}),
         "/admin/products/{id}/variants" => json!({"price": price}),
         "/admin/products/{id}/related" => json!({"related": []}),
+        "/admin/variants/{id}/components" => json!({"components": []}),
         "/admin/products/bulk" => json!({"operations": []}),
         "/admin/prices/bulk" => json!({"prices": []}),
         "/admin/categories" | "/admin/product-types" => json!({"name": "Things"}),
