@@ -45,7 +45,7 @@ ENV BODEGA__DATA__DIR=/var/lib/bodega \
     BODEGA__SERVER__INTERNAL=0.0.0.0:8081 \
     BODEGA__SERVER__MANAGEMENT=0.0.0.0:8082
 USER 10001:10001
-# All that is ever written: the embedded database, keys, mail. The rest of the file system may be read-only.
+# All that is ever written: the embedded database, keys, mail, images. The rest of the file system may be read-only.
 VOLUME /var/lib/bodega
 EXPOSE 8080 8081 8082
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 CMD ["bodega", "health"]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
-use crate::modules::{self, ImportFormat, StartError};
+use crate::modules::{self, ExportFormat, ImportFormat, StartError};
 use crate::settings::{self, Loaded, Sources};
 use crate::telemetry;
 
@@ -60,10 +60,13 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Write the catalogue as NDJSON
+    /// Write the catalogue to a file that can be imported again
     Export {
         /// The file; without one, standard output
         file: Option<PathBuf>,
+        /// The shape of the file
+        #[arg(long, value_enum, default_value_t)]
+        format: ExportFormat,
     },
     /// Manage accounts
     #[command(subcommand)]
@@ -150,7 +153,7 @@ fn carry_out(CommandLine { common, command }: CommandLine) -> Result<ExitCode, S
                 };
                 commands::import::run(loaded.settings, import).await
             }
-            Command::Export { file } => commands::export::run(loaded.settings, file).await,
+            Command::Export { file, format } => commands::export::run(loaded.settings, file, format).await,
             Command::User(User::CreateAdmin { email, generate }) => {
                 commands::user::create_admin(loaded.settings, &email, generate, json).await
             }

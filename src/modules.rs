@@ -75,9 +75,10 @@ const SHOP: [(&str, &[&str]); 4] = [
     ("order", order_api::PREFIXES),
 ];
 
-/// The modules whose public answers the gateway keeps: each publishes an event whenever something in them changes.
+/// The modules whose public answers the gateway keeps, and below which prefixes: each publishes an event whenever something
+/// in them changes.
 #[cfg(feature = "gateway")]
-const CACHED: [&str; 1] = ["product"];
+const CACHED: [(&str, &[&str]); 1] = [("product", product_api::CACHED_PREFIXES)];
 
 /// An address where no sibling is: for a store that only tells what it would serve.
 const NOWHERE: &str = "http://nowhere.invalid";
@@ -522,33 +523,40 @@ impl Site {
             let told = move |so_far: product::Progress| progress(so_far.created + so_far.updated + so_far.unchanged);
             let report = catalogue.import(source, format, dry_run, told).await;
             let report = report.map_err(|error| StartError::Refused(error.to_string()))?;
-            let skipped = report.skipped.into_iter().map(|row| SkippedRow {
-                line: row.line,
-                reason: row.reason,
+            let errors = report.errors.into_iter().map(|error| WrongField {
+                line: error.line,
+                pointer: error.pointer,
+                code: error.code,
+                detail: error.detail,
             });
             return Ok(Imported {
                 created: report.created,
                 updated: report.updated,
                 unchanged: report.unchanged,
-                skipped: skipped.collect(),
+                skipped: report.skipped,
+                errors: errors.collect(),
             });
         }
         let _ = (source, format, dry_run, &mut progress);
         Err(absent("product"))
     }
 
-    /// Writes the catalogue as NDJSON; answers the number of products.
+    /// Writes the catalogue; answers the number of products.
     ///
     /// # Errors
     ///
     /// Where the database fails or nothing more can be written.
-    pub async fn export(&self, target: Box<dyn Write + Send>) -> Result<u64, StartError> {
+    pub async fn export(&self, format: ExportFormat, target: Box<dyn Write + Send>) -> Result<u64, StartError> {
         #[cfg(feature = "product")]
         if let Some(catalogue) = &self.catalogue {
-            let written = catalogue.export(target).await;
+            let format = match format {
+                ExportFormat::Ndjson => product::ExportFormat::Ndjson,
+                ExportFormat::Shopify => product::ExportFormat::ShopifyCsv,
+            };
+            let written = catalogue.export(format, target).await;
             return written.map_err(|error| StartError::Refused(error.to_string()));
         }
-        let _ = target;
+        let _ = (format, target);
         Err(absent("product"))
     }
 
@@ -580,6 +588,16 @@ pub enum ImportFormat {
     Shopify,
 }
 
+/// The shape in which products are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object per line, with everything that is known of a product.
+    #[default]
+    Ndjson,
+    /// Shopify's product CSV, which has no place for attributes, ids and days of release.
+    Shopify,
+}
+
 /// What an import did.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Imported {
@@ -589,17 +607,23 @@ pub struct Imported {
     pub updated: u64,
     /// Products that were as the file has them.
     pub unchanged: u64,
-    /// Rows that could not be taken.
-    pub skipped: Vec<SkippedRow>,
+    /// How many rows could not be taken.
+    pub skipped: u64,
+    /// What was wrong with them: the first ten thousand mistakes.
+    pub errors: Vec<WrongField>,
 }
 
-/// A row that could not be taken.
+/// Why a row could not be taken.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct SkippedRow {
+pub struct WrongField {
     /// Where it is in the file, from 1.
     pub line: u64,
-    /// What is wrong with it.
-    pub reason: String,
+    /// The field: a JSON pointer, or `/` and the name of the column; empty for the whole row.
+    pub pointer: String,
+    /// Stable and machine-readable.
+    pub code: String,
+    /// For people.
+    pub detail: String,
 }
 
 fn needed<T: ?Sized>(needs: &'static str, needed: &'static str, sibling: &Sibling<T>) -> Result<Arc<T>, StartError> {

@@ -328,6 +328,7 @@ fn check(settings: &Settings, modules: &[&str]) -> Result<(), SettingsError> {
         ("limits.upload_bytes", settings.limits.upload_bytes),
         ("limits.connections", settings.limits.connections),
         ("limits.in_flight", settings.limits.in_flight),
+        ("media.image_bytes", settings.media.image_bytes),
     ];
     match positive.iter().find(|(_, value)| *value == 0) {
         Some((key, _)) => refuse(format!("{key} must be at least 1")),

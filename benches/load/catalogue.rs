@@ -1,5 +1,7 @@
 //! The catalogue: made up for the import, and read back through the API, so that any other file does as well.
 
+pub(crate) mod realistic;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;

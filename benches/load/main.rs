@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod client;
+mod full_text;
 mod hop;
 mod load;
 mod measure;
@@ -16,6 +17,7 @@ mod processes;
 mod random;
 mod references;
 mod report;
+mod scale;
 mod scenarios;
 mod settings;
 mod statements;
@@ -74,6 +76,10 @@ fn run() -> Outcome<()> {
 
 async fn benchmark() -> Outcome<()> {
     let duration = settings::duration()?;
+    let sizes = settings::sizes()?;
+    if !sizes.is_empty() {
+        return scale::measure(&sizes, duration).await;
+    }
     let home = Home::new()?;
     let mut figures = Figures::default();
     open_shop(&home, &mut figures)?;

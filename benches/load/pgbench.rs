@@ -96,15 +96,22 @@ impl Pgbench {
 
     /// Single rows by their key, per second: the better of 2 and 8 clients.
     pub(crate) fn selects(&self, duration: Duration) -> Outcome<f64> {
-        let few = self.measure(duration, 2, &["-S"])?;
-        let many = self.measure(duration, 8, &["-S"])?;
+        let few = self.measure(REFERENCE, duration, 2, &["-S"])?;
+        let many = self.measure(REFERENCE, duration, 8, &["-S"])?;
         Ok(few.max(many))
     }
 
     /// Plain orders per second, from 8 clients.
     pub(crate) fn orders(&self, duration: Duration) -> Outcome<f64> {
         let script = self.script("order.sql", ORDER)?;
-        self.measure(duration, 8, &["-f", &script])
+        self.measure(REFERENCE, duration, 8, &["-f", &script])
+    }
+
+    /// Searches in the store's own database per second, by a script that asks any of so many `questions`.
+    pub(crate) fn searches(&self, script: &str, questions: usize, clients: u32, duration: Duration) -> Outcome<f64> {
+        let script = self.script("search.sql", script)?;
+        let questions = format!("questions={questions}");
+        self.measure(STORE, duration, clients, &["-D", &questions, "-f", &script])
     }
 
     /// Has psql, which comes with pgbench, send a statement to the store's database; its rows, columns separated by `|`.
@@ -120,11 +127,11 @@ impl Pgbench {
         }
     }
 
-    fn measure(&self, duration: Duration, clients: u32, what: &[&str]) -> Outcome<f64> {
+    fn measure(&self, database: &str, duration: Duration, clients: u32, what: &[&str]) -> Outcome<f64> {
         let (clients, seconds) = (clients.to_string(), duration.as_secs().to_string());
         let mut arguments = vec!["-n", "-M", "prepared", "-c", &clients, "-j", "1", "-T", &seconds];
         arguments.extend(what);
-        let printed = self.run(REFERENCE, &arguments)?;
+        let printed = self.run(database, &arguments)?;
         let rate = printed.lines().find_map(|line| line.strip_prefix("tps = "));
         let rate = rate.and_then(|rest| rest.split(' ').next());
         Ok(rate

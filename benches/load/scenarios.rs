@@ -36,13 +36,18 @@ impl Reader {
 
     /// Readers of the same addresses who send these headers.
     pub(crate) fn with(paths: impl Iterator<Item = String>, headers: &[(&str, &str)]) -> Vec<Self> {
+        Self::several(CONNECTIONS, paths, headers)
+    }
+
+    /// So many of them.
+    pub(crate) fn several(count: usize, paths: impl Iterator<Item = String>, headers: &[(&str, &str)]) -> Vec<Self> {
         let requests: Vec<Vec<u8>> = paths.map(|path| request("GET", &path, headers, None)).collect();
         let requests = Rc::new(requests);
         let visitor = |seed| Self {
             requests: Rc::clone(&requests),
             random: Random::new(seed),
         };
-        (0..CONNECTIONS as u64).map(visitor).collect()
+        (0..count as u64).map(visitor).collect()
     }
 
     /// The first page of the catalogue.

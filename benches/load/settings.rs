@@ -17,6 +17,17 @@ pub(crate) fn duration() -> Outcome<Duration> {
     }
 }
 
+/// Sizes of catalogues to compare, in products: `BODEGA_BENCH_SIZES`, separated by commas; none if nothing is said.
+pub(crate) fn sizes() -> Outcome<Vec<usize>> {
+    let text = chosen("BODEGA_BENCH_SIZES").unwrap_or_default();
+    let sizes = text.split(',').map(str::trim).filter(|size| !size.is_empty());
+    let sizes = sizes.map(|size| match size.parse() {
+        Ok(size @ 100..=10_000_000) => Ok(size),
+        _ => Err(format!("BODEGA_BENCH_SIZES has {size:?} and should have numbers from 100 to 10000000").into()),
+    });
+    sizes.collect()
+}
+
 /// A catalogue to use, for `bodega import`: `BODEGA_BENCH_CATALOGUE`; made up if nothing is said.
 pub(crate) fn catalogue() -> Option<PathBuf> {
     chosen("BODEGA_BENCH_CATALOGUE").map(PathBuf::from)

@@ -43,9 +43,9 @@ pub async fn run(settings: Settings, import: Import) -> Result<ExitCode, StartEr
     site.close().await;
     let report = outcome?;
     super::print(import.json, &report, || told(&report, import.dry_run))?;
-    Ok(match report.skipped.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    Ok(match report.skipped {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     })
 }
 
@@ -74,17 +74,14 @@ fn progress_bar(size: Option<u64>) -> ProgressBar {
 }
 
 fn told(report: &Imported, dry_run: bool) -> String {
-    let skipped = report
-        .skipped
-        .iter()
-        .map(|row| format!("line {}: {}\n", row.line, row.reason));
-    let skipped: String = skipped.collect();
+    let told = report.errors.iter().map(|error| match error.pointer.as_str() {
+        "" => format!("line {}: {}\n", error.line, error.detail),
+        pointer => format!("line {}: {pointer}: {}\n", error.line, error.detail),
+    });
+    let errors: String = told.collect();
     let would = if dry_run { "would be " } else { "" };
     format!(
-        "{skipped}products: {} {would}created, {} {would}updated, {} unchanged; {} rows skipped",
-        report.created,
-        report.updated,
-        report.unchanged,
-        report.skipped.len()
+        "{errors}products: {} {would}created, {} {would}updated, {} unchanged; {} rows skipped",
+        report.created, report.updated, report.unchanged, report.skipped
     )
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
+use std::time::Duration;
 
 use actix_http::HttpService;
 use actix_server::{Server, ServerBuilder, ServerHandle};
@@ -22,6 +23,10 @@ use crate::modules::StartError;
 
 /// Threads of a worker for work that blocks. Database work has its own; more would only fight for the cores.
 const BLOCKING_THREADS: usize = 2;
+
+/// How long a client that was refused may go on sending before its connection ends. Ended at once, with bytes of its own
+/// still on the way, it might never see the answer.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// An address that is served.
 pub(super) struct Listener {
@@ -110,6 +115,7 @@ impl Serving<'_> {
                 })
                 .keep_alive(idle_timeout)
                 .client_request_timeout(head_timeout)
+                .client_disconnect_timeout(FAREWELL)
                 .local_addr(address)
                 .on_connect_ext(|connection: &Connection, extensions| {
                     extensions.insert(connection.turns());

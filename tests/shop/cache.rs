@@ -215,6 +215,17 @@ async fn an_edit_through_the_same_gateway_is_seen_at_once() {
         .await
         .expect(201);
     assert!(visitor.get("/categories").await.text.contains("Cups"));
+    let sale = json!({"title": "Sale"});
+    let sale = admin.post("/admin/collections", sale).await.expect(201);
+    kept(&visitor, "/products?collection=sale").await;
+    let chosen = format!("/admin/collections/{}/products", sale["id"].as_str().unwrap());
+    let editor = admin.with("If-Match", "*");
+    editor
+        .put(&chosen, json!({"product_ids": [product["id"]]}))
+        .await
+        .expect(200);
+    let seen = visitor.get("/products?collection=sale").await.text;
+    assert!(seen.contains(product["id"].as_str().unwrap()), "{seen}");
     // A request that is refused changes nothing.
     quiet(&visitor).await;
     visitor

@@ -19,6 +19,8 @@ async fn a_replay_has_the_headers_of_the_first_answer() {
         (&**customer, "/carts", json!({}), true),
         (&**admin, "/admin/products", product, true),
         (&**admin, "/admin/categories", json!({"name": "Things"}), true),
+        (&**admin, "/admin/collections", json!({"title": "Things"}), true),
+        (&**admin, "/admin/product-types", json!({"name": "Things"}), true),
         (
             &**admin,
             &variants,

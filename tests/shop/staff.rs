@@ -50,6 +50,7 @@ async fn operations(store: &Store) -> Vec<Operation> {
 fn about_nothing(path: &str) -> String {
     let kind = match path.split('/').nth(2).unwrap() {
         "categories" => "category",
+        "product-types" => "type",
         "stock" => "variant",
         plural => plural.strip_suffix('s').unwrap(),
     };
@@ -67,9 +68,27 @@ fn body(path: &str) -> Value {
     match path {
         "/admin/products" => json!({"title": "A thing", "variants": [{"price": price}]}),
         "/admin/products/{id}/variants" => json!({"price": price}),
-        "/admin/categories" => json!({"name": "Things"}),
+        "/admin/products/{id}/related" => json!({"related": []}),
+        "/admin/products/bulk" => json!({"operations": []}),
+        "/admin/prices/bulk" => json!({"prices": []}),
+        "/admin/categories" | "/admin/product-types" => json!({"name": "Things"}),
+        "/admin/collections" => json!({"title": "Things"}),
+        "/admin/collections/{id}/products" => json!({"product_ids": []}),
+        "/admin/collections/{id}/preview" => {
+            json!({"rule": {"match": "all", "conditions": [{"tag": ["sale"]}]}})
+        }
         "/admin/stock/adjustments" => {
             json!({"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "delta": 1, "reason": "found"})
+        }
+        "/admin/locations" => json!({"name": "A store"}),
+        "/admin/stock/transfers" => {
+            json!({"from_location_id": "location_01h455vb4pex5vsknk084sn02q",
+                "to_location_id": "location_01h455vb4pex5vsknk084sn02r", "reason": "moved",
+                "lines": [{"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "quantity": 1}]})
+        }
+        "/admin/stock/counts" => {
+            json!({"location_id": "location_01h455vb4pex5vsknk084sn02q", "reason": "counted",
+                "lines": [{"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "counted": 1, "expected_on_hand": 0}]})
         }
         _ => json!({}),
     }

@@ -1,2 +1,2 @@
-DROP TABLE imports, stock_movements, reservation_lines, reservations, stock, variants, products, categories;
+DROP TABLE stock_movements, reservation_lines, reservations, stock, variants, products, categories;
 DROP FUNCTION refuse_change();

@@ -1,4 +1,4 @@
--- The catalogue: a tree of categories, products and their variants; the books of stock; imports.
+-- The catalogue: a tree of categories, products and their variants; the books of stock.
 
 -- Every node knows its way from the root, so that a subtree is found, renamed or moved by one statement.
 -- Writers hold SHARE ROW EXCLUSIVE on this table: two moves at once could otherwise make a circle.
@@ -120,20 +120,3 @@ BEGIN
 END $$;
 CREATE TRIGGER stock_movements_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON stock_movements
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-
--- Files that staff uploaded. A running import renews its lease; one whose process is gone does not.
-CREATE TABLE imports (
-    id           UUID PRIMARY KEY,
-    state        TEXT NOT NULL CHECK (state IN ('running', 'succeeded', 'failed')),
-    dry_run      BOOLEAN NOT NULL,
-    created      BIGINT NOT NULL DEFAULT 0,
-    updated      BIGINT NOT NULL DEFAULT 0,
-    unchanged    BIGINT NOT NULL DEFAULT 0,
-    skipped      BIGINT NOT NULL DEFAULT 0,
-    errors       JSON NOT NULL DEFAULT '[]',
-    failure      TEXT,
-    actor        TEXT NOT NULL,
-    leased_until TIMESTAMPTZ NOT NULL,
-    created_at   TIMESTAMPTZ NOT NULL,
-    finished_at  TIMESTAMPTZ
-);

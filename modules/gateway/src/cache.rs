@@ -67,7 +67,7 @@ pub(crate) type Ask = Box<dyn FnOnce(RequestHead, Origin) -> LocalBoxFuture<'sta
 /// A module whose answers may be kept.
 pub(crate) struct CachedModule {
     pub(crate) name: String,
-    /// The first segments of its paths.
+    /// The first segments of its paths whose answers may be kept.
     pub(crate) prefixes: &'static [&'static str],
     /// What it publishes: anything in it means that something has changed.
     pub(crate) feed: Arc<dyn Feed>,

@@ -93,7 +93,8 @@ struct Edge {
 
 impl Gateway {
     /// A gateway in front of the modules `here` and those in `remote`, which are called with `client` in the name that
-    /// `tokens` gives. What the modules named in `cached` mark as public is kept: they publish whatever changes it.
+    /// `tokens` gives. What the modules in `cached` mark as public under the prefixes beside their names is kept: they
+    /// publish whatever changes it.
     ///
     /// # Errors
     ///
@@ -104,7 +105,7 @@ impl Gateway {
         remote: Vec<RemoteModule>,
         client: Client,
         tokens: ServiceTokens,
-        cached: &[&str],
+        cached: &[(&str, &'static [&'static str])],
     ) -> Result<Self, String> {
         let settings = &context.settings;
         check(settings)?;
@@ -115,18 +116,21 @@ impl Gateway {
         document.merge(own);
         api::complete_all(&mut document);
         let call = |upstream: &Arc<Upstream>| Remote::new(Arc::clone(upstream), client.clone(), tokens.clone());
-        let modules_here = here.modules().iter().map(|module| CachedModule {
-            name: module.name().to_owned(),
-            prefixes: module.prefixes(),
-            feed: module.feed(),
+        let cached = |name: &str| {
+            let found = cached.iter().find(|(cached, _)| *cached == name);
+            found.map(|(_, prefixes)| (name.to_owned(), *prefixes))
+        };
+        let modules_here = here.modules().iter().filter_map(|module| {
+            let (name, prefixes) = cached(module.name())?;
+            let feed = module.feed();
+            Some(CachedModule { name, prefixes, feed })
         });
-        let modules_elsewhere = remote.iter().map(|module| CachedModule {
-            name: module.upstream.name().to_owned(),
-            prefixes: module.prefixes,
-            feed: Arc::new(RemoteFeed::new(call(&module.upstream))),
+        let modules_elsewhere = remote.iter().filter_map(|module| {
+            let (name, prefixes) = cached(module.upstream.name())?;
+            let feed = Arc::new(RemoteFeed::new(call(&module.upstream)));
+            Some(CachedModule { name, prefixes, feed })
         });
         let modules = modules_here.chain(modules_elsewhere);
-        let modules = modules.filter(|module| cached.contains(&module.name.as_str()));
         let cache = match settings.gateway.cache_bytes {
             0 => None,
             bytes => Some(Cache::new(

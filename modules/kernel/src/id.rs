@@ -159,6 +159,10 @@ kinds! {
     Variant = "variant" as VariantId;
     /// A node of the category tree.
     Category = "category" as CategoryId;
+    /// A product type: which attributes products of a kind have.
+    ProductType = "type" as ProductTypeId;
+    /// A collection of products.
+    Collection = "collection" as CollectionId;
     /// A claim on stock that an order holds.
     Reservation = "reservation" as ReservationId;
     /// A cart.
@@ -183,6 +187,10 @@ kinds! {
     Event = "event" as EventId;
     /// A background import.
     Import = "import" as ImportId;
+    /// A place where stock lies.
+    Location = "location" as LocationId;
+    /// A transfer of stock from one place to another.
+    Transfer = "transfer" as TransferId;
 }
 
 #[cfg(test)]

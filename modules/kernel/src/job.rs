@@ -62,6 +62,11 @@ impl Job {
         }
     }
 
+    /// What the log calls it.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Runs the job as well when `news` comes about: what takes long to wait for, as an answer of another process. It is
     /// begun anew after each round that has left nothing to do, and dropped when something else is faster; where it
     /// fails, the interval alone counts until the next round.

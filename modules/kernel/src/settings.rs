@@ -27,6 +27,7 @@ pub struct Settings {
     pub gateway: Gateway,
     pub keys: KeySettings,
     pub shop: Shop,
+    pub media: Media,
     pub user: User,
     pub cart: Cart,
     pub order: Order,
@@ -172,6 +173,14 @@ pub struct Shop {
     /// The currency of prices and carts.
     #[serde(deserialize_with = "currency")]
     pub currency: Currency,
+}
+
+/// Images that are uploaded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Media {
+    /// The largest file that is taken for an image, in bytes.
+    pub image_bytes: usize,
 }
 
 /// Accounts.

@@ -1,15 +1,25 @@
 //! The routes of the catalogue.
 
 mod administration;
+mod bulk;
 mod catalogue;
 mod categories;
+mod collections;
+mod exports;
 mod imports;
+mod locations;
+mod media;
+mod product_types;
 mod refusal;
+mod relations;
+mod searching;
 mod stock;
+mod transfers;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use kernel::http::precondition::has_tag;
+use kernel::http::version_tag;
 use kernel::{Fault, Problem};
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -34,13 +44,17 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(catalogue::suggest_products)
         .service(catalogue::get_product)
         .service(categories::list_categories)
-        .service(categories::get_category);
+        .service(categories::get_category)
+        .service(media::get_media);
     config
         .service(administration::list_admin_products)
         .service(administration::create_product)
+        // Before the product whose id it could be.
+        .service(exports::get_product_export)
         .service(administration::get_admin_product)
         .service(administration::update_product)
         .service(administration::delete_product)
+        .service(media::create_image)
         .service(administration::create_variant)
         .service(administration::update_variant)
         .service(administration::delete_variant);
@@ -50,9 +64,50 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(categories::update_category)
         .service(categories::delete_category)
         .service(stock::create_adjustment)
+        // Before the route that takes any variant's id in their place.
+        .service(transfers::list_stock_transfers)
+        .service(transfers::create_stock_transfer)
+        .service(transfers::create_stock_count)
         .service(stock::get_stock)
+        .service(stock::update_stock)
+        .service(locations::list_locations)
+        .service(locations::create_location)
+        .service(locations::get_location)
+        .service(locations::update_location)
+        .service(locations::delete_location)
         .service(imports::create_import)
-        .service(imports::get_import);
+        .service(imports::list_imports)
+        .service(imports::get_import)
+        .service(imports::list_import_errors)
+        .service(imports::cancel_import);
+    config
+        .service(bulk::update_products)
+        .service(bulk::update_prices)
+        .service(relations::list_related_products)
+        .service(relations::get_related_products)
+        .service(relations::update_related_products);
+    config
+        .service(searching::list_parked_products)
+        .service(searching::retry_parked_product)
+        .service(searching::list_search_misses);
+    config
+        .service(product_types::list_product_types)
+        .service(product_types::create_product_type)
+        .service(product_types::get_product_type)
+        .service(product_types::update_product_type)
+        .service(product_types::delete_product_type)
+        .service(product_types::list_product_type_violations);
+    config
+        .service(collections::list_collections)
+        .service(collections::get_collection)
+        .service(collections::list_collection_products)
+        .service(collections::list_admin_collections)
+        .service(collections::create_collection)
+        .service(collections::get_admin_collection)
+        .service(collections::update_collection)
+        .service(collections::delete_collection)
+        .service(collections::update_collection_products)
+        .service(collections::show_collection_preview);
 }
 
 /// A public answer that changes its tag whenever anything shown changes; without a body for whoever has it already.
@@ -79,4 +134,11 @@ fn private(mut response: actix_web::HttpResponseBuilder, value: &impl Serialize)
     response
         .insert_header((header::CACHE_CONTROL, "private, no-store"))
         .json(value)
+}
+
+/// An answer for staff whose tag is the version to edit.
+fn versioned(version: i64, value: &impl Serialize) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header(version_tag(version));
+    private(response, value)
 }

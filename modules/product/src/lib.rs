@@ -1,8 +1,10 @@
 //! The product module: the catalogue, prices, stock and search. See `README.md`.
 
 mod domain;
+mod files;
 mod http;
 mod import;
+mod picture;
 mod queries;
 mod schema;
 mod search;
@@ -26,7 +28,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use domain::SCHEMA;
 use service::Service;
 
-pub use import::{ImportError, ImportFormat, ImportReport, Progress, RowError};
+pub use import::{ExportFormat, ImportError, ImportFormat, ImportReport, Progress, RowError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/product");
 
@@ -93,10 +95,10 @@ impl Module {
         Ok(Some(report))
     }
 
-    /// Writes all products as NDJSON that [`Module::import`] reads back; answers how many.
-    pub async fn export(&self, mut writer: Box<dyn Write + Send>) -> Result<u64, ImportError> {
+    /// Writes all products in a form that [`Module::import`] reads back; answers how many.
+    pub async fn export(&self, format: ExportFormat, mut writer: Box<dyn Write + Send>) -> Result<u64, ImportError> {
         let service = self.service.clone();
-        let work = move || service::export(&mut service.patient_connection()?, &mut writer);
+        let work = move || service.export(format, &mut writer);
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Fault::internal(error.to_string()))?
@@ -126,10 +128,14 @@ impl kernel::module::Module for Module {
     }
 
     fn jobs(&self) -> Vec<Job> {
-        let clock = self.context.clock.clone();
         vec![
-            housekeeping::job(self.database.clone(), SCHEMA, clock),
+            housekeeping::job(self.database.clone(), SCHEMA, self.context.clock.clone()),
             self.service.search().job(),
+            self.service.misses_job(),
+            self.service.import_job(),
+            self.service.media_job(),
+            service::publishing(&self.service),
+            service::collections(&self.service),
         ]
     }
 

@@ -20,16 +20,59 @@ diesel::table! {
     products.imports (id) {
         id -> Uuid,
         state -> Text,
+        format -> Text,
         dry_run -> Bool,
+        bytes_total -> BigInt,
+        bytes_done -> BigInt,
+        rows_done -> BigInt,
         created -> BigInt,
         updated -> BigInt,
         unchanged -> BigInt,
         skipped -> BigInt,
-        errors -> Json,
-        failure -> Nullable<Text>,
-        actor -> Text,
-        leased_until -> Timestamptz,
+        errors_total -> BigInt,
+        failure_code -> Nullable<Text>,
+        failure_detail -> Nullable<Text>,
         created_at -> Timestamptz,
+        started_at -> Nullable<Timestamptz>,
         finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    products.import_errors (import_id, number) {
+        import_id -> Uuid,
+        number -> BigInt,
+        line -> BigInt,
+        pointer -> Text,
+        code -> Text,
+        detail -> Text,
+    }
+}
+
+diesel::table! {
+    products.product_types (id) {
+        id -> Uuid,
+        handle -> Text,
+        name -> Text,
+        attributes -> Json,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    products.locations (id) {
+        id -> Uuid,
+        handle -> Text,
+        name -> Text,
+        priority -> Integer,
+        active -> Bool,
+        fulfils_online -> Bool,
+        is_default -> Bool,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
     }
 }

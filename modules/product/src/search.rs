@@ -1,6 +1,7 @@
 //! Search: an index of all products, in the files of this process, that follows what PostgreSQL says. It decides which
 //! products a list shows and in which order; what they look like is read from PostgreSQL. Nothing outside knows how.
 
+mod contents;
 mod document;
 mod facets;
 mod follower;
@@ -13,6 +14,7 @@ mod suggestions;
 mod text;
 mod vocabulary;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -36,7 +38,7 @@ use page::PageCollector;
 use ranking::Ranking;
 use statistics::RoundFigures;
 
-pub(crate) use document::{Indexed, category_key};
+pub(crate) use document::{Indexed, id_key};
 pub(crate) use facets::{Count, Prices};
 pub(crate) use page::{Found, SoldOut, StockFilter};
 pub(crate) use question::Question;
@@ -54,6 +56,21 @@ pub(crate) struct Search {
     shared: Arc<Shared>,
 }
 
+/// What is to be looked at because it has changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) products: BTreeSet<Uuid>,
+    /// Collections that may have other products now.
+    pub(crate) collections: BTreeSet<Uuid>,
+}
+
+/// The ids of what a filter names.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    pub(crate) categories: Vec<Uuid>,
+    pub(crate) collections: Vec<Uuid>,
+}
+
 /// What the job that writes the index shares with those who read it.
 struct Shared {
     db: Db,
@@ -68,9 +85,9 @@ struct Shared {
     is_followed: AtomicBool,
 }
 
-/// Products that somebody waits for.
+/// Changes that somebody waits for.
 struct Request {
-    products: Vec<Uuid>,
+    changes: Changes,
     /// When nobody waits any more.
     until: Instant,
     done: Box<dyn FnOnce() + Send>,
@@ -131,11 +148,11 @@ impl Search {
         index.ok_or_else(|| Fault::unavailable("the search index is being made"))
     }
 
-    /// Waits until the index of this process shows `products` as they are now, a second at most. What is not shown by then
+    /// Waits until the index of this process shows `changes` as they are now, a second at most. What is not shown by then
     /// soon will be: all changes are followed anyway.
-    pub(crate) async fn settle(&self, products: Vec<Uuid>) {
+    pub(crate) async fn settle(&self, changes: Changes) {
         let (done, settled) = oneshot::channel();
-        let is_asked = self.shared.ask(products, move || {
+        let is_asked = self.shared.ask(changes, move || {
             // Whoever waited may have gone.
             let _ = done.send(());
         });
@@ -145,9 +162,9 @@ impl Search {
     }
 
     /// As [`Search::settle`], on a thread that may block.
-    pub(crate) fn settle_blocking(&self, products: Vec<Uuid>) {
+    pub(crate) fn settle_blocking(&self, changes: Changes) {
         let (done, settled) = mpsc::channel();
-        let is_asked = self.shared.ask(products, move || {
+        let is_asked = self.shared.ask(changes, move || {
             let _ = done.send(());
         });
         if is_asked && settled.recv_timeout(PATIENCE).is_err() {
@@ -156,14 +173,41 @@ impl Search {
     }
 }
 
+impl Changes {
+    /// Of these products.
+    pub(crate) fn of_products(products: impl IntoIterator<Item = Uuid>) -> Self {
+        Self {
+            products: products.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Of which products belong to these collections.
+    pub(crate) fn of_collections(collections: impl IntoIterator<Item = Uuid>) -> Self {
+        Self {
+            collections: collections.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.products.is_empty() && self.collections.is_empty()
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.products.extend(other.products);
+        self.collections.extend(other.collections);
+    }
+}
+
 impl Shared {
-    /// Has the job look at `products` next; `false` where there is nothing to do, or nobody who would.
-    fn ask(&self, products: Vec<Uuid>, done: impl FnOnce() + Send + 'static) -> bool {
-        if products.is_empty() || !self.is_followed.load(Ordering::Acquire) {
+    /// Has the job look at `changes` next; `false` where there is nothing to do, or nobody who would.
+    fn ask(&self, changes: Changes, done: impl FnOnce() + Send + 'static) -> bool {
+        if changes.is_empty() || !self.is_followed.load(Ordering::Acquire) {
             return false;
         }
         self.requests().push(Request {
-            products,
+            changes,
             until: Instant::now() + PATIENCE,
             done: Box::new(done),
         });
@@ -191,9 +235,9 @@ impl Snapshot {
         format!("{}/{}", self.revision.0.display(), self.revision.1)
     }
 
-    /// Understands what is to be shown; `categories` are those that `filter` names, as ids.
-    pub(crate) fn question(&self, filter: &Filter, categories: &[Uuid]) -> Result<Question, Fault> {
-        Question::new(&self.searcher, &self.fields, &self.ranking, filter, categories).map_err(fault)
+    /// Understands what is to be shown; `named` is what `filter` names, as ids.
+    pub(crate) fn question(&self, filter: &Filter, named: &Named) -> Result<Question, Fault> {
+        Question::new(&self.searcher, &self.fields, &self.ranking, filter, named).map_err(fault)
     }
 
     /// At most `wanted` products after a position, and how many there are in all.
@@ -221,7 +265,7 @@ impl Snapshot {
     }
 
     /// The values of a facet with most products, without those of its own condition. Categories are named by
-    /// [`category_key`], all of them; attributes by their JSON text. Prices have [`Snapshot::prices`].
+    /// [`id_key`], all of them; attributes by their JSON text. Prices have [`Snapshot::prices`].
     pub(crate) fn values(
         &self,
         question: &Question,

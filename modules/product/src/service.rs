@@ -1,36 +1,57 @@
 //! The use cases of the catalogue, and what siblings may ask of it.
 
 mod availability;
+mod bulk;
 mod cache;
 mod catalogue;
 mod categories;
+mod collections;
 mod editing;
+mod exporting;
+mod import_jobs;
+mod import_worker;
 mod importing;
-mod jobs;
 mod lists;
+mod locations;
+mod media;
+mod misses;
+mod prices;
+mod product_types;
+mod publishing;
+mod relations;
 mod reservations;
+mod searching;
 mod stock;
+mod transfers;
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use database::{Db, Together};
+use kernel::job::Wake;
 use kernel::module::{Context, Finding};
 use kernel::page::Cursors;
 use kernel::{Clock, Currency, Fault};
 use product_api::{ProductError, Quote};
-use tokio::sync::Semaphore;
 
 use crate::domain::SCHEMA;
 use crate::queries;
-use crate::queries::reservations::Wanted;
-use crate::queries::stock::Enquiry;
+use crate::queries::quotes::Enquiry;
+use crate::queries::reserving::{Attempt, Wanted};
 use crate::search::Search;
 use availability::Availability;
 use cache::Cache;
+use import_worker::Running;
+use media::Media;
+use misses::Misses;
 
-pub(crate) use importing::{Importer, export};
-pub(crate) use jobs::Upload;
+pub(crate) use collections::job as collections;
+pub(crate) use exporting::ExportPage;
+pub(crate) use import_jobs::Upload;
+pub(crate) use importing::Implied;
 pub(crate) use lists::ProductList;
+pub(crate) use media::NewImage;
+pub(crate) use publishing::job as publishing;
 
 /// The catalogue and its stock. Cheap to clone.
 #[derive(Clone)]
@@ -42,11 +63,19 @@ pub(crate) struct Service {
     cache: Arc<Cache>,
     search: Search,
     availability: Arc<Availability>,
+    misses: Arc<Misses>,
     /// Quotes and reservations of checkouts at the same moment.
     quotes: Together<Enquiry, Vec<Quote>>,
-    reservations: Together<Wanted, bool>,
-    /// One uploaded file at a time: an import takes what a core and a disk have to give.
-    importing: Arc<Semaphore>,
+    reservations: Together<Wanted, Attempt>,
+    /// The same where several locations serve orders.
+    allocations: Together<Wanted, Attempt>,
+    /// Whether several locations did when this was last asked. It decides what is tried first, nothing else.
+    are_several: Arc<AtomicBool>,
+    /// The uploaded file that this process is at.
+    importing: Arc<Mutex<Option<Running>>>,
+    /// For whoever waits for uploaded files.
+    uploaded: Wake,
+    media: Media,
 }
 
 impl Service {
@@ -54,15 +83,30 @@ impl Service {
         Self {
             search: Search::new(context, db.clone()),
             availability: Arc::default(),
-            quotes: Together::new(db.clone(), queries::stock::quote),
-            reservations: Together::new(db.clone(), queries::reservations::reserve_all),
+            misses: Arc::default(),
+            quotes: Together::new(db.clone(), queries::quotes::quote),
+            reservations: Together::new(db.clone(), queries::reserving::reserve_at_default),
+            allocations: Together::new(db.clone(), queries::reserving::reserve_at_several),
+            are_several: Arc::default(),
             db,
             clock: context.clock.clone(),
             currency: context.settings.shop.currency,
             cursors: Cursors::new(context.keys.secret.clone()),
             cache: Arc::default(),
-            importing: Arc::new(Semaphore::new(1)),
+            importing: Arc::default(),
+            uploaded: Wake::default(),
+            media: Media::new(&context.settings),
         }
+    }
+
+    /// The position in a cursor.
+    fn opened<P: serde::de::DeserializeOwned>(
+        &self,
+        list: &str,
+        cursor: Option<String>,
+    ) -> Result<Option<P>, ProductError> {
+        let opened = cursor.map(|cursor| self.cursors.open(list, &cursor)).transpose();
+        opened.map_err(|error| ProductError::InvalidQuery(error.into()))
     }
 
     /// Whether there is no product at all.
@@ -90,10 +134,6 @@ impl Service {
         &self.search
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
     /// A connection of its own whose statements may take long.
     pub(crate) fn patient_connection(&self) -> Result<diesel::PgConnection, Fault> {
         use diesel::connection::SimpleConnection;
@@ -119,6 +159,9 @@ fn refuse_duplicates(error: diesel::result::Error) -> database::Failure<ProductE
         Some("variants_sku_key") => "variant (by its sku)",
         Some("variants_options_key") => "variant (by its options)",
         Some("categories_handle_key") => "category (by its handle)",
+        Some("product_types_handle_key") => "product type (by its handle)",
+        Some("collections_handle_key") => "collection (by its handle)",
+        Some("locations_handle_key") => "location (by its handle)",
         Some("categories_name_key") => "category (by its name and parent)",
         _ => return error.into(),
     };

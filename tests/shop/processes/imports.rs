@@ -1,8 +1,9 @@
 //! `bodega import` and `bodega export`: files in and out of the catalogue.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Outcome, StoreProcess};
+use crate::support::{Outcome, StoreProcess, eventually};
 
 /// Two products and, between them, a row that is none.
 fn file(store: &StoreProcess) -> String {
@@ -48,8 +49,12 @@ async fn good_rows_are_imported_and_bad_ones_reported_by_line_and_reason() {
     assert_eq!(done.code, 1, "{done:?}");
     let told = report(&done);
     assert_eq!((told["created"].clone(), told["updated"].clone()), (json!(2), json!(0)));
-    assert_eq!(told["skipped"][0]["line"], 2);
-    assert!(!told["skipped"][0]["reason"].as_str().unwrap().is_empty());
+    assert_eq!(told["skipped"], 1);
+    assert_eq!(
+        (&told["errors"][0]["line"], &told["errors"][0]["code"]),
+        (&json!(2), &json!("invalid_type"))
+    );
+    assert!(!told["errors"][0]["detail"].as_str().unwrap().is_empty());
 
     let again = report(&store.command(&["--json", "import", &file]).await);
     assert_eq!(
@@ -64,13 +69,78 @@ async fn what_is_exported_can_be_imported_again() {
     let store = StoreProcess::start().await;
     let file = file(&store);
     store.command(&["import", &file]).await;
-    let exported = store.command(&["export"]).await;
-    assert_eq!((exported.code, exported.stdout.lines().count()), (0, 2), "{exported:?}");
-    let again = store
-        .command_with_input(&["--json", "import", "-", "--format", "ndjson"], &exported.stdout)
-        .await;
-    assert_eq!(again.code, 0, "{again:?}");
-    assert_eq!(report(&again)["unchanged"], 2);
+    for (format, lines) in [("ndjson", 2), ("shopify", 3)] {
+        let exported = store.command(&["export", "--format", format]).await;
+        assert_eq!(
+            (exported.code, exported.stdout.lines().count()),
+            (0, lines),
+            "{exported:?}"
+        );
+        let again = store
+            .command_with_input(&["--json", "import", "-", "--format", format], &exported.stdout)
+            .await;
+        assert_eq!(again.code, 0, "{again:?}");
+        assert_eq!(report(&again)["unchanged"], 2);
+    }
+}
+
+#[tokio::test]
+async fn an_import_goes_on_after_the_store_was_killed_and_takes_every_row_once() {
+    const COUNT: usize = 8_000;
+    let mut store = StoreProcess::start().await;
+    let line = |number: usize| {
+        let id = number.to_string();
+        json!({"id": id, "title": "A thing", "category": "Things", "sku": id, "price_minor": 100, "stock": 3})
+            .to_string()
+    };
+    let file: Vec<String> = (0..COUNT).map(line).collect();
+    let admin = store.admin().await;
+    let body = Some(("application/x-ndjson", file.join("\n")));
+    let job = admin.send_text(Method::POST, "/admin/imports", body).await.expect(202);
+    let path = format!("/admin/imports/{}", job["id"].as_str().unwrap());
+    let ask = || async { admin.get(&path).await.expect(200) };
+    eventually(ask, |job| job["rows_done"].as_u64() > Some(0)).await;
+    store.kill();
+    store.start_again().await;
+    let admin = store.admin().await;
+    let left = admin.get(&path).await.expect(200);
+    assert_eq!(left["state"], "running", "it was killed half-way: {left}");
+    let ask = || async { admin.get(&path).await.expect(200) };
+    let ended = eventually(ask, |job| !job["finished_at"].is_null()).await;
+    assert_eq!(
+        (&ended["state"], &ended["created"]),
+        (&json!("succeeded"), &json!(COUNT)),
+        "{ended}"
+    );
+    // Lists show so many products by and by.
+    let visitor = store.anonymous();
+    let list = || async { visitor.get("/products").await.expect(200) };
+    eventually(list, |list| list["total"]["value"] == COUNT).await;
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_export_is_packed_for_whoever_takes_that_and_can_be_uploaded_again() {
+    let store = StoreProcess::start().await;
+    let file = file(&store);
+    store.command(&["import", &file]).await;
+    let admin = store.admin().await;
+    let path = "/admin/products/export?format=shopify";
+    let plain = admin.get(path).await;
+    assert_eq!((plain.status, plain.text.lines().count()), (200, 3), "{}", plain.text);
+    assert!(plain.header("content-disposition").contains("products.csv"));
+    let packed = admin.with("Accept-Encoding", "br").get(path).await;
+    assert_eq!((packed.status, packed.header("content-encoding")), (200, "br"));
+    let body = Some(("text/csv", plain.text.clone()));
+    let job = admin.send_text(Method::POST, "/admin/imports", body).await.expect(202);
+    let path = format!("/admin/imports/{}", job["id"].as_str().unwrap());
+    let ask = || async { admin.get(&path).await.expect(200) };
+    let ended = eventually(ask, |job| !job["finished_at"].is_null()).await;
+    assert_eq!(
+        (&ended["unchanged"], &ended["skipped"]),
+        (&json!(2), &json!(0)),
+        "{ended}"
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{PASSWORD, StoreProcess};
+use crate::support::{LOG, PASSWORD, StoreProcess, eventually};
 
 #[tokio::test]
 async fn a_store_that_is_told_to_stop_answers_what_it_has_begun_and_exits_with_zero() {
@@ -35,6 +35,10 @@ async fn a_store_that_is_told_to_stop_answers_what_it_has_begun_and_exits_with_z
         !store.data_dir().join("database/data/postmaster.pid").exists(),
         "the database stops with the store"
     );
+    // What it did last is in its log.
+    let log = async || json!(std::fs::read_to_string(store.data_dir().join(LOG)).unwrap());
+    let line = "\"route\":\"/api/v1/auth/register\",\"status\":201";
+    eventually(log, |log| log.as_str().unwrap().contains(line)).await;
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ pub(crate) use edge::{Answer, Edge, EdgeProcess, Wire, get};
 pub(crate) use fixtures::address;
 pub(crate) use fleet::{Topology, start};
 pub(crate) use interposer::{Interposer, Treatment};
-pub(crate) use process::{Outcome, StoreProcess, bodega, bodega_with_input};
+pub(crate) use process::{LOG, Outcome, StoreProcess, bodega, bodega_with_input};
 pub(crate) use process_fleet::{FleetPlan, ProcessFleet};
 pub(crate) use redis::Redis;
 pub(crate) use response::Response;

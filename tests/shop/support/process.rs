@@ -16,7 +16,7 @@ use super::store::Shop;
 use super::{Admin, PASSWORD, unique};
 
 /// What the processes with a data directory have logged, in that directory.
-pub(super) const LOG: &str = "log.ndjson";
+pub(crate) const LOG: &str = "log.ndjson";
 /// Nothing that a process does by itself takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -136,8 +136,9 @@ fn pointer(path: &Path, message: &str) -> String {
     for segment in path.iter() {
         match segment {
             Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } => pointer.push_str(&format!("/{}", escape(key))),
-            Segment::Enum { .. } | Segment::Unknown => (),
+            // The variant of an enum with content is the name of a member.
+            Segment::Map { key } | Segment::Enum { variant: key } => pointer.push_str(&format!("/{}", escape(key))),
+            Segment::Unknown => (),
         }
     }
     let named = ["missing field `", "unknown field `", "duplicate field `"].iter();
@@ -205,6 +206,15 @@ mod tests {
     struct Order {
         note: Text<1, 5>,
         lines: Vec<Line>,
+        #[serde(default)]
+        way: Option<Way>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    #[expect(dead_code, reason = "only read by serde")]
+    enum Way {
+        Courier(Line),
     }
 
     #[derive(Debug, Deserialize)]
@@ -251,6 +261,16 @@ mod tests {
             (r#"{"note":"a","lines":[],"role":"admin"}"#, "/role", "unknown_field"),
             (r#"{"note":"a","note":"b","lines":[]}"#, "/note", "duplicate_field"),
             (r#"{"note":null,"lines":[]}"#, "/note", "invalid_type"),
+            (
+                r#"{"note":"a","lines":[],"way":{"courier":{"quantity":"1"}}}"#,
+                "/way/courier/quantity",
+                "invalid_type",
+            ),
+            (
+                r#"{"note":"a","lines":[],"way":{"pigeon":{}}}"#,
+                "/way",
+                "unknown_value",
+            ),
         ];
         for (json, pointer, code) in cases {
             assert_eq!(first_error(json), (422, pointer.to_owned(), code.to_owned()), "{json}");

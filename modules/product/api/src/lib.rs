@@ -4,12 +4,38 @@ pub mod remote;
 
 use async_trait::async_trait;
 use kernel::event::Payload;
-use kernel::id::{CategoryId, ProductId, ReservationId, VariantId};
+use kernel::id::{CategoryId, CollectionId, ProductId, ReservationId, VariantId};
 use kernel::{Currency, Fault, FieldErrors, Money, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["products", "categories", "variants", "stock", "imports"];
+pub const PREFIXES: &[&str] = &[
+    "products",
+    "product-types",
+    "categories",
+    "collections",
+    "prices",
+    "variants",
+    "stock",
+    "imports",
+    "locations",
+    "media",
+    "search",
+];
+
+/// Those of [`PREFIXES`] whose answers a gateway may keep in its memory. Not those of `media`: a file is large, changes
+/// never, and is kept by browsers and by whoever distributes files.
+pub const CACHED_PREFIXES: &[&str] = &[
+    "products",
+    "product-types",
+    "categories",
+    "collections",
+    "prices",
+    "variants",
+    "stock",
+    "imports",
+    "locations",
+];
 
 /// The product module, here or elsewhere.
 #[async_trait]
@@ -60,7 +86,7 @@ pub struct Quote {
     pub image_url: Option<String>,
     /// What one costs; `None` where it is not sold in the currency asked for.
     pub unit_price: Option<Money>,
-    /// How many can be sold now.
+    /// How many can be sold now, those included that may be sold before they are there (backorders and pre-orders).
     pub available: i64,
     /// Whether it is on sale at all: neither deleted nor of a product that is a draft or archived.
     pub on_sale: bool,
@@ -84,6 +110,17 @@ pub struct Shortage {
     pub requested: i64,
     /// How many there are.
     pub available: i64,
+}
+
+/// A line of a count whose stock is no longer what it was when the counting began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct StaleCount {
+    /// The variant.
+    pub variant_id: VariantId,
+    /// How many there were to be.
+    pub expected_on_hand: i64,
+    /// How many there are.
+    pub on_hand: i64,
 }
 
 /// What an order holds of the stock.
@@ -121,12 +158,18 @@ pub enum ProductError {
     /// There is not enough stock.
     #[error("not enough stock")]
     InsufficientStock(Vec<Shortage>),
+    /// Stock was sold or moved since somebody began to count it.
+    #[error("the stock has changed since it was counted")]
+    StockChanged(Vec<StaleCount>),
     /// Another object has the handle, SKU or external id.
     #[error("another {0} has this value")]
     Taken(String),
     /// The object is still needed by others, e.g. a category with products.
     #[error("still in use: {0}")]
     InUse(String),
+    /// What is to be stopped has ended by itself.
+    #[error("the {0} has ended")]
+    Ended(String),
     /// The resource has changed since the client read it; its present version.
     #[error("the resource is at version {0}")]
     VersionMismatch(i64),
@@ -165,6 +208,78 @@ impl Payload for CategoryChanged {
     }
 }
 
+/// A collection has changed: created, edited, deleted, or filled with other products by the calendar.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CollectionChanged {
+    /// The collection.
+    pub collection: CollectionId,
+}
+
+impl Payload for CollectionChanged {
+    const TYPE: &'static str = "collection.changed";
+
+    fn subject(&self) -> String {
+        self.collection.to_string()
+    }
+}
+
+/// What is left of a variant, in all locations that serve orders together, has come down to the variant's threshold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockLow {
+    /// The variant.
+    pub variant: VariantId,
+    /// Its product.
+    pub product: ProductId,
+    /// How many are left.
+    pub available: i64,
+}
+
+/// Nothing is left of a variant. It may still be sold where backorders are taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockOut {
+    /// The variant.
+    pub variant: VariantId,
+    /// Its product.
+    pub product: ProductId,
+    /// How many are left: 0, or fewer where some are sold already that are not there.
+    pub available: i64,
+}
+
+/// There is something of a variant again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockBack {
+    /// The variant.
+    pub variant: VariantId,
+    /// Its product.
+    pub product: ProductId,
+    /// How many there are.
+    pub available: i64,
+}
+
+impl Payload for StockLow {
+    const TYPE: &'static str = "stock.low";
+
+    fn subject(&self) -> String {
+        self.variant.to_string()
+    }
+}
+
+impl Payload for StockOut {
+    const TYPE: &'static str = "stock.out";
+
+    fn subject(&self) -> String {
+        self.variant.to_string()
+    }
+}
+
+impl Payload for StockBack {
+    const TYPE: &'static str = "stock.back";
+
+    fn subject(&self) -> String {
+        self.variant.to_string()
+    }
+}
+
 impl From<ProductError> for Problem {
     fn from(error: ProductError) -> Self {
         let detail = error.to_string();
@@ -173,8 +288,10 @@ impl From<ProductError> for Problem {
             ProductError::Invalid(errors) => Self::invalid(errors),
             ProductError::InvalidQuery(errors) => Self::invalid_query(errors),
             ProductError::InsufficientStock(lines) => Self::conflict("insufficient_stock", detail).with("lines", lines),
+            ProductError::StockChanged(lines) => Self::conflict("stock_changed", detail).with("lines", lines),
             ProductError::Taken(_) => Self::conflict("already_taken", detail),
             ProductError::InUse(_) => Self::conflict("in_use", detail),
+            ProductError::Ended(_) => Self::conflict("already_ended", detail),
             ProductError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
             ProductError::Fault(fault) => fault.into(),
         }
@@ -203,9 +320,15 @@ mod tests {
                 requested: 3,
                 available: 0,
             }]),
-            ProductError::InsufficientStock(_) => ProductError::Taken("handle".to_owned()),
+            ProductError::InsufficientStock(_) => ProductError::StockChanged(vec![StaleCount {
+                variant_id: VariantId::generate(),
+                expected_on_hand: 3,
+                on_hand: 2,
+            }]),
+            ProductError::StockChanged(_) => ProductError::Taken("handle".to_owned()),
             ProductError::Taken(_) => ProductError::InUse("has products".to_owned()),
-            ProductError::InUse(_) => ProductError::VersionMismatch(2),
+            ProductError::InUse(_) => ProductError::Ended("import".to_owned()),
+            ProductError::Ended(_) => ProductError::VersionMismatch(2),
             ProductError::VersionMismatch(_) => Fault::unavailable("down").into(),
             ProductError::Fault(Fault::Unavailable { .. }) => Fault::timeout("slow").into(),
             ProductError::Fault(Fault::Timeout { .. }) => Fault::internal("a bug").into(),

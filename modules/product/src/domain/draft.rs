@@ -1,7 +1,7 @@
 //! What staff send: new products and variants, and changes of them as merge patches.
 
-use chrono::NaiveDate;
-use kernel::id::CategoryId;
+use chrono::{DateTime, NaiveDate, Utc};
+use kernel::id::{CategoryId, ProductTypeId};
 use kernel::money::MoneyPatch;
 use kernel::patch::present;
 use kernel::{Currency, FieldErrors, Money, Patch, Text};
@@ -14,11 +14,12 @@ use super::attributes::{AttributeValue, Attributes};
 use super::handle::Handle;
 use super::image::Image;
 use super::listing::{Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
+use super::merchandising::{Merchandising, NewSeo, SeoPatch, stored};
 use super::pairs::Pairs;
 use super::product::Status;
 
 /// A category named by its id or its handle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CategoryReference {
     Id(Uuid),
     Handle(String),
@@ -87,6 +88,17 @@ pub(crate) struct NewProduct {
     /// Today where it is not given.
     #[serde(default)]
     pub(crate) released_on: Option<NaiveDate>,
+    /// Its attributes then have to satisfy the type.
+    #[serde(default)]
+    pub(crate) product_type_id: Option<ProductTypeId>,
+    #[serde(default)]
+    pub(crate) seo: Option<NewSeo>,
+    /// When the product becomes active, if it is a draft then.
+    #[serde(default)]
+    pub(crate) publish_at: Option<DateTime<Utc>>,
+    /// When the product becomes archived, if it is active then; after `publish_at`.
+    #[serde(default)]
+    pub(crate) unpublish_at: Option<DateTime<Utc>>,
 }
 
 /// A new variant.
@@ -153,6 +165,19 @@ pub(crate) struct ProductPatch {
     pub(crate) external_id: Patch<Name>,
     #[serde(default, deserialize_with = "present")]
     pub(crate) released_on: Option<NaiveDate>,
+    #[serde(default)]
+    #[schema(value_type = Option<ProductTypeId>)]
+    pub(crate) product_type_id: Patch<ProductTypeId>,
+    /// Merged; `null` clears both fields.
+    #[serde(default)]
+    #[schema(value_type = Option<SeoPatch>)]
+    pub(crate) seo: Patch<SeoPatch>,
+    #[serde(default)]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    pub(crate) publish_at: Patch<DateTime<Utc>>,
+    #[serde(default)]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    pub(crate) unpublish_at: Patch<DateTime<Utc>>,
 }
 
 /// Changes of a variant. Stock is changed by adjustments, which leave a trace.
@@ -207,6 +232,7 @@ impl NewProduct {
             options: self.options,
             currency,
             released_on: self.released_on.unwrap_or(today),
+            merchandising: Merchandising::new(self.product_type_id, self.seo, self.publish_at, self.unpublish_at),
             variants: variants.collect(),
         };
         errors.into_result()?;
@@ -261,6 +287,14 @@ impl ProductPatch {
             .images
             .apply(Some(std::mem::take(&mut listing.images)))
             .unwrap_or_default();
+        let decided = &mut listing.merchandising;
+        decided.product_type = self
+            .product_type_id
+            .map(ProductTypeId::uuid)
+            .apply(decided.product_type);
+        decided.seo = std::mem::take(&mut decided.seo).patched(self.seo);
+        decided.publish_at = self.publish_at.map(stored).apply(decided.publish_at);
+        decided.unpublish_at = self.unpublish_at.map(stored).apply(decided.unpublish_at);
         match self.attributes {
             Patch::Keep => (),
             Patch::Clear => listing.attributes = Attributes::default(),
@@ -320,7 +354,8 @@ fn strings(pairs: Pairs<Name>) -> Pairs<String> {
     )
 }
 
-fn check_currency(errors: &mut FieldErrors, pointer: &str, amount: Option<Money>, currency: Currency) {
+/// Records an amount in another currency as an error.
+pub(crate) fn check_currency(errors: &mut FieldErrors, pointer: &str, amount: Option<Money>, currency: Currency) {
     if amount.is_some_and(|amount| amount.currency != currency) {
         let detail = format!("this shop sells in {currency}");
         errors.add(format!("{pointer}/currency"), "unsupported_currency", detail);

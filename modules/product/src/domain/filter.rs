@@ -8,6 +8,7 @@ use kernel::money::MAX_AMOUNT;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::collection::CollectionReference;
 use super::draft::CategoryReference;
 use super::facet::{self, Facet};
 use super::product::Status;
@@ -22,11 +23,16 @@ pub(crate) struct Filter {
     pub(crate) search: Option<String>,
     pub(crate) category_ids: Vec<Uuid>,
     pub(crate) category_handles: Vec<String>,
+    pub(crate) collection_ids: Vec<Uuid>,
+    pub(crate) collection_handles: Vec<String>,
     pub(crate) brands: Vec<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) price_min: Option<i64>,
     pub(crate) price_max: Option<i64>,
     pub(crate) in_stock: Option<bool>,
+    /// The day on which this is asked: pre-orders end.
+    #[serde(skip)]
+    pub(crate) today: NaiveDate,
     pub(crate) attributes: BTreeMap<String, Vec<String>>,
 }
 
@@ -109,6 +115,12 @@ impl FromQuery for ListQuery {
             match CategoryReference::parse(&text) {
                 CategoryReference::Id(id) => filter.category_ids.push(id),
                 CategoryReference::Handle(handle) => filter.category_handles.push(handle),
+            }
+        }
+        for text in sorted(parameters.texts("collection")) {
+            match CollectionReference::parse(&text) {
+                CollectionReference::Id(id) => filter.collection_ids.push(id),
+                CollectionReference::Handle(handle) => filter.collection_handles.push(handle),
             }
         }
         for (name, value) in parameters.prefixed("attr.") {

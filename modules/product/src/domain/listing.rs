@@ -1,6 +1,6 @@
 //! A product as it is to be, checked. Requests and rows of import files both become this before they are written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{Datelike, NaiveDate};
 use kernel::money::MAX_AMOUNT;
@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::attributes::Attributes;
 use super::handle::Handle;
-use super::image::Image;
+use super::image::{self, Image};
+use super::merchandising::Merchandising;
 use super::pairs::{MAX_PAIRS, Pairs};
 use super::product::Status;
 use super::stock::MAX_STOCK;
@@ -48,6 +49,7 @@ pub(crate) struct Listing {
     pub(crate) options: Vec<ProductOption>,
     pub(crate) currency: Currency,
     pub(crate) released_on: NaiveDate,
+    pub(crate) merchandising: Merchandising,
     pub(crate) variants: Vec<ListedVariant>,
 }
 
@@ -89,6 +91,7 @@ impl Listing {
         if !(1..=9999).contains(&self.released_on.year()) {
             errors.add("/released_on", "out_of_range", "must be a year from 1 to 9999");
         }
+        self.merchandising.check(&mut errors);
         self.check_options(&mut errors);
         let mut combinations = HashSet::new();
         let mut skus = HashSet::new();
@@ -152,6 +155,11 @@ impl Listing {
         (prices().min().unwrap_or(0), prices().max().unwrap_or(0))
     }
 
+    /// The names of the images that are files of ours.
+    pub(crate) fn files(&self) -> BTreeSet<String> {
+        image::files(&self.images)
+    }
+
     /// SKUs and barcodes in the form in which they are searched for.
     pub(crate) fn codes(&self) -> Vec<String> {
         let codes = self
@@ -213,7 +221,8 @@ impl Listing {
 }
 
 impl ListedVariant {
-    fn check_amounts(&self, errors: &mut FieldErrors, pointer: &str) {
+    /// Checks prices and stock; errors are told below `pointer`.
+    pub(crate) fn check_amounts(&self, errors: &mut FieldErrors, pointer: &str) {
         let mut check = |field: &str, value: Option<i64>, largest: i64| {
             if value.is_some_and(|value| !(0..=largest).contains(&value)) {
                 errors.add(
@@ -284,6 +293,7 @@ pub(crate) mod tests {
             options: vec![],
             currency: "USD".parse().unwrap(),
             released_on: NaiveDate::from_ymd_opt(2026, 1, 2).unwrap(),
+            merchandising: Merchandising::default(),
             variants,
         };
         listing.derive_options();

@@ -2,14 +2,15 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use kernel::Money;
-use kernel::id::{CategoryId, ProductId, VariantId};
+use kernel::id::{CategoryId, ProductId, ProductTypeId, VariantId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::attributes::AttributeValue;
-use super::image::Image;
+use super::image::ShownImage;
 use super::listing::ProductOption;
+use super::merchandising::Seo;
 use super::pairs::Pairs;
 
 /// How far a product is.
@@ -46,7 +47,7 @@ impl Status {
 }
 
 /// A product.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Product {
     pub(crate) id: ProductId,
     pub(crate) handle: String,
@@ -59,7 +60,7 @@ pub(crate) struct Product {
     /// Text, numbers and truth values by name.
     #[schema(value_type = BTreeMap<String, AttributeValue>)]
     pub(crate) attributes: Box<RawValue>,
-    #[schema(value_type = Vec<Image>)]
+    #[schema(value_type = Vec<ShownImage>)]
     pub(crate) images: Box<RawValue>,
     #[schema(value_type = Vec<ProductOption>)]
     pub(crate) options: Box<RawValue>,
@@ -67,6 +68,7 @@ pub(crate) struct Product {
     /// `null` where there are no variants.
     pub(crate) price_range: Option<PriceRange>,
     pub(crate) in_stock: bool,
+    pub(crate) seo: Seo,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
 }
@@ -82,10 +84,15 @@ pub(crate) struct AdminProduct {
     pub(crate) external_id: Option<String>,
     /// What `sort=newest` goes by.
     pub(crate) released_on: NaiveDate,
+    pub(crate) product_type_id: Option<ProductTypeId>,
+    /// When the product becomes active, if it is a draft then.
+    pub(crate) publish_at: Option<DateTime<Utc>>,
+    /// When the product becomes archived, if it is active then.
+    pub(crate) unpublish_at: Option<DateTime<Utc>>,
 }
 
 /// The category of a product.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct ProductCategory {
     pub(crate) id: CategoryId,
     pub(crate) handle: String,
@@ -95,7 +102,7 @@ pub(crate) struct ProductCategory {
 }
 
 /// What can be bought.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Variant {
     pub(crate) id: VariantId,
     pub(crate) sku: Option<String>,
@@ -107,9 +114,24 @@ pub(crate) struct Variant {
     pub(crate) price: Money,
     /// The former or recommended price.
     pub(crate) compare_at_price: Option<Money>,
+    /// Whether it can be bought now.
     pub(crate) in_stock: bool,
-    /// How many can be bought now.
+    /// How many of those that are there can be bought now.
     pub(crate) available: i64,
+    /// `true` where it can be bought though none is there; else left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub(crate) backorder: bool,
+    /// Where it is sold before it is there; else left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preorder: Option<OpenPreorder>,
+}
+
+/// What a customer is told of a variant that is sold before it is there.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct OpenPreorder {
+    /// The day from which it ships.
+    pub(crate) ships_on: NaiveDate,
 }
 
 /// A variant as staff see it.
@@ -123,7 +145,7 @@ pub(crate) struct AdminVariant {
 }
 
 /// The lowest and the highest price.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct PriceRange {
     pub(crate) min: Money,
     pub(crate) max: Money,

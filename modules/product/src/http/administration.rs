@@ -5,12 +5,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, get, patch, post, web};
 use kernel::Problem;
 use kernel::http::query::NoParameters;
-use kernel::http::{IdempotencyKey, IfMatch, Json, Path, Query, version_tag};
+use kernel::http::{IdempotencyKey, IfMatch, Json, Path, Query};
 use kernel::id::{ProductId, VariantId};
 use kernel::identity::Staff;
 use kernel::problem::ProblemSchema;
 
-use super::private;
+use super::{private, versioned};
 use crate::domain::draft::{NewProduct, NewVariant, ProductPatch, VariantPatch};
 use crate::domain::filter::AdminListQuery;
 use crate::domain::product::{AdminProduct, AdminVariant};
@@ -23,6 +23,7 @@ use crate::service::{ProductList, Service};
         ("status" = Option<Vec<String>>, Query, description = "active, draft, archived"),
         ("q" = Option<String>, Query, description = "words to search for"),
         ("category" = Option<Vec<String>>, Query, description = "id or handle"),
+        ("collection" = Option<Vec<String>>, Query, description = "id or handle of a collection"),
         ("brand" = Option<Vec<String>>, Query, description = "a brand"),
         ("tag" = Option<Vec<String>>, Query, description = "a tag"),
         ("price_min" = Option<i64>, Query, description = "the lowest price, in minor units"),
@@ -252,11 +253,4 @@ pub(super) async fn delete_variant(
 ) -> Result<HttpResponse, Problem> {
     service.delete_variant(*id, condition, staff.0.user).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// An answer for staff whose tag is the version to edit.
-fn versioned(version: i64, value: &impl serde::Serialize) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    response.insert_header(version_tag(version));
-    private(response, value)
 }

@@ -18,6 +18,7 @@ use crate::service::{ProductList, Service};
     params(
         ("q" = Option<String>, Query, description = "words to search for, at most 200 characters; SKUs and barcodes are found too"),
         ("category" = Option<Vec<String>>, Query, description = "id or handle; everything below it is shown too"),
+        ("collection" = Option<Vec<String>>, Query, description = "id or handle of a collection"),
         ("brand" = Option<Vec<String>>, Query, description = "a brand"),
         ("tag" = Option<Vec<String>>, Query, description = "a tag"),
         ("price_min" = Option<i64>, Query, description = "the lowest price, in minor units"),

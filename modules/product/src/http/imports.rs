@@ -11,12 +11,13 @@ use kernel::http::query::NoParameters;
 use kernel::http::{FromQuery, IdempotencyKey, Path, Query, QueryParameters};
 use kernel::id::ImportId;
 use kernel::identity::Staff;
+use kernel::page::Page;
 use kernel::problem::ProblemSchema;
 use kernel::{Fault, Problem};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::private;
-use crate::import::{ImportFormat, ImportJob};
+use crate::import::{ImportFormat, ImportJob, RowError};
 use crate::service::{Service, Upload};
 
 /// The largest file that is taken over HTTP, in bytes, packed or not. `bodega import` takes any.
@@ -37,7 +38,23 @@ impl FromQuery for Options {
     }
 }
 
-/// Imports a product file in the background: NDJSON or Shopify's CSV, either of them also packed with gzip.
+/// Which page of a list.
+pub(super) struct PageQuery {
+    limit: i64,
+    cursor: Option<String>,
+}
+
+impl FromQuery for PageQuery {
+    fn from_query(parameters: &mut QueryParameters) -> Self {
+        Self {
+            limit: parameters.limit(),
+            cursor: parameters.cursor(),
+        }
+    }
+}
+
+/// Imports a product file in the background: NDJSON or Shopify's CSV, either of them also packed with gzip. Imports run one
+/// after the other, in the order in which their files came.
 #[utoipa::path(
     tag = "Administration",
     request_body(content(
@@ -51,12 +68,12 @@ impl FromQuery for Options {
         ("Idempotency-Key" = Option<String>, Header, description = "makes repeats safe"),
     ),
     responses(
-        (status = 202, description = "the import has begun", body = ImportJob),
+        (status = 202, description = "the file is kept, and its import is in the queue", body = ImportJob),
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 413, description = "the file is too large", body = ProblemSchema),
         (status = 415, description = "neither NDJSON nor CSV", body = ProblemSchema),
-        (status = 503, description = "another import is running", body = ProblemSchema),
+        (status = 503, description = "twenty imports wait already", body = ProblemSchema),
     )
 )]
 #[post("/admin/imports")]
@@ -79,6 +96,31 @@ pub(super) async fn create_import(
     Ok(answer.respond(StatusCode::ACCEPTED, Some("/api/v1/admin/imports/{id}")))
 }
 
+/// Lists imports, the newest first.
+#[utoipa::path(
+    tag = "Administration",
+    params(
+        ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
+        ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "a page of imports", body = Page<ImportJob>),
+        (status = 400, description = "a parameter is wrong", body = ProblemSchema),
+        (status = 401, description = "not signed in", body = ProblemSchema),
+        (status = 403, description = "not staff", body = ProblemSchema),
+    )
+)]
+#[get("/admin/imports")]
+pub(super) async fn list_imports(
+    _: Staff,
+    service: web::Data<Service>,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let PageQuery { limit, cursor } = query.into_inner();
+    let page = service.list_imports(limit, cursor).await?;
+    Ok(private(HttpResponse::Ok(), &page))
+}
+
 /// Shows how far an import is.
 #[utoipa::path(
     tag = "Administration",
@@ -99,6 +141,62 @@ pub(super) async fn get_import(
 ) -> Result<HttpResponse, Problem> {
     let job = service.find_import(*id).await?;
     Ok(private(HttpResponse::Ok(), &job))
+}
+
+/// Lists what was wrong with rows of an import, in the order in which it was found: the first ten thousand mistakes.
+#[utoipa::path(
+    tag = "Administration",
+    params(
+        ("id" = String, Path, description = "the import's id"),
+        ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
+        ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "a page of mistakes", body = Page<RowError>),
+        (status = 400, description = "a parameter is wrong", body = ProblemSchema),
+        (status = 401, description = "not signed in", body = ProblemSchema),
+        (status = 403, description = "not staff", body = ProblemSchema),
+        (status = 404, description = "unknown", body = ProblemSchema),
+    )
+)]
+#[get("/admin/imports/{id}/errors")]
+pub(super) async fn list_import_errors(
+    _: Staff,
+    service: web::Data<Service>,
+    id: Path<ImportId>,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let PageQuery { limit, cursor } = query.into_inner();
+    let page = service.list_import_errors(*id, limit, cursor).await?;
+    Ok(private(HttpResponse::Ok(), &page))
+}
+
+/// Cancels an import. What was imported until then stays, and nothing is added after the answer.
+#[utoipa::path(
+    tag = "Administration",
+    params(
+        ("id" = String, Path, description = "the import's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "makes repeats safe"),
+    ),
+    responses(
+        (status = 200, description = "the import, as far as it is", body = ImportJob),
+        (status = 401, description = "not signed in", body = ProblemSchema),
+        (status = 403, description = "not staff", body = ProblemSchema),
+        (status = 404, description = "unknown", body = ProblemSchema),
+        (status = 409, description = "`already_ended`", body = ProblemSchema),
+    )
+)]
+#[post("/admin/imports/{id}/cancel")]
+pub(super) async fn cancel_import(
+    staff: Staff,
+    service: web::Data<Service>,
+    id: Path<ImportId>,
+    _: Query<NoParameters>,
+    key: IdempotencyKey,
+) -> Result<HttpResponse, Problem> {
+    let call = key.call("cancel_import", staff.0.user, &[id.to_string().as_bytes()]);
+    let answer = service.cancel_import(*id, call).await?;
+    Ok(answer.respond(StatusCode::OK, None))
 }
 
 fn format_of(request: &HttpRequest) -> Result<ImportFormat, Problem> {

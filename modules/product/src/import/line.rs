@@ -1,15 +1,16 @@
 //! One line of our own product files: a JSON object per product. Read by imports, written by exports.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use kernel::{Currency, Text};
 use serde::{Deserialize, Serialize};
 
-use super::ImportedProduct;
+use super::{ImportedProduct, WrongRow};
 use crate::domain::attributes::Attributes;
 use crate::domain::category::{CategoryName, SEPARATOR};
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
 use crate::domain::listing::{Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
+use crate::domain::merchandising::{ImportedMerchandising, NewSeo, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
 
@@ -34,6 +35,10 @@ pub(super) struct Line {
     options: Option<Vec<ProductOption>>,
     currency: Option<Currency>,
     released_on: Option<NaiveDate>,
+    product_type: Option<Handle>,
+    seo: Option<NewSeo>,
+    publish_at: Option<DateTime<Utc>>,
+    unpublish_at: Option<DateTime<Utc>>,
     variants: Option<Vec<LineVariant>>,
     sku: Maybe,
     barcode: Maybe,
@@ -57,13 +62,15 @@ struct LineVariant {
 
 impl Line {
     /// The product of the line, or what is wrong with it.
-    pub(super) fn into_product(self, line: u64, currency: Currency) -> Result<ImportedProduct, String> {
+    pub(super) fn into_product(self, line: u64, currency: Currency) -> Result<ImportedProduct, WrongRow> {
+        let refuse = |pointer, code, detail: &str| Err(WrongRow::new(line, pointer, code, detail));
         if self.currency.is_some_and(|named| named != currency) {
-            return Err(format!("/currency: this shop sells in {currency}"));
+            let detail = format!("this shop sells in {currency}");
+            return refuse("/currency", "unsupported_currency", &detail);
         }
         let external_id = filled(self.id);
         if external_id.is_none() && self.handle.is_none() {
-            return Err("id or handle is needed to know the product by".to_owned());
+            return refuse("/handle", "required", "id or handle is needed to know the product by");
         }
         let category = self
             .category
@@ -74,38 +81,47 @@ impl Line {
         let image = image
             .map(ImageUrl::parse)
             .transpose()
-            .map_err(|error| format!("/image_url: {error}"))?;
+            .map_err(|error| WrongRow::from_message(line, "/image_url", error))?;
         let only_image = image.map(|url| vec![Image { url, alt: None }]);
-        let variants = match self.variants {
-            Some(_) if self.price_minor.is_some() => {
-                return Err("price_minor and variants exclude each other".to_owned());
+        let variants = match (self.variants, self.price_minor) {
+            (Some(_), Some(_)) => {
+                let detail = "price_minor and variants exclude each other";
+                return refuse("/price_minor", "exclusive", detail);
             }
-            Some(variants) => variants,
-            None => vec![LineVariant {
+            (Some(variants), None) => variants,
+            (None, Some(price_minor)) => vec![LineVariant {
                 sku: self.sku,
                 barcode: self.barcode,
                 title: None,
                 options: Pairs::default(),
-                price_minor: self.price_minor.ok_or("price_minor or variants are needed")?,
+                price_minor,
                 compare_at_price_minor: self.compare_at_price_minor,
                 stock: self.stock,
             }],
+            (None, None) => return refuse("/price_minor", "required", "price_minor or variants are needed"),
         };
         Ok(ImportedProduct {
             line,
+            size: 0,
             external_id,
             handle: self.handle,
             title: self.title.into_string(),
             description: self.description.map(String::from),
             brand: filled(self.brand),
             status: self.status,
-            category: category.map_err(|error| format!("/category: {error}"))?,
+            category: category.map_err(|error| WrongRow::from_message(line, "/category", error))?,
             tags: self.tags.map(|tags| tags.into_iter().map(String::from).collect()),
             attributes: self.attributes,
             images: self.images.or(only_image),
             options: self.options.unwrap_or_default(),
             released_on: self.released_on,
-            variants: variants.into_iter().map(LineVariant::into_listed).collect(),
+            merchandising: ImportedMerchandising {
+                product_type: self.product_type.map(String::from),
+                seo: self.seo.map(Seo::from),
+                publish_at: self.publish_at,
+                unpublish_at: self.unpublish_at,
+            },
+            variants: Some(variants.into_iter().map(LineVariant::into_listed).collect()),
         })
     }
 }
@@ -150,6 +166,14 @@ struct WrittenLine<'a> {
     options: &'a [ProductOption],
     currency: Currency,
     released_on: NaiveDate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Seo::is_empty")]
+    seo: &'a Seo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publish_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpublish_at: Option<DateTime<Utc>>,
     variants: Vec<WrittenVariant<'a>>,
 }
 
@@ -166,7 +190,13 @@ struct WrittenVariant<'a> {
 }
 
 /// Writes a product as a line that an import reads back.
-pub(crate) fn write(out: &mut dyn std::io::Write, listing: &Listing, category: &[String]) -> std::io::Result<()> {
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    listing: &Listing,
+    category: &[String],
+    product_type: Option<&str>,
+) -> std::io::Result<()> {
+    let decided = &listing.merchandising;
     let line = WrittenLine {
         id: listing.external_id.as_deref(),
         handle: &listing.handle,
@@ -181,10 +211,15 @@ pub(crate) fn write(out: &mut dyn std::io::Write, listing: &Listing, category: &
         options: &listing.options,
         currency: listing.currency,
         released_on: listing.released_on,
+        product_type,
+        seo: &decided.seo,
+        publish_at: decided.publish_at,
+        unpublish_at: decided.unpublish_at,
         variants: listing.variants.iter().map(WrittenVariant::new).collect(),
     };
     serde_json::to_writer(&mut *out, &line)?;
-    out.write_all(b"\n")
+    out.push(b'\n');
+    Ok(())
 }
 
 impl<'a> WrittenVariant<'a> {

@@ -2,10 +2,10 @@
 
 use std::io::{self, BufRead, Read};
 
-use kernel::Currency;
+use kernel::{Currency, FieldError};
 
 use super::line::Line;
-use super::{ImportedProduct, RowError, Unread};
+use super::{ImportedProduct, Unread, WrongRow};
 
 /// The longest line, as the longest body of a request.
 const MAX_LINE: u64 = 1 << 20;
@@ -41,7 +41,7 @@ impl Iterator for Lines {
         }
         match self.next_line() {
             Ok(None) => None,
-            Ok(Some(Err(reason))) => Some(Err(self.refuse(reason))),
+            Ok(Some(Err(wrong))) => Some(Err(wrong.into())),
             Ok(Some(Ok(()))) => Some(self.parse()),
             Err(error) => {
                 self.broken = true;
@@ -53,7 +53,7 @@ impl Iterator for Lines {
 
 impl Lines {
     /// Reads the next line that is not blank into the buffer; `None` at the end of the file.
-    fn next_line(&mut self) -> io::Result<Option<Result<(), String>>> {
+    fn next_line(&mut self) -> io::Result<Option<Result<(), WrongRow>>> {
         loop {
             self.buffer.clear();
             let count = self
@@ -68,7 +68,8 @@ impl Lines {
             let whole = self.buffer.ends_with(b"\n") || (count as u64) < MAX_LINE;
             if !whole {
                 self.skip_line()?;
-                return Ok(Some(Err(format!("a line may have at most {MAX_LINE} bytes"))));
+                let detail = format!("a line may have at most {MAX_LINE} bytes");
+                return Ok(Some(Err(WrongRow::new(self.line, "", "row_too_long", detail))));
             }
             if !self.buffer.trim_ascii().is_empty() {
                 return Ok(Some(Ok(())));
@@ -91,24 +92,32 @@ impl Lines {
     }
 
     fn parse(&self) -> Result<ImportedProduct, Unread> {
-        let parsed = kernel::http::json::parse::<Line>(self.buffer.trim_ascii());
-        let line = parsed.map_err(|problem| {
-            let detail = problem.to_json().remove("detail");
-            self.refuse(
-                detail
-                    .and_then(|detail| Some(detail.as_str()?.to_owned()))
-                    .unwrap_or_default(),
-            )
-        })?;
-        line.into_product(self.line, self.currency)
-            .map_err(|reason| self.refuse(reason))
+        let text = self.buffer.trim_ascii();
+        if std::str::from_utf8(text).is_err() {
+            return Err(WrongRow::new(self.line, "", "invalid_encoding", "not UTF-8").into());
+        }
+        let parsed = kernel::http::json::parse::<Line>(text);
+        let line = parsed.map_err(|problem| self.refuse(&problem))?;
+        let mut product = line.into_product(self.line, self.currency)?;
+        product.size = text.len();
+        Ok(product)
     }
 
-    fn refuse(&self, reason: String) -> Unread {
-        Unread::Row(RowError {
-            line: self.line,
-            reason,
-        })
+    /// What a request with this body would be told.
+    fn refuse(&self, problem: &kernel::Problem) -> WrongRow {
+        let mut told = problem.to_json();
+        let fields = told
+            .remove("errors")
+            .and_then(|errors| serde_json::from_value(errors).ok());
+        let fields: Vec<FieldError> = fields.unwrap_or_default();
+        if fields.is_empty() {
+            let detail = told
+                .get("detail")
+                .and_then(|detail| detail.as_str())
+                .unwrap_or_default();
+            return WrongRow::new(self.line, "", problem.code(), detail);
+        }
+        WrongRow::of(self.line, &fields.into())
     }
 }
 
@@ -116,8 +125,8 @@ impl Lines {
 mod tests {
     use super::*;
 
-    fn rows(text: &str) -> Vec<Result<ImportedProduct, RowError>> {
-        let source = Box::new(io::Cursor::new(text.to_owned().into_bytes()));
+    fn rows(text: impl Into<Vec<u8>>) -> Vec<Result<ImportedProduct, WrongRow>> {
+        let source = Box::new(io::Cursor::new(text.into()));
         let rows = read(source, "USD".parse().unwrap()).map(|row| {
             row.map_err(|unread| match unread {
                 Unread::Row(error) => error,
@@ -133,10 +142,8 @@ mod tests {
         let product = rows(line).remove(0).unwrap();
         assert_eq!(product.external_id.as_deref(), Some("1399"));
         assert_eq!(product.category.unwrap().len(), 2);
-        assert_eq!(
-            (product.variants[0].price, product.variants[0].stock),
-            (12595, Some(174))
-        );
+        let variants = product.variants.unwrap();
+        assert_eq!((variants[0].price, variants[0].stock), (12595, Some(174)));
         assert_eq!(product.images.unwrap()[0].url.as_str(), "http://images.example/1.jpg");
     }
 
@@ -147,15 +154,28 @@ mod tests {
             "{good}\n\nnot json\n{{\"handle\":\"b\",\"title\":\"B\"}}\n{{\"handle\":\"c\",\"title\":\"C\",\"price_minor\":\"1\"}}\n\
              {{\"title\":\"D\",\"price_minor\":1}}\n{{\"handle\":\"e\",\"title\":\"E\\u0000\",\"price_minor\":1}}\n{good}"
         );
-        let rows = rows(&text);
+        let rows = rows(text);
         let lines: Vec<u64> = rows.iter().filter_map(|row| Some(row.as_ref().err()?.line)).collect();
         assert_eq!(lines, [3, 4, 5, 6, 7]);
-        assert!(
-            rows[3]
-                .as_ref()
-                .is_err_and(|error| error.reason.contains("/price_minor"))
-        );
+        let told = |row: usize| {
+            let [error] = rows[row].as_ref().unwrap_err().errors() else {
+                panic!("{:?}", rows[row])
+            };
+            (error.pointer.as_str(), error.code.as_str())
+        };
+        assert_eq!(told(1), ("", "invalid_json"));
+        assert_eq!(told(2), ("/price_minor", "required"));
+        assert_eq!(told(3), ("/price_minor", "invalid_type"));
+        assert_eq!(told(4), ("/handle", "required"));
+        assert_eq!(told(5), ("/title", "invalid_character"));
         assert!(rows[0].is_ok() && rows[6].is_ok());
+    }
+
+    #[test]
+    fn a_line_in_another_encoding_is_named_as_such() {
+        let rows = rows(b"{\"handle\":\"a\",\"title\":\"Caf\xe9\",\"price_minor\":1}\r\n".to_vec());
+        let [Err(row)] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!(row.errors()[0].code, "invalid_encoding");
     }
 
     #[test]
@@ -164,7 +184,7 @@ mod tests {
             "{}\n{{\"handle\":\"a\",\"title\":\"A\",\"price_minor\":1}}",
             "x".repeat(3 << 20)
         );
-        let rows = rows(&text);
+        let rows = rows(text);
         assert!(rows[0].is_err() && rows[1].is_ok() && rows.len() == 2);
         assert_eq!(rows[1].as_ref().unwrap().line, 2);
     }

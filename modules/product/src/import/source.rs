@@ -4,13 +4,13 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::ImportFormat;
+use super::{ImportError, ImportFormat};
 
 /// The most bytes of a file, unpacked. A few packed megabytes can hold any number.
 const MAX_BYTES: u64 = 4 << 30;
 
-/// Opens a file: gzip is unpacked, a byte order mark left out.
-pub(super) fn open(mut source: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+/// Opens a file: gzip is unpacked, a byte order mark left out. A mark of another encoding than UTF-8 is refused.
+pub(super) fn open(mut source: Box<dyn BufRead + Send>) -> Result<Box<dyn BufRead + Send>, ImportError> {
     let packed = source.fill_buf()?.starts_with(&[0x1f, 0x8b]);
     let unpacked: Box<dyn Read + Send> = match packed {
         true => Box::new(MultiGzDecoder::new(source)),
@@ -21,8 +21,10 @@ pub(super) fn open(mut source: Box<dyn BufRead + Send>) -> io::Result<Box<dyn Bu
         left: MAX_BYTES,
     };
     let mut reader = BufReader::with_capacity(1 << 16, bounded);
-    if reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
-        reader.consume(3);
+    match reader.fill_buf()? {
+        [0xef, 0xbb, 0xbf, ..] => reader.consume(3),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err(ImportError::Encoding("UTF-16")),
+        _ => (),
     }
     Ok(Box::new(reader))
 }
@@ -76,6 +78,16 @@ mod tests {
         assert_eq!(text(encoder.finish().unwrap()), "{}");
         assert_eq!(text("\u{feff}{}".into()), "{}");
         assert_eq!(text(Vec::new()), "");
+    }
+
+    #[test]
+    fn a_file_in_utf_16_is_refused_as_a_whole() {
+        for bytes in [b"\xff\xfeH\0".to_vec(), b"\xfe\xff\0H".to_vec()] {
+            assert!(matches!(
+                open(Box::new(Cursor::new(bytes))),
+                Err(ImportError::Encoding("UTF-16"))
+            ));
+        }
     }
 
     #[test]

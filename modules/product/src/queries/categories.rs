@@ -54,21 +54,43 @@ pub(crate) fn find(connection: &mut PgConnection, wanted: &CategoryReference) ->
     Ok(row.map(Row::into_stored))
 }
 
-/// The ids of those of these categories that there are, named by id or by handle.
-pub(crate) fn resolve(connection: &mut PgConnection, ids: &[Uuid], handles: &[String]) -> QueryResult<Vec<Uuid>> {
-    let named = categories::id.eq_any(ids).or(categories::handle.eq_any(handles));
-    categories::table.filter(named).select(categories::id).load(connection)
+/// Ids of the categories that are meant. Unknown ones are left out.
+pub(crate) fn resolve(
+    connection: &mut PgConnection,
+    wanted: Vec<CategoryReference>,
+) -> QueryResult<HashMap<CategoryReference, Uuid>> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (mut ids, mut handles) = (Vec::new(), Vec::new());
+    for reference in wanted {
+        match reference {
+            CategoryReference::Id(id) => ids.push(id),
+            CategoryReference::Handle(handle) => handles.push(handle),
+        }
+    }
+    let rows: Vec<(Uuid, String)> = categories::table
+        .filter(categories::id.eq_any(ids).or(categories::handle.eq_any(handles)))
+        .select((categories::id, categories::handle))
+        .load(connection)?;
+    let names = rows
+        .into_iter()
+        .flat_map(|(id, handle)| [(CategoryReference::Id(id), id), (CategoryReference::Handle(handle), id)]);
+    Ok(names.collect())
 }
 
-/// Keeps every other writer of the tree out until the transaction ends; readers go on. Taken before any product is locked.
+/// Keeps every other writer of the tree out until the transaction ends, and collections as they are; readers go on. Taken
+/// before any product is locked.
 pub(crate) fn lock_tree(connection: &mut PgConnection) -> QueryResult<()> {
-    connection.batch_execute("LOCK TABLE products.categories IN SHARE ROW EXCLUSIVE MODE")
+    connection.batch_execute(
+        "LOCK TABLE products.categories IN SHARE ROW EXCLUSIVE MODE; LOCK TABLE products.collections IN SHARE MODE",
+    )
 }
 
-/// Keeps the tree as it is until the transaction ends; others may do so too. Whoever writes products takes this first,
-/// because products have copies of their category's path.
+/// Keeps the tree and collections as they are until the transaction ends; others may do so too. Whoever writes products
+/// takes this first, because products have copies of their category's path and are compared with the rules of collections.
 pub(crate) fn hold_tree(connection: &mut PgConnection) -> QueryResult<()> {
-    connection.batch_execute("LOCK TABLE products.categories IN SHARE MODE")
+    connection.batch_execute("LOCK TABLE products.categories, products.collections IN SHARE MODE")
 }
 
 /// The paths of categories. Unknown ids are left out.

@@ -1,18 +1,13 @@
-//! Imports that run in the background.
+//! Uploaded files and their imports, as staff see them. What a process does that is at one is in [`super::import_work`].
 
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::SCHEMA;
-use crate::import::{ImportJob, ImportState, Progress, RowError};
-use crate::schema::imports;
-
-/// How long a job counts as running after it last said so, in the database's time.
-const LEASE: &str = "UPDATE @.imports SET created = ?, updated = ?, unchanged = ?, skipped = ?, \
-    leased_until = clock_timestamp() + interval '2 minutes' WHERE id = ? AND state = 'running'";
+use crate::import::{ImportFailure, ImportFormat, ImportJob, ImportState, RowError};
+use crate::schema::{import_errors, imports};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = imports)]
@@ -20,98 +15,191 @@ struct Row {
     id: Uuid,
     state: String,
     dry_run: bool,
+    bytes_total: i64,
+    bytes_done: i64,
+    rows_done: i64,
     created: i64,
     updated: i64,
     unchanged: i64,
     skipped: i64,
-    errors: Value,
-    failure: Option<String>,
+    errors_total: i64,
+    failure_code: Option<String>,
+    failure_detail: Option<String>,
     created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
 }
 
-/// Notes an import that is about to run.
-pub(crate) fn start(
+/// An import to be.
+pub(crate) struct NewImport {
+    pub(crate) id: Uuid,
+    pub(crate) format: ImportFormat,
+    pub(crate) dry_run: bool,
+    pub(crate) actor: String,
+    pub(crate) bytes: i64,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// Puts an import at the end of the queue, without its file; false where as many as `most` are waiting or running.
+pub(crate) fn enqueue(connection: &mut PgConnection, new: NewImport, most: i64) -> QueryResult<bool> {
+    // One at a time, until the end of the transaction: two could both be the last.
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('products.imports', 0))";
+    const SQL: &str = "INSERT INTO @.imports (id, state, format, dry_run, actor, bytes_total, created_at) \
+        SELECT ?, 'queued', ?, ?, ?, ?, ? \
+        WHERE (SELECT count(*) FROM @.imports WHERE state IN ('queued', 'running')) < ?";
+    Statement::new(SCHEMA, LOCK, []).execute(connection)?;
+    let binds = [
+        Bind::Uuid(new.id),
+        Bind::Text(format_name(new.format).to_owned()),
+        Bind::Bool(new.dry_run),
+        Bind::Text(new.actor),
+        Bind::BigInt(new.bytes),
+        Bind::Time(new.now),
+        Bind::BigInt(most),
+    ];
+    Ok(Statement::new(SCHEMA, SQL, binds).execute(connection)? == 1)
+}
+
+/// Keeps pieces of a file, the first of which is number `first`.
+pub(crate) fn store_chunks(
     connection: &mut PgConnection,
     id: Uuid,
-    dry_run: bool,
-    actor: &str,
-    now: DateTime<Utc>,
+    first: i32,
+    chunks: Vec<Vec<u8>>,
 ) -> QueryResult<()> {
-    const SQL: &str = "INSERT INTO @.imports (id, state, dry_run, actor, leased_until, created_at) \
-        VALUES (?, 'running', ?, ?, clock_timestamp() + interval '2 minutes', ?)";
-    let binds = [
-        Bind::Uuid(id),
-        Bind::Bool(dry_run),
-        Bind::Text(actor.to_owned()),
-        Bind::Time(now),
-    ];
+    const SQL: &str = "INSERT INTO @.import_chunks (import_id, number, bytes) \
+        SELECT ?, ? + chunk.place::integer - 1, chunk.bytes FROM unnest(?) WITH ORDINALITY AS chunk (bytes, place)";
+    let binds = [Bind::Uuid(id), Bind::Integer(first), Bind::ByteStrings(chunks)];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 
-/// Notes how far an import is, which also says that it lives.
-pub(crate) fn progress(connection: &mut PgConnection, id: Uuid, progress: &Progress) -> QueryResult<()> {
-    let counts = [progress.created, progress.updated, progress.unchanged, progress.skipped];
-    let binds = counts.map(|count| Bind::BigInt(i64::try_from(count).unwrap_or(i64::MAX)));
-    let binds = binds.into_iter().chain([Bind::Uuid(id)]);
-    Statement::new(SCHEMA, LEASE, binds).execute(connection).map(drop)
+/// An import by its id.
+pub(crate) fn find(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<ImportJob>> {
+    let row: Option<Row> = imports::table
+        .find(id)
+        .select(Row::as_select())
+        .first(connection)
+        .optional()?;
+    Ok(row.map(Row::into_job))
 }
 
-/// Notes how an import ended.
-pub(crate) fn finish(
+/// Imports before the one with the id `before`, the newest first.
+pub(crate) fn list(connection: &mut PgConnection, before: Option<Uuid>, limit: i64) -> QueryResult<Vec<ImportJob>> {
+    let mut query = imports::table.select(Row::as_select()).into_boxed();
+    if let Some(before) = before {
+        query = query.filter(imports::id.lt(before));
+    }
+    let rows: Vec<Row> = query.order(imports::id.desc()).limit(limit).load(connection)?;
+    Ok(rows.into_iter().map(Row::into_job).collect())
+}
+
+/// What was wrong with rows of an import, after the mistake with the number `after`, each with its number.
+pub(crate) fn errors(
     connection: &mut PgConnection,
     id: Uuid,
-    errors: &[RowError],
-    failure: Option<String>,
-    now: DateTime<Utc>,
-) -> QueryResult<()> {
-    let state = if failure.is_some() { "failed" } else { "succeeded" };
-    let errors = serde_json::to_value(errors).unwrap_or_default();
-    diesel::update(imports::table.find(id))
-        .set((
-            imports::state.eq(state),
-            imports::errors.eq(errors),
-            imports::failure.eq(failure),
-            imports::finished_at.eq(now),
+    after: i64,
+    limit: i64,
+) -> QueryResult<Vec<(i64, RowError)>> {
+    let rows: Vec<(i64, i64, String, String, String)> = import_errors::table
+        .filter(import_errors::import_id.eq(id).and(import_errors::number.gt(after)))
+        .order(import_errors::number)
+        .limit(limit)
+        .select((
+            import_errors::number,
+            import_errors::line,
+            import_errors::pointer,
+            import_errors::code,
+            import_errors::detail,
         ))
+        .load(connection)?;
+    let error = |(number, line, pointer, code, detail)| {
+        let line = unsigned(line);
+        let error = RowError {
+            line,
+            pointer,
+            code,
+            detail,
+        };
+        (number, error)
+    };
+    Ok(rows.into_iter().map(error).collect())
+}
+
+/// Cancels an import that has not ended; false where it has, or there is none. From here on none of its rows is written:
+/// whoever is at it cannot note that it did.
+pub(crate) fn cancel(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<bool> {
+    const SQL: &str = "UPDATE @.imports SET state = 'cancelled', holder = NULL, finished_at = ? \
+        WHERE id = ? AND state IN ('queued', 'running')";
+    let is_cancelled = Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::Uuid(id)]).execute(connection)? == 1;
+    if is_cancelled {
+        discard(connection, id)?;
+    }
+    Ok(is_cancelled)
+}
+
+/// Removes the file of an import that has ended, and what was noted for whoever might have gone on with it.
+pub(super) fn discard(connection: &mut PgConnection, id: Uuid) -> QueryResult<()> {
+    for sql in [
+        "DELETE FROM @.import_chunks WHERE import_id = ?",
+        "DELETE FROM @.import_names WHERE import_id = ?",
+    ] {
+        Statement::new(SCHEMA, sql, [Bind::Uuid(id)]).execute(connection)?;
+    }
+    Ok(())
+}
+
+/// Forgets imports that ended before `before`, with their errors.
+pub(crate) fn prune(connection: &mut PgConnection, before: DateTime<Utc>) -> QueryResult<()> {
+    const SQL: &str = "DELETE FROM @.imports WHERE finished_at < ?";
+    Statement::new(SCHEMA, SQL, [Bind::Time(before)])
         .execute(connection)
         .map(drop)
 }
 
-/// An import by its id. One that runs, but has not said so for too long, has failed.
-pub(crate) fn find(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<ImportJob>> {
-    let alive = diesel::dsl::sql::<diesel::sql_types::Bool>("leased_until > clock_timestamp()");
-    let found: Option<(Row, bool)> = imports::table
-        .find(id)
-        .select((Row::as_select(), alive))
-        .first(connection)
-        .optional()?;
-    Ok(found.map(|(row, alive)| row.into_job(alive)))
+/// The name of a format, as the database has it.
+fn format_name(format: ImportFormat) -> &'static str {
+    match format {
+        ImportFormat::Auto => "auto",
+        ImportFormat::Ndjson => "ndjson",
+        ImportFormat::ShopifyCsv => "shopify",
+    }
+}
+
+/// The format of a name.
+pub(super) fn format_of(name: &str) -> ImportFormat {
+    match name {
+        "ndjson" => ImportFormat::Ndjson,
+        "shopify" => ImportFormat::ShopifyCsv,
+        _ => ImportFormat::Auto,
+    }
+}
+
+/// A count; the database has no negative ones.
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 impl Row {
-    fn into_job(self, alive: bool) -> ImportJob {
-        let count = |number: i64| u64::try_from(number).unwrap_or(0);
-        let (state, failure) = match self.state.as_str() {
-            "running" if alive => (ImportState::Running, None),
-            "running" => (
-                ImportState::Failed,
-                Some("the process that ran it is gone; import the file again".to_owned()),
-            ),
-            "succeeded" => (ImportState::Succeeded, None),
-            _ => (ImportState::Failed, self.failure),
-        };
+    fn into_job(self) -> ImportJob {
+        let failure = self.failure_code.map(|code| ImportFailure {
+            code,
+            detail: self.failure_detail.unwrap_or_default(),
+        });
         ImportJob {
             id: self.id.into(),
-            state,
+            state: ImportState::from_name(&self.state),
             dry_run: self.dry_run,
-            created: count(self.created),
-            updated: count(self.updated),
-            unchanged: count(self.unchanged),
-            skipped: count(self.skipped),
-            errors: serde_json::from_value(self.errors).unwrap_or_default(),
+            bytes_total: unsigned(self.bytes_total),
+            bytes_done: unsigned(self.bytes_done),
+            rows_done: unsigned(self.rows_done),
+            created: unsigned(self.created),
+            updated: unsigned(self.updated),
+            unchanged: unsigned(self.unchanged),
+            skipped: unsigned(self.skipped),
+            errors_total: unsigned(self.errors_total),
             failure,
             created_at: self.created_at,
+            started_at: self.started_at,
             finished_at: self.finished_at,
         }
     }

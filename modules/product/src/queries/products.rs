@@ -10,18 +10,22 @@ use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, 
 use kernel::{Currency, Money};
 use uuid::Uuid;
 
-use super::select::{Select, Verbatim};
+use super::levels::{TermsRow, TermsSql, terms};
+use super::select::{Select, Verbatim, read};
 use crate::domain::handle::Handle;
+use crate::domain::image::{Image, StoredImage};
 use crate::domain::listing::{ListedVariant, Listing, ProductOption};
+use crate::domain::merchandising::{Merchandising, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::plan::Stored;
-use crate::domain::product::{AdminProduct, PriceRange, Product, ProductCategory, Status, Variant};
+use crate::domain::product::{AdminProduct, OpenPreorder, PriceRange, Product, ProductCategory, Status, Variant};
 
 /// The columns of [`ProductRow`].
 pub(super) const COLUMNS: &str = "SELECT product.id, product.external_id, product.handle, product.title, \
     product.description, product.brand, product.status, product.tags, product.attributes, product.images, \
     product.options, product.currency, product.released_on, product.price_min, product.price_max, product.version, \
-    product.created_at, product.updated_at, category.id, category.handle, category.name, category.path";
+    product.created_at, product.updated_at, category.id, category.handle, category.name, category.path, \
+    product.product_type_id, product.seo_title, product.seo_description, product.publish_at, product.unpublish_at";
 
 /// Where they come from.
 pub(super) const TABLES: &str = " FROM products.products AS product \
@@ -48,6 +52,13 @@ pub(super) type ProductSql = (
     Timestamptz,
     Timestamptz,
     Nullable<(SqlUuid, Text, Text, Array<Text>)>,
+    (
+        Nullable<SqlUuid>,
+        Nullable<Text>,
+        Nullable<Text>,
+        Nullable<Timestamptz>,
+        Nullable<Timestamptz>,
+    ),
 );
 
 type VariantSql = (
@@ -59,6 +70,7 @@ type VariantSql = (
     Array<Text>,
     BigInt,
     Nullable<BigInt>,
+    TermsSql,
     BigInt,
     BigInt,
 );
@@ -84,6 +96,16 @@ pub(super) struct ProductRow {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     category: Option<CategoryRow>,
+    merchandising: MerchandisingRow,
+}
+
+#[derive(Queryable)]
+pub(super) struct MerchandisingRow {
+    product_type: Option<Uuid>,
+    seo_title: Option<String>,
+    seo_description: Option<String>,
+    publish_at: Option<DateTime<Utc>>,
+    unpublish_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Queryable)]
@@ -104,38 +126,49 @@ pub(super) struct VariantRow {
     option_values: Vec<String>,
     price_minor: i64,
     compare_at_minor: Option<i64>,
+    terms: TermsRow,
+    /// At all active locations.
     on_hand: i64,
-    reserved: i64,
+    /// Where orders are served from; less than nothing where more is promised than there is.
+    available: i64,
 }
 
 /// The active product with this id.
-pub(crate) fn find_public(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<Product>> {
+pub(crate) fn find_public(connection: &mut PgConnection, id: Uuid, today: NaiveDate) -> QueryResult<Option<Product>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
     select
         .text(TABLES)
         .text(" WHERE product.deleted_at IS NULL AND product.status = 'active' AND product.id = ");
     select.bind(Bind::Uuid(id));
-    Ok(find(connection, select)?.map(|product| product.product))
+    Ok(find(connection, select, today)?.map(|product| product.product))
 }
 
 /// The active product with this handle.
-pub(crate) fn find_public_by_handle(connection: &mut PgConnection, handle: &str) -> QueryResult<Option<Product>> {
+pub(crate) fn find_public_by_handle(
+    connection: &mut PgConnection,
+    handle: &str,
+    today: NaiveDate,
+) -> QueryResult<Option<Product>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
     select
         .text(TABLES)
         .text(" WHERE product.deleted_at IS NULL AND product.status = 'active' AND product.handle = ");
     select.bind(Bind::Text(handle.to_owned()));
-    Ok(find(connection, select)?.map(|product| product.product))
+    Ok(find(connection, select, today)?.map(|product| product.product))
 }
 
 /// The product with this id, whatever its status.
-pub(crate) fn find_admin(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<AdminProduct>> {
+pub(crate) fn find_admin(
+    connection: &mut PgConnection,
+    id: Uuid,
+    today: NaiveDate,
+) -> QueryResult<Option<AdminProduct>> {
     let mut select = Select::<ProductSql>::new(COLUMNS);
     select
         .text(TABLES)
         .text(" WHERE product.deleted_at IS NULL AND product.id = ")
         .bind(Bind::Uuid(id));
-    find(connection, select)
+    find(connection, select, today)
 }
 
 /// The product that a variant belongs to.
@@ -223,8 +256,14 @@ pub(crate) fn exist(connection: &mut PgConnection) -> QueryResult<bool> {
 pub(super) fn variants(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<Vec<VariantRow>> {
     let mut select = Select::<VariantSql>::new(
         "SELECT variant.product_id, variant.id, variant.sku, variant.barcode, variant.title, variant.option_values, \
-         variant.price_minor, variant.compare_at_minor, stock.on_hand, stock.reserved FROM products.variants AS variant \
-         JOIN products.stock AS stock ON stock.variant_id = variant.id \
+         variant.price_minor, variant.compare_at_minor, variant.backorder_limit, variant.preorder_until, \
+         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available \
+         FROM products.variants AS variant CROSS JOIN LATERAL ( \
+            SELECT coalesce(sum(stock.on_hand), 0)::bigint AS on_hand, \
+                coalesce(sum(stock.on_hand - stock.reserved) FILTER (WHERE location.sells), 0)::bigint AS available \
+            FROM products.stock AS stock JOIN products.locations AS location ON location.id = stock.location_id \
+            WHERE stock.variant_id = variant.id AND location.active AND location.deleted_at IS NULL \
+         ) AS stock \
          WHERE variant.deleted_at IS NULL AND variant.product_id = ANY(",
     );
     select
@@ -234,12 +273,16 @@ pub(super) fn variants(connection: &mut PgConnection, products: Vec<Uuid>) -> Qu
 }
 
 /// Products together with their variants, in the order of `rows`.
-pub(super) fn assemble(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<Vec<AdminProduct>> {
+pub(super) fn assemble(
+    connection: &mut PgConnection,
+    rows: Vec<ProductRow>,
+    today: NaiveDate,
+) -> QueryResult<Vec<AdminProduct>> {
     let mut variants = variants_by_product(connection, &rows)?;
     rows.into_iter()
         .map(|row| {
             let variants = variants.remove(&row.id).unwrap_or_default();
-            row.into_product(variants)
+            row.into_product(variants, today)
         })
         .collect()
 }
@@ -258,11 +301,15 @@ pub(super) fn currency(code: &str) -> QueryResult<Currency> {
         .map_err(|error| Error::DeserializationError(Box::new(error)))
 }
 
-fn find(connection: &mut PgConnection, select: Select<ProductSql>) -> QueryResult<Option<AdminProduct>> {
+fn find(
+    connection: &mut PgConnection,
+    select: Select<ProductSql>,
+    today: NaiveDate,
+) -> QueryResult<Option<AdminProduct>> {
     let Some(row) = select.get_result::<ProductRow>(connection).optional()? else {
         return Ok(None);
     };
-    Ok(assemble(connection, vec![row])?.pop())
+    Ok(assemble(connection, vec![row], today)?.pop())
 }
 
 fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<Vec<Stored>> {
@@ -288,7 +335,7 @@ fn variants_by_product(
 }
 
 impl ProductRow {
-    fn into_product(self, variants: Vec<VariantRow>) -> QueryResult<AdminProduct> {
+    fn into_product(self, variants: Vec<VariantRow>, today: NaiveDate) -> QueryResult<AdminProduct> {
         let currency = currency(&self.currency)?;
         // Most products have no options, and then there is nothing to read.
         let names: Vec<String> = match variants.iter().any(|variant| !variant.option_values.is_empty()) {
@@ -299,9 +346,10 @@ impl ProductRow {
             false => Vec::new(),
         };
         let price_range = price_range(self.price_min, self.price_max, currency, !variants.is_empty());
+        let merchandising = self.merchandising.into_merchandising();
         let variants: Vec<Variant> = variants
             .into_iter()
-            .map(|variant| variant.into_variant(&names, currency))
+            .map(|variant| variant.into_variant(&names, currency, today))
             .collect();
         let product = Product {
             id: self.id.into(),
@@ -318,6 +366,7 @@ impl ProductRow {
             in_stock: variants.iter().any(|variant| variant.in_stock),
             variants,
             price_range,
+            seo: merchandising.seo,
             created_at: self.created_at,
             updated_at: self.updated_at,
         };
@@ -326,10 +375,13 @@ impl ProductRow {
             version: self.version,
             external_id: self.external_id,
             released_on: self.released_on,
+            product_type_id: merchandising.product_type.map(Into::into),
+            publish_at: merchandising.publish_at,
+            unpublish_at: merchandising.unpublish_at,
         })
     }
 
-    fn into_stored(self, variants: Vec<VariantRow>) -> QueryResult<Stored> {
+    pub(super) fn into_stored(self, variants: Vec<VariantRow>) -> QueryResult<Stored> {
         let options: Vec<ProductOption> = read(&self.options)?;
         let names: Vec<String> = options.iter().map(|option| option.name.to_string()).collect();
         let handle = Handle::parse(self.handle).map_err(|error| Error::DeserializationError(Box::new(error)))?;
@@ -343,10 +395,14 @@ impl ProductRow {
             category: self.category.map(|category| category.id),
             tags: self.tags,
             attributes: read(&self.attributes)?,
-            images: read(&self.images)?,
+            images: read::<Vec<StoredImage>>(&self.images)?
+                .into_iter()
+                .map(Image::from)
+                .collect(),
             options,
             currency: currency(&self.currency)?,
             released_on: self.released_on,
+            merchandising: self.merchandising.into_merchandising(),
             variants: Vec::new(),
         };
         for variant in variants {
@@ -364,6 +420,20 @@ impl ProductRow {
     }
 }
 
+impl MerchandisingRow {
+    fn into_merchandising(self) -> Merchandising {
+        Merchandising {
+            product_type: self.product_type,
+            seo: Seo {
+                title: self.seo_title,
+                description: self.seo_description,
+            },
+            publish_at: self.publish_at,
+            unpublish_at: self.unpublish_at,
+        }
+    }
+}
+
 impl CategoryRow {
     fn into_category(self) -> ProductCategory {
         ProductCategory {
@@ -376,8 +446,8 @@ impl CategoryRow {
 }
 
 impl VariantRow {
-    fn into_variant(self, options: &[String], currency: Currency) -> Variant {
-        let available = self.on_hand - self.reserved;
+    fn into_variant(self, options: &[String], currency: Currency, today: NaiveDate) -> Variant {
+        let offer = terms(self.terms).offer(self.available, today);
         Variant {
             id: self.id.into(),
             sku: self.sku,
@@ -386,8 +456,10 @@ impl VariantRow {
             options: Pairs(options.iter().cloned().zip(self.option_values).collect()),
             price: Money::new(self.price_minor, currency),
             compare_at_price: self.compare_at_minor.map(|amount| Money::new(amount, currency)),
-            in_stock: available > 0,
-            available,
+            in_stock: offer.in_stock,
+            available: offer.available,
+            backorder: offer.backorder,
+            preorder: offer.ships_on.map(|ships_on| OpenPreorder { ships_on }),
         }
     }
 
@@ -400,11 +472,8 @@ impl VariantRow {
             values: Pairs(options.iter().cloned().zip(self.option_values).collect()),
             price: self.price_minor,
             compare_at_price: self.compare_at_minor,
-            stock: Some(self.on_hand),
+            // Less than nothing cannot be listed.
+            stock: Some(self.on_hand.max(0)),
         }
     }
-}
-
-fn read<T: serde::de::DeserializeOwned>(json: &Verbatim) -> QueryResult<T> {
-    serde_json::from_str(json.0.get()).map_err(|error| Error::DeserializationError(Box::new(error)))
 }

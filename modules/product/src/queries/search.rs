@@ -3,18 +3,28 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::select::{Select, Verbatim};
 use crate::domain::SCHEMA;
 use crate::domain::product::Status;
+use crate::domain::searching::ParkedProduct;
 use crate::search::Indexed;
 
 const COLUMNS: &str = "SELECT product.id, product.external_id, product.title, product.description, product.brand, \
     product.status, product.tags, product.codes, product.attributes, product.released_on, product.price_min, \
-    product.price_max, category.ancestors, category.path FROM products.products AS product \
+    product.price_max, category.ancestors, category.path, ARRAY(SELECT member.collection_id \
+    FROM products.collection_products AS member WHERE member.product_id = product.id ORDER BY member.collection_id) \
+    FROM products.products AS product \
     LEFT JOIN products.categories AS category ON category.id = product.category_id WHERE product.deleted_at IS NULL";
+
+const PARKED: &str = "SELECT parked.product_id, product.title, parked.reason, parked.parked_at \
+    FROM products.search_parked AS parked JOIN products.products AS product ON product.id = parked.product_id \
+    WHERE product.deleted_at IS NULL";
+
+type ParkedSql = (SqlUuid, Text, Text, Timestamptz);
+type ParkedRow = (Uuid, String, String, DateTime<Utc>);
 
 type RowSql = (
     SqlUuid,
@@ -30,6 +40,7 @@ type RowSql = (
     BigInt,
     BigInt,
     Nullable<(Array<SqlUuid>, Array<Text>)>,
+    Array<SqlUuid>,
 );
 
 #[derive(Queryable)]
@@ -47,6 +58,7 @@ struct Row {
     price_min: i64,
     price_max: i64,
     category: Option<(Vec<Uuid>, Vec<String>)>,
+    collections: Vec<Uuid>,
 }
 
 /// Products to index, and those that cannot be, each with a reason.
@@ -117,11 +129,12 @@ impl Row {
             price_max: self.price_max,
             categories,
             category_path,
+            collections: self.collections,
         })
     }
 }
 
-/// Notes products that could not be indexed.
+/// Notes products that could not be indexed. Those that are noted already keep their time.
 pub(crate) fn park(
     connection: &mut PgConnection,
     products: Vec<(Uuid, String)>,
@@ -129,10 +142,38 @@ pub(crate) fn park(
 ) -> QueryResult<()> {
     const SQL: &str = "INSERT INTO @.search_parked (product_id, reason, parked_at) \
         SELECT parked.product_id, parked.reason, ? FROM unnest(?, ?) AS parked (product_id, reason) \
-        ON CONFLICT (product_id) DO UPDATE SET reason = excluded.reason, parked_at = excluded.parked_at";
+        ON CONFLICT (product_id) DO UPDATE SET reason = excluded.reason";
     let (ids, reasons) = products.into_iter().unzip();
     let binds = [Bind::Time(now), Bind::Uuids(ids), Bind::Texts(reasons)];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
+}
+
+/// At most `limit` parked products after `after`, in the order of their ids.
+pub(crate) fn parked(connection: &mut PgConnection, after: Uuid, limit: i64) -> QueryResult<Vec<ParkedProduct>> {
+    let mut select = Select::<ParkedSql>::new(PARKED);
+    select.text(" AND parked.product_id > ").bind(Bind::Uuid(after));
+    select
+        .text(" ORDER BY parked.product_id LIMIT ")
+        .bind(Bind::BigInt(limit));
+    let rows: Vec<ParkedRow> = select.load(connection)?;
+    Ok(rows.into_iter().map(into_parked).collect())
+}
+
+/// A parked product.
+pub(crate) fn find_parked(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<ParkedProduct>> {
+    let mut select = Select::<ParkedSql>::new(PARKED);
+    select.text(" AND parked.product_id = ").bind(Bind::Uuid(id));
+    let row: Option<ParkedRow> = select.get_result(connection).optional()?;
+    Ok(row.map(into_parked))
+}
+
+fn into_parked((id, title, reason, parked_at): ParkedRow) -> ParkedProduct {
+    ParkedProduct {
+        product_id: id.into(),
+        title,
+        reason,
+        parked_at,
+    }
 }
 
 /// Forgets that products could not be indexed.
@@ -143,12 +184,20 @@ pub(crate) fn unpark(connection: &mut PgConnection, products: Vec<Uuid>) -> Quer
         .map(drop)
 }
 
-/// Products that have nothing that can be bought just now, of every status.
-pub(crate) fn sold_out(connection: &mut PgConnection) -> QueryResult<Vec<Uuid>> {
-    Select::<SqlUuid>::new(
+/// Products of every status that have nothing that can be bought `today`: no stock at the locations that serve orders, and
+/// nothing that may be sold beyond it. The same as `Terms::offer` in Rust.
+pub(crate) fn sold_out(connection: &mut PgConnection, today: NaiveDate) -> QueryResult<Vec<Uuid>> {
+    let mut select = Select::<SqlUuid>::new(
         "SELECT product.id FROM products.products AS product WHERE product.deleted_at IS NULL AND NOT EXISTS \
-         (SELECT FROM products.variants AS variant JOIN products.stock AS stock ON stock.variant_id = variant.id \
-         WHERE variant.product_id = product.id AND variant.deleted_at IS NULL AND stock.on_hand > stock.reserved)",
-    )
-    .load(connection)
+         (SELECT FROM products.variants AS variant LEFT JOIN (SELECT stock.variant_id, \
+            sum(stock.on_hand - stock.reserved) AS available FROM products.stock AS stock \
+            JOIN products.locations AS location ON location.id = stock.location_id WHERE location.sells \
+            GROUP BY stock.variant_id) AS level ON level.variant_id = variant.id \
+         WHERE variant.product_id = product.id AND variant.deleted_at IS NULL \
+         AND coalesce(level.available, 0) + CASE WHEN variant.preorder_until > ",
+    );
+    select
+        .bind(Bind::Text(today.to_string()))
+        .text("::date THEN variant.preorder_limit ELSE variant.backorder_limit END > 0)");
+    select.load(connection)
 }

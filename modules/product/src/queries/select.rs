@@ -76,3 +76,8 @@ impl FromSql<Json, Pg> for Verbatim {
         Ok(Self(serde_json::from_slice(value.as_bytes())?))
     }
 }
+
+/// What stored JSON says.
+pub(super) fn read<T: serde::de::DeserializeOwned>(json: &Verbatim) -> QueryResult<T> {
+    serde_json::from_str(json.0.get()).map_err(|error| diesel::result::Error::DeserializationError(Box::new(error)))
+}

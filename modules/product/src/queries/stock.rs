@@ -1,193 +1,174 @@
-//! The books of stock: how many there are, and the ledger that says why.
+//! The books of stock: how many there are at each location, and the ledger that says why. Whoever changes them by hand
+//! holds all rows of the variants first, in key order, so that nothing is sold meanwhile and events are told exactly.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use kernel::{Currency, Money};
-use product_api::Quote;
+use diesel::sql_types::{BigInt, Bool, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::products::currency;
-use super::select::Select;
 use super::writing::Stamp;
 use crate::domain::SCHEMA;
-use crate::domain::stock::{Movement, StockLevel};
+use crate::domain::location::DEFAULT_LOCATION;
+use crate::domain::stock::{Delta, Held, targets};
 
-/// How many movements are shown with a variant's stock.
-const SHOWN_MOVEMENTS: i64 = 50;
+/// Why a change is made, as the ledger has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cause<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) reason: &'a str,
+    /// The transfer that the changes are sides of.
+    pub(crate) transfer: Option<Uuid>,
+}
 
-/// Opens the books of new variants.
+/// Opens the books of new variants, at the default location.
 pub(super) fn open(connection: &mut PgConnection, levels: &[(Uuid, i64)], stamp: &Stamp) -> QueryResult<()> {
-    const STOCK: &str = "INSERT INTO @.stock (variant_id, on_hand) SELECT * FROM unnest(?, ?)";
-    const LEDGER: &str = "INSERT INTO @.stock_movements (variant_id, kind, delta, reason, actor, created_at) \
-        SELECT level.variant_id, 'initial', level.on_hand, 'first stock', ?, ? \
+    const STOCK: &str = "INSERT INTO @.stock (variant_id, location_id, on_hand) \
+        SELECT level.variant_id, ?, level.on_hand FROM unnest(?, ?) AS level (variant_id, on_hand)";
+    const LEDGER: &str = "INSERT INTO @.stock_movements \
+            (variant_id, location_id, kind, delta, reason, actor, created_at) \
+        SELECT level.variant_id, ?, 'initial', level.on_hand, 'first stock', ?, ? \
         FROM unnest(?, ?) AS level (variant_id, on_hand) WHERE level.on_hand > 0";
     if levels.is_empty() {
         return Ok(());
     }
-    let [ids, amounts] = columns(levels);
-    Statement::new(SCHEMA, STOCK, [ids.clone(), amounts.clone()]).execute(connection)?;
-    let binds = [Bind::Text(stamp.actor.clone()), Bind::Time(stamp.now), ids, amounts];
+    let (ids, amounts) = levels.iter().copied().unzip();
+    let [location, ids, amounts] = [Bind::Uuid(DEFAULT_LOCATION), Bind::Uuids(ids), Bind::BigInts(amounts)];
+    let binds = [location.clone(), ids.clone(), amounts.clone()];
+    Statement::new(SCHEMA, STOCK, binds).execute(connection)?;
+    let binds = [
+        location,
+        Bind::Text(stamp.actor.clone()),
+        Bind::Time(stamp.now),
+        ids,
+        amounts,
+    ];
     Statement::new(SCHEMA, LEDGER, binds).execute(connection).map(drop)
 }
 
-/// Sets the stock of variants to absolute figures, though never below what is promised already; the ledger gets the
-/// differences. Rows are locked in key order.
+/// Sets the stock of variants, in all active locations together, to absolute figures, though never below what is promised
+/// already; the ledger gets the differences.
 pub(super) fn set(connection: &mut PgConnection, levels: &[(Uuid, i64)], stamp: &Stamp) -> QueryResult<()> {
-    const SQL: &str = "WITH held AS MATERIALIZED ( \
-            SELECT stock.variant_id, stock.on_hand AS before, greatest(level.on_hand, stock.reserved) AS after \
-            FROM @.stock AS stock JOIN unnest(?, ?) AS level (variant_id, on_hand) USING (variant_id) \
-            ORDER BY stock.variant_id FOR UPDATE OF stock \
-        ), changed AS ( \
-            UPDATE @.stock AS stock SET on_hand = held.after FROM held \
-            WHERE stock.variant_id = held.variant_id AND held.after <> held.before RETURNING stock.variant_id \
-        ) \
-        INSERT INTO @.stock_movements (variant_id, kind, delta, reason, actor, created_at) \
-        SELECT held.variant_id, ?, held.after - held.before, 'counted anew', ?, ? FROM held \
-        JOIN changed USING (variant_id)";
     if levels.is_empty() {
         return Ok(());
     }
-    let [ids, amounts] = columns(levels);
-    let [kind, actor] = [Bind::Text(stamp.kind.to_owned()), Bind::Text(stamp.actor.clone())];
-    let binds = [ids, amounts, kind, actor, Bind::Time(stamp.now)];
+    let held = hold(connection, levels.iter().map(|(variant, _)| *variant).collect())?;
+    let cause = Cause {
+        kind: stamp.kind,
+        reason: "counted anew",
+        transfer: None,
+    };
+    change(connection, &targets(&held, levels), cause, stamp)?;
+    tell(connection, &held, stamp.now)
+}
+
+/// Makes sure that variants have a row at a location. Unknown variants are left out.
+pub(crate) fn ensure(connection: &mut PgConnection, location: Uuid, variants: Vec<Uuid>) -> QueryResult<()> {
+    const SQL: &str = "INSERT INTO @.stock (variant_id, location_id, on_hand) \
+        SELECT id, ?, 0 FROM @.variants WHERE id = ANY (?) ORDER BY id ON CONFLICT DO NOTHING";
+    let binds = [Bind::Uuid(location), Bind::Uuids(variants)];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 
-/// Corrects the stock of a variant and writes it down; false where that would leave fewer than are promised.
-pub(crate) fn adjust(
+/// All rows of variants, held until the transaction ends, in key order.
+pub(crate) fn hold(connection: &mut PgConnection, variants: Vec<Uuid>) -> QueryResult<Vec<Held>> {
+    const SQL: &str = "SELECT stock.variant_id, stock.location_id, stock.on_hand, stock.reserved, \
+            location.active AND location.deleted_at IS NULL AS active, location.sells \
+        FROM @.stock AS stock JOIN @.locations AS location ON location.id = stock.location_id \
+        WHERE stock.variant_id = ANY (?) ORDER BY stock.variant_id, stock.location_id FOR UPDATE OF stock";
+    let rows: Vec<HeldRow> = Statement::new(SCHEMA, SQL, [Bind::Uuids(variants)]).load(connection)?;
+    Ok(rows.into_iter().map(HeldRow::into_held).collect())
+}
+
+/// Changes rows that are held, and writes that down. Answers how many were changed: none that would then have fewer than
+/// are promised, or more than the books take.
+pub(crate) fn change(
     connection: &mut PgConnection,
-    variant: Uuid,
-    delta: i64,
-    reason: &str,
+    deltas: &[Delta],
+    cause: Cause<'_>,
     stamp: &Stamp,
-) -> QueryResult<bool> {
-    const SQL: &str = "WITH adjusted AS ( \
-            UPDATE @.stock SET on_hand = on_hand + ? WHERE variant_id = ? \
-            AND on_hand + ? >= reserved AND on_hand + ? <= 1000000000 RETURNING variant_id \
+) -> QueryResult<usize> {
+    const SQL: &str = "WITH change AS MATERIALIZED ( \
+            SELECT * FROM unnest(?, ?, ?) AS change (variant_id, location_id, delta) \
+        ), changed AS ( \
+            UPDATE @.stock AS stock SET on_hand = stock.on_hand + change.delta FROM change \
+            WHERE stock.variant_id = change.variant_id AND stock.location_id = change.location_id \
+            AND (change.delta > 0 OR stock.on_hand + change.delta >= stock.reserved) \
+            AND stock.on_hand + change.delta <= 1000000000 \
+            RETURNING stock.variant_id, stock.location_id, change.delta \
         ) \
-        INSERT INTO @.stock_movements (variant_id, kind, delta, reason, actor, created_at) \
-        SELECT variant_id, 'adjustment', ?, ?, ?, ? FROM adjusted";
+        INSERT INTO @.stock_movements \
+            (variant_id, location_id, kind, delta, reason, actor, transfer_id, created_at) \
+        SELECT variant_id, location_id, ?, delta, ?, ?, ?, ? FROM changed ORDER BY variant_id, location_id";
+    if deltas.is_empty() {
+        return Ok(0);
+    }
     let binds = [
-        Bind::BigInt(delta),
-        Bind::Uuid(variant),
-        Bind::BigInt(delta),
-        Bind::BigInt(delta),
-        Bind::BigInt(delta),
-        Bind::Text(reason.to_owned()),
+        Bind::Uuids(deltas.iter().map(|one| one.variant).collect()),
+        Bind::Uuids(deltas.iter().map(|one| one.location).collect()),
+        Bind::BigInts(deltas.iter().map(|one| one.delta).collect()),
+        Bind::Text(cause.kind.to_owned()),
+        Bind::Text(cause.reason.to_owned()),
         Bind::Text(stamp.actor.clone()),
+        Bind::NullableUuid(cause.transfer),
         Bind::Time(stamp.now),
     ];
-    Ok(Statement::new(SCHEMA, SQL, binds).execute(connection)? == 1)
+    Statement::new(SCHEMA, SQL, binds).execute(connection)
 }
 
-/// The stock of a variant with its latest movements. Deleted variants have theirs too.
-pub(crate) fn level(connection: &mut PgConnection, variant: Uuid) -> QueryResult<Option<StockLevel>> {
-    let mut select = Select::<(SqlUuid, BigInt, BigInt)>::new(
-        "SELECT variant.product_id, stock.on_hand, stock.reserved FROM products.stock AS stock \
-         JOIN products.variants AS variant ON variant.id = stock.variant_id WHERE stock.variant_id = ",
-    );
-    select.bind(Bind::Uuid(variant));
-    let found: Option<(Uuid, i64, i64)> = select.get_result(connection).optional()?;
-    let Some((product, on_hand, reserved)) = found else {
-        return Ok(None);
-    };
-    let mut select = Select::<(Text, BigInt, Text, Text, Timestamptz)>::new(
-        "SELECT kind, delta, reason, actor, created_at FROM products.stock_movements WHERE variant_id = ",
-    );
-    select
-        .bind(Bind::Uuid(variant))
-        .text(" ORDER BY id DESC LIMIT ")
-        .bind(Bind::BigInt(SHOWN_MOVEMENTS));
-    let rows: Vec<(String, i64, String, String, DateTime<Utc>)> = select.load(connection)?;
-    let movement = |(kind, delta, reason, actor, created_at)| Movement {
-        kind,
-        delta,
-        reason,
-        actor,
-        created_at,
-    };
-    Ok(Some(StockLevel {
-        variant_id: variant.into(),
-        product_id: product.into(),
-        on_hand,
-        reserved,
-        available: on_hand - reserved,
-        movements: rows.into_iter().map(movement).collect(),
-    }))
-}
-
-type QuoteSql = (
-    SqlUuid,
-    SqlUuid,
-    Nullable<Text>,
-    Text,
-    Text,
-    Nullable<Text>,
-    Text,
-    BigInt,
-    BigInt,
-    diesel::sql_types::Bool,
-);
-
-#[derive(Queryable)]
-struct QuoteRow {
-    variant: Uuid,
-    product: Uuid,
-    sku: Option<String>,
-    title: String,
-    variant_title: String,
-    image_url: Option<String>,
-    currency: String,
-    price_minor: i64,
-    available: i64,
-    on_sale: bool,
-}
-
-/// What is to be quoted, and in which currency.
-pub(crate) type Enquiry = (Vec<Uuid>, Currency);
-
-/// What variants cost and how many there are, for each enquiry, by one statement.
-pub(crate) fn quote(connection: &mut PgConnection, enquiries: &[Enquiry]) -> QueryResult<Vec<Vec<Quote>>> {
-    let all: BTreeSet<Uuid> = enquiries.iter().flat_map(|(variants, _)| variants).copied().collect();
-    let mut select = Select::<QuoteSql>::new(
-        "SELECT variant.id, variant.product_id, variant.sku, product.title, variant.title, \
-         product.images -> 0 ->> 'url', product.currency, variant.price_minor, stock.on_hand - stock.reserved, \
-         variant.deleted_at IS NULL AND product.deleted_at IS NULL AND product.status = 'active' \
-         FROM products.variants AS variant JOIN products.products AS product ON product.id = variant.product_id \
-         JOIN products.stock AS stock ON stock.variant_id = variant.id WHERE variant.id = ANY(",
-    );
-    select.bind(Bind::Uuids(all.into_iter().collect())).text(")");
-    let rows: Vec<QuoteRow> = select.load(connection)?;
-    let rows: HashMap<Uuid, QuoteRow> = rows.into_iter().map(|row| (row.variant, row)).collect();
-    let answer = |(variants, currency): &Enquiry| {
-        let found = variants.iter().filter_map(|variant| rows.get(variant));
-        found.map(|row| row.quote(*currency)).collect()
-    };
-    enquiries.iter().map(answer).collect()
-}
-
-impl QuoteRow {
-    fn quote(&self, wanted: Currency) -> QueryResult<Quote> {
-        let currency = currency(&self.currency)?;
-        Ok(Quote {
-            variant: self.variant.into(),
-            product: self.product.into(),
-            sku: self.sku.clone(),
-            title: self.title.clone(),
-            variant_title: self.variant_title.clone(),
-            image_url: self.image_url.clone(),
-            unit_price: (currency == wanted).then(|| Money::new(self.price_minor, currency)),
-            available: self.available,
-            on_sale: self.on_sale,
-        })
+/// Publishes what has become of stock that was `held` before it was changed: running low, out, back.
+pub(crate) fn tell(connection: &mut PgConnection, held: &[Held], now: DateTime<Utc>) -> QueryResult<()> {
+    const SQL: &str = "INSERT INTO @.outbox (id, type, subject, time, data) \
+        SELECT gen_random_uuid(), event.type, event.subject, ?, event.data FROM ( \
+            SELECT variant.id, variant.product_id, variant.low_stock_threshold, before.available AS before, \
+                coalesce(sum(stock.on_hand - stock.reserved) FILTER (WHERE location.sells), 0)::bigint AS after \
+            FROM unnest(?, ?) AS before (variant_id, available) \
+            JOIN @.variants AS variant ON variant.id = before.variant_id \
+            JOIN @.stock AS stock ON stock.variant_id = variant.id \
+            JOIN @.locations AS location ON location.id = stock.location_id \
+            GROUP BY variant.id, before.available \
+        ) AS change CROSS JOIN LATERAL @.stock_events(change.id, change.product_id, change.low_stock_threshold, \
+            change.before, change.after) AS event";
+    let mut before: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for row in held {
+        let available = if row.sells { row.on_hand - row.reserved } else { 0 };
+        *before.entry(row.variant).or_default() += available;
     }
+    if before.is_empty() {
+        return Ok(());
+    }
+    let (variants, available) = before.into_iter().unzip();
+    let binds = [Bind::Time(now), Bind::Uuids(variants), Bind::BigInts(available)];
+    Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 
-fn columns(levels: &[(Uuid, i64)]) -> [Bind; 2] {
-    let (ids, amounts) = levels.iter().copied().unzip();
-    [Bind::Uuids(ids), Bind::BigInts(amounts)]
+#[derive(QueryableByName)]
+struct HeldRow {
+    #[diesel(sql_type = SqlUuid)]
+    variant_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    location_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    on_hand: i64,
+    #[diesel(sql_type = BigInt)]
+    reserved: i64,
+    #[diesel(sql_type = Bool)]
+    active: bool,
+    #[diesel(sql_type = Bool)]
+    sells: bool,
+}
+
+impl HeldRow {
+    fn into_held(self) -> Held {
+        Held {
+            variant: self.variant_id,
+            location: self.location_id,
+            on_hand: self.on_hand,
+            reserved: self.reserved,
+            active: self.active,
+            sells: self.sells,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Uuid as SqlUuid};
-use kernel::id::{CategoryId, ProductId, ReservationId, VariantId};
+use kernel::id::{CategoryId, ProductId, ReservationId, TransferId, VariantId};
 use kernel::module::Finding;
 use uuid::Uuid;
 
@@ -44,38 +44,80 @@ fn reservation(id: Uuid) -> String {
     ReservationId::from(id).to_string()
 }
 
-const RULES: [Rule; 9] = [
+fn transfer(id: Uuid) -> String {
+    TransferId::from(id).to_string()
+}
+
+const RULES: [Rule; 13] = [
+    Rule {
+        name: "shown_images_are_kept",
+        subject: product,
+        sql: "SELECT product.id, format('shows %s, whose files nothing keeps', image ->> 'url') \
+            FROM products.products AS product CROSS JOIN LATERAL json_array_elements(product.images) AS image \
+            WHERE product.deleted_at IS NULL AND image ->> 'url' LIKE '/api/v1/media/%' AND NOT EXISTS ( \
+            SELECT FROM products.media_references AS reference WHERE reference.product_id = product.id \
+            AND '/api/v1/media/' || reference.name = image ->> 'url') LIMIT 1000",
+    },
     Rule {
         name: "stock_equals_movements",
         subject: variant,
-        sql: "SELECT stock.variant_id, format('%s on hand, movements sum to %s', stock.on_hand, coalesce(moved.sum, 0)) \
-            FROM products.stock AS stock LEFT JOIN (SELECT variant_id, sum(delta) FROM products.stock_movements \
-            GROUP BY variant_id) AS moved USING (variant_id) WHERE stock.on_hand <> coalesce(moved.sum, 0) LIMIT 1000",
+        sql: "SELECT stock.variant_id, format('%s on hand at location %s, movements sum to %s', stock.on_hand, \
+            stock.location_id, coalesce(moved.sum, 0)) FROM products.stock AS stock \
+            LEFT JOIN (SELECT variant_id, location_id, sum(delta) FROM products.stock_movements \
+            GROUP BY variant_id, location_id) AS moved USING (variant_id, location_id) \
+            WHERE stock.on_hand <> coalesce(moved.sum, 0) LIMIT 1000",
     },
     Rule {
         name: "reserved_equals_reservations",
         subject: variant,
-        sql: "SELECT stock.variant_id, format('%s reserved, reservations sum to %s', stock.reserved, coalesce(held.sum, 0)) \
-            FROM products.stock AS stock LEFT JOIN (SELECT line.variant_id, sum(line.quantity) \
+        sql: "SELECT stock.variant_id, format('%s reserved at location %s, reservations sum to %s', stock.reserved, \
+            stock.location_id, coalesce(held.sum, 0)) FROM products.stock AS stock \
+            LEFT JOIN (SELECT line.variant_id, line.location_id, sum(line.quantity) \
             FROM products.reservation_lines AS line JOIN products.reservations AS reservation \
-            ON reservation.id = line.reservation_id AND reservation.state = 'reserved' GROUP BY line.variant_id) AS held \
-            USING (variant_id) WHERE stock.reserved <> coalesce(held.sum, 0) LIMIT 1000",
+            ON reservation.id = line.reservation_id AND reservation.state = 'reserved' \
+            GROUP BY line.variant_id, line.location_id) AS held \
+            USING (variant_id, location_id) WHERE stock.reserved <> coalesce(held.sum, 0) LIMIT 1000",
     },
     Rule {
         name: "variants_have_stock",
         subject: variant,
-        sql: "SELECT variant.id, 'there is no stock row' FROM products.variants AS variant \
-            WHERE NOT EXISTS (SELECT FROM products.stock WHERE variant_id = variant.id) LIMIT 1000",
+        sql: "SELECT variant.id, 'there is no stock row at the default location' FROM products.variants AS variant \
+            WHERE NOT EXISTS (SELECT FROM products.stock AS stock JOIN products.locations AS location \
+            ON location.id = stock.location_id AND location.is_default WHERE stock.variant_id = variant.id) LIMIT 1000",
+    },
+    Rule {
+        name: "oversell_follows_limits",
+        subject: variant,
+        sql: "SELECT stock.variant_id, format('location %s may go %s below zero, the limits are %s and %s', \
+            stock.location_id, stock.oversell, variant.backorder_limit, variant.preorder_limit) \
+            FROM products.stock AS stock JOIN products.variants AS variant ON variant.id = stock.variant_id \
+            JOIN products.locations AS location ON location.id = stock.location_id \
+            WHERE CASE WHEN location.is_default \
+            THEN stock.oversell < greatest(variant.backorder_limit, variant.preorder_limit) \
+            ELSE stock.oversell <> 0 END LIMIT 1000",
+    },
+    Rule {
+        name: "transfers_lose_nothing",
+        subject: transfer,
+        sql: "SELECT moved.transfer_id, format('%s of variant %s leave, %s arrive', moved.left, moved.variant_id, \
+            moved.arrived) FROM (SELECT movement.transfer_id, movement.variant_id, \
+            coalesce(-sum(movement.delta) FILTER (WHERE movement.location_id = transfer.from_location_id), 0) AS left, \
+            coalesce(sum(movement.delta) FILTER (WHERE movement.location_id = transfer.to_location_id), 0) AS arrived, \
+            count(*) AS sides FROM products.stock_movements AS movement JOIN products.stock_transfers AS transfer \
+            ON transfer.id = movement.transfer_id GROUP BY movement.transfer_id, movement.variant_id) AS moved \
+            WHERE moved.left <> moved.arrived OR moved.sides <> 2 LIMIT 1000",
     },
     Rule {
         name: "sales_equal_reservations",
         subject: reservation,
-        sql: "SELECT line.reservation_id, format('%s of variant %s are %s, the ledger says %s', line.quantity, \
-            line.variant_id, reservation.state, coalesce(moved.sum, 0)) FROM products.reservation_lines AS line \
+        sql: "SELECT line.reservation_id, format('%s of variant %s at location %s are %s, the ledger says %s', \
+            line.quantity, line.variant_id, line.location_id, reservation.state, coalesce(moved.sum, 0)) \
+            FROM products.reservation_lines AS line \
             JOIN products.reservations AS reservation ON reservation.id = line.reservation_id \
-            LEFT JOIN (SELECT reservation_id, variant_id, sum(delta) FROM products.stock_movements \
-            WHERE reservation_id IS NOT NULL GROUP BY reservation_id, variant_id) AS moved \
+            LEFT JOIN (SELECT reservation_id, variant_id, location_id, sum(delta) FROM products.stock_movements \
+            WHERE reservation_id IS NOT NULL GROUP BY reservation_id, variant_id, location_id) AS moved \
             ON moved.reservation_id = line.reservation_id AND moved.variant_id = line.variant_id \
+            AND moved.location_id = line.location_id \
             WHERE coalesce(moved.sum, 0) <> CASE reservation.state WHEN 'committed' THEN -line.quantity ELSE 0 END \
             LIMIT 1000",
     },
@@ -121,5 +163,21 @@ const RULES: [Rule; 9] = [
             FROM products.products AS product LEFT JOIN products.categories AS category \
             ON category.id = product.category_id WHERE product.deleted_at IS NULL \
             AND product.category_path <> coalesce(category.path, '{}') LIMIT 1000",
+    },
+    // Rules about dates are left out: until the job has seen a new day, they are those of the day before.
+    Rule {
+        name: "collections_follow_their_rules",
+        subject: product,
+        sql: "SELECT product.id, format('the rule of collection %s says %s, the collection says otherwise', \
+            collection.handle, rule.holds) FROM products.collections AS collection \
+            CROSS JOIN products.products AS product \
+            LEFT JOIN products.categories AS category ON category.id = product.category_id \
+            LEFT JOIN products.collection_products AS member \
+            ON member.collection_id = collection.id AND member.product_id = product.id, \
+            LATERAL (SELECT product.deleted_at IS NULL AND products.rule_holds(collection.rule::jsonb, product.brand, \
+            product.tags, product.product_type_id, category.ancestors, product.attributes::jsonb, product.price_min, \
+            product.price_max, product.released_on, DATE '2000-01-01') AS holds) AS rule \
+            WHERE collection.rule IS NOT NULL AND collection.refreshed_on IS NULL \
+            AND rule.holds <> (member.product_id IS NOT NULL) LIMIT 1000",
     },
 ];

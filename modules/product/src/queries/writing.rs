@@ -11,10 +11,10 @@ use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::stock;
+use super::{media, membership, stock};
 use crate::domain::SCHEMA;
 use crate::domain::attributes::Attributes;
-use crate::domain::image::Image;
+use crate::domain::image::{Image, ShownImage};
 use crate::domain::listing::{Listing, ProductOption};
 use crate::domain::plan::{Plan, VariantRow};
 
@@ -31,27 +31,69 @@ pub(crate) struct Stamp {
 /// The paths of categories by their ids.
 pub(crate) type Paths = HashMap<Uuid, Vec<String>>;
 
-/// Writes a plan. Variants that go are removed before others come, so that their SKUs and values are free.
+/// Writes a plan, and which collections its products belong to by their rules. Variants that go are removed before others come, so that their SKUs and values are free.
 pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, stamp: &Stamp) -> QueryResult<()> {
     insert_products(connection, &plan.insert_products, paths, stamp)?;
     update_products(connection, &plan.update_products, paths, stamp)?;
+    media::refer(connection, &plan.insert_products, &plan.update_products)?;
     delete_variants(connection, &plan.delete_variants, stamp)?;
     update_variants(connection, &plan.update_variants, stamp)?;
     insert_variants(connection, &plan.insert_variants, stamp)?;
+    let written = plan.insert_products.iter().chain(&plan.update_products);
+    membership::follow(connection, written, stamp.now.date_naive())?;
     stock::open(connection, &plan.initial_stock, stamp)?;
     stock::set(connection, &plan.target_stock, stamp)
 }
 
-/// Takes a product and its variants out of the catalogue. The rows stay: orders and reservations refer to them.
-pub(crate) fn delete_product(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
-    const PRODUCT: &str = "UPDATE @.products SET status = 'archived', deleted_at = ?, updated_at = ?, \
-        version = version + 1 WHERE id = ?";
+/// Takes products and their variants out of the catalogue. The rows stay: orders and reservations refer to them. No
+/// collection has them any more, and no product is related to them.
+pub(crate) fn delete_products(connection: &mut PgConnection, ids: &[Uuid], now: DateTime<Utc>) -> QueryResult<()> {
+    const PRODUCTS: &str = "UPDATE @.products SET status = 'archived', deleted_at = ?, updated_at = ?, \
+        version = version + 1 WHERE id = ANY(?)";
     const VARIANTS: &str =
-        "UPDATE @.variants SET deleted_at = ?, updated_at = ? WHERE product_id = ? AND deleted_at IS NULL";
-    for sql in [PRODUCT, VARIANTS] {
-        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), Bind::Uuid(id)]).execute(connection)?;
+        "UPDATE @.variants SET deleted_at = ?, updated_at = ? WHERE product_id = ANY(?) AND deleted_at IS NULL";
+    const MEMBERS: &str = "DELETE FROM @.collection_products WHERE product_id = ANY(?)";
+    const RELATIONS: &str = "DELETE FROM @.product_relations WHERE product_id = ANY(?) OR related_id = ANY(?)";
+    if ids.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let binds = || Bind::Uuids(ids.to_vec());
+    for sql in [PRODUCTS, VARIANTS] {
+        Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), binds()]).execute(connection)?;
+    }
+    Statement::new(SCHEMA, MEMBERS, [binds()]).execute(connection)?;
+    Statement::new(SCHEMA, RELATIONS, [binds(), binds()]).execute(connection)?;
+    media::forget(connection, ids.to_vec())
+}
+
+/// Gives products handles that nobody else can want, in a transaction that is undone.
+pub(crate) fn give_up_handles(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.products SET handle = 'released-' || id::text WHERE id = ANY(?)";
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Statement::new(SCHEMA, SQL, [Bind::Uuids(ids)])
+        .execute(connection)
+        .map(drop)
+}
+
+/// Takes SKUs from their variants, in a transaction that is undone.
+pub(crate) fn give_up_skus(connection: &mut PgConnection, skus: Vec<String>) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.variants SET sku = NULL WHERE deleted_at IS NULL AND sku = ANY(?)";
+    if skus.is_empty() {
+        return Ok(());
+    }
+    Statement::new(SCHEMA, SQL, [Bind::Texts(skus)])
+        .execute(connection)
+        .map(drop)
+}
+
+/// Notes that a product, which is locked, was edited in something that has a table of its own.
+pub(crate) fn raise_version(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.products SET version = version + 1, updated_at = ? WHERE id = ?";
+    Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::Uuid(id)])
+        .execute(connection)
+        .map(drop)
 }
 
 #[derive(Serialize)]
@@ -68,17 +110,23 @@ struct ProductJson<'a> {
     tags: &'a [String],
     codes: Vec<String>,
     attributes: &'a Attributes,
-    images: &'a [Image],
+    images: Vec<ShownImage>,
     options: &'a [ProductOption],
     currency: &'a str,
     released_on: NaiveDate,
     price_min: i64,
     price_max: i64,
+    product_type_id: Option<Uuid>,
+    seo_title: Option<&'a str>,
+    seo_description: Option<&'a str>,
+    publish_at: Option<DateTime<Utc>>,
+    unpublish_at: Option<DateTime<Utc>>,
 }
 
 impl<'a> ProductJson<'a> {
     fn new(id: Uuid, listing: &'a Listing, paths: &'a Paths) -> Self {
         let (price_min, price_max) = listing.price_range();
+        let decided = &listing.merchandising;
         let path = listing.category.and_then(|category| paths.get(&category));
         Self {
             id,
@@ -93,12 +141,17 @@ impl<'a> ProductJson<'a> {
             tags: &listing.tags,
             codes: listing.codes(),
             attributes: &listing.attributes,
-            images: &listing.images,
+            images: listing.images.iter().map(Image::shown).collect(),
             options: &listing.options,
             currency: listing.currency.code(),
             released_on: listing.released_on,
             price_min,
             price_max,
+            product_type_id: decided.product_type,
+            seo_title: decided.seo.title.as_deref(),
+            seo_description: decided.seo.description.as_deref(),
+            publish_at: decided.publish_at,
+            unpublish_at: decided.unpublish_at,
         }
     }
 }
@@ -111,13 +164,15 @@ fn insert_products(
 ) -> QueryResult<()> {
     const SQL: &str = "INSERT INTO @.products (id, external_id, handle, title, description, brand, status, category_id, \
         category_path, tags, codes, attributes, images, options, currency, released_on, price_min, price_max, \
-        created_at, updated_at) \
+        product_type_id, seo_title, seo_description, publish_at, unpublish_at, created_at, updated_at) \
         SELECT row.id, row.external_id, row.handle, row.title, row.description, row.brand, row.status, row.category_id, \
         row.category_path, row.tags, row.codes, row.attributes, row.images, row.options, row.currency, row.released_on, \
-        row.price_min, row.price_max, ?, ? \
+        row.price_min, row.price_max, row.product_type_id, row.seo_title, row.seo_description, row.publish_at, \
+        row.unpublish_at, ?, ? \
         FROM json_to_recordset(?::json) AS row (id UUID, external_id TEXT, handle TEXT, title TEXT, description TEXT, \
         brand TEXT, status TEXT, category_id UUID, category_path TEXT[], tags TEXT[], codes TEXT[], attributes JSON, \
-        images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT)";
+        images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT, product_type_id UUID, \
+        seo_title TEXT, seo_description TEXT, publish_at TIMESTAMPTZ, unpublish_at TIMESTAMPTZ)";
     let rows: Vec<_> = rows
         .iter()
         .map(|(id, listing)| ProductJson::new(*id, listing, paths))
@@ -141,10 +196,13 @@ fn update_products(
         category_id = row.category_id, category_path = row.category_path, tags = row.tags, codes = row.codes, \
         attributes = row.attributes, images = row.images, options = row.options, currency = row.currency, \
         released_on = row.released_on, price_min = row.price_min, price_max = row.price_max, \
+        product_type_id = row.product_type_id, seo_title = row.seo_title, seo_description = row.seo_description, \
+        publish_at = row.publish_at, unpublish_at = row.unpublish_at, \
         version = product.version + 1, updated_at = ? \
         FROM json_to_recordset(?::json) AS row (id UUID, external_id TEXT, handle TEXT, title TEXT, description TEXT, \
         brand TEXT, status TEXT, category_id UUID, category_path TEXT[], tags TEXT[], codes TEXT[], attributes JSON, \
-        images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT) \
+        images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT, product_type_id UUID, \
+        seo_title TEXT, seo_description TEXT, publish_at TIMESTAMPTZ, unpublish_at TIMESTAMPTZ) \
         WHERE product.id = row.id";
     let rows: Vec<_> = rows
         .iter()

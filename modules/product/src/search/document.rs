@@ -33,6 +33,8 @@ pub(crate) struct Indexed {
     /// Ids and names from the root to the category; empty where there is none.
     pub(crate) categories: Vec<Uuid>,
     pub(crate) category_path: Vec<String>,
+    /// Of every kind, published or not, in the order of their ids.
+    pub(crate) collections: Vec<Uuid>,
 }
 
 /// The fields of the index. Texts are stems; what filters compare is kept as it was written.
@@ -62,6 +64,7 @@ pub(super) struct Fields {
     pub(super) brand_start: Field,
     pub(super) tag_name: Field,
     pub(super) category_id: Field,
+    pub(super) collection_id: Field,
     pub(super) attribute: Field,
     pub(super) price_min: Field,
     pub(super) price_max: Field,
@@ -112,6 +115,7 @@ impl Fields {
             brand_start: builder.add_text_field("brand_start", set.clone()),
             tag_name: builder.add_text_field("tag_name", set.clone()),
             category_id: builder.add_text_field("category_id", set.clone()),
+            collection_id: builder.add_text_field("collection_id", set.clone()),
             attribute: builder.add_text_field("attribute", set),
             price_min: builder.add_i64_field(column::PRICE_MIN, number.clone()),
             price_max: builder.add_i64_field(column::PRICE_MAX, number.clone()),
@@ -194,7 +198,10 @@ impl Fields {
             document.add_text(self.code, fold(code));
         }
         for id in &product.categories {
-            document.add_text(self.category_id, category_key(*id));
+            document.add_text(self.category_id, id_key(*id));
+        }
+        for id in &product.collections {
+            document.add_text(self.collection_id, id_key(*id));
         }
         for (name, value) in &product.attributes.0 {
             document.add_text(self.attribute, attribute_key(name, value));
@@ -240,8 +247,8 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// How the index calls a category.
-pub(crate) fn category_key(id: Uuid) -> String {
+/// How the index calls a category or a collection.
+pub(crate) fn id_key(id: Uuid) -> String {
     id.simple().to_string()
 }
 
@@ -289,6 +296,7 @@ mod tests {
             price_min: 0,
             price_max: 0,
             categories: Vec::new(),
+            collections: Vec::new(),
             category_path: vec!["Footwear".to_owned()],
         };
         let (_, fields) = Fields::schema();

@@ -1,6 +1,6 @@
 //! Makes the index of this process and keeps it up: one job, which is the only one that writes.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -13,16 +13,17 @@ use diesel::{PgConnection, QueryResult};
 use kernel::Fault;
 use kernel::event::{Event, Feed, Position};
 use kernel::job::Round;
-use product_api::ProductChanged;
+use product_api::{CollectionChanged, ProductChanged};
 use tantivy::IndexWriter;
 use uuid::Uuid;
 
+use super::contents::members;
 use super::document::Indexed;
 use super::index::{Index, Progress, Slot, fault};
 use super::text::Stems;
-use super::{Request, Shared};
+use super::{Changes, Request, Shared};
 use crate::domain::SCHEMA;
-use crate::queries::search as queries;
+use crate::queries::{membership, search as queries};
 
 /// How often news are looked for; whoever writes here wakes the job besides.
 pub(super) const EVERY: Duration = Duration::from_millis(250);
@@ -181,7 +182,8 @@ impl Follower {
         if let Some(last) = read.last_id() {
             building.after = last;
             building.count += read.products.len();
-            self.sort_out(&read.products, read.unreadable).await?;
+            let readable = read.products.iter().map(|product| product.id).collect();
+            self.sort_out(readable, read.unreadable).await?;
             return building.followed.add(read.products).await;
         }
         let progress = Progress::new(
@@ -212,42 +214,67 @@ impl Follower {
         let events = self.feed.read(live.position, EVENTS).await?;
         let has_more = i64::try_from(events.len()).unwrap_or(EVENTS) == EVENTS;
         let position = events.last().map_or(live.position, |(position, _)| *position);
-        let mut products: BTreeSet<Uuid> = BTreeSet::new();
+        let mut changes = Changes::default();
         let mut waiting = Vec::new();
         let now = Instant::now();
         for request in requests.into_iter().filter(|request| request.until > now) {
-            products.extend(&request.products);
+            changes.extend(request.changes);
             waiting.push(request.done);
         }
-        products.extend(events.iter().filter_map(|(_, event)| product_of(event)));
+        events.iter().for_each(|(_, event)| note(&mut changes, event));
+        let products = self.affected(live, changes).await?;
         if products.is_empty() {
             live.position = position;
             live.rest();
+            waiting.into_iter().for_each(|done| done());
             return Ok(has_more);
         }
-        let products: Vec<Uuid> = products.into_iter().collect();
         for some in products.chunks(PRODUCTS) {
             let ids = some.to_vec();
             let read = self.query(move |connection| queries::read(connection, ids)).await?;
-            self.sort_out(&read.products, read.unreadable).await?;
+            // Those that are gone are not waited for any more either.
+            let mut readable = some.to_vec();
+            readable.retain(|id| read.unreadable.iter().all(|(unreadable, _)| unreadable != id));
+            self.sort_out(readable, read.unreadable).await?;
             live.remove(some.to_vec()).await?;
             live.add(read.products).await?;
         }
         let progress = Progress::new(live.catalogue, position, self.shared.clock.now());
         live.commit(progress).await?;
         live.position = position;
-        for done in waiting {
-            done();
-        }
+        waiting.into_iter().for_each(|done| done());
         Ok(has_more)
     }
 
+    /// The products that may not be in the index as they are. Of a collection these are the ones that only the index or only
+    /// the database has in it: its other products need not be read.
+    async fn affected(&self, live: &Followed, changes: Changes) -> Result<Vec<Uuid>, Fault> {
+        let Changes {
+            mut products,
+            collections,
+        } = changes;
+        for collection in collections {
+            let (searcher, fields) = (live.index.searcher(), live.index.fields());
+            let indexed: HashSet<Uuid> =
+                blocking(move || members(&searcher, &fields, collection).map_err(fault)).await?;
+            let stored = self
+                .query(move |connection| membership::products(connection, collection))
+                .await?;
+            products.extend(
+                stored
+                    .into_iter()
+                    .collect::<HashSet<_>>()
+                    .symmetric_difference(&indexed),
+            );
+        }
+        Ok(products.into_iter().collect())
+    }
+
     /// Notes products that cannot be indexed, and that others can be again.
-    async fn sort_out(&self, readable: &[Indexed], unreadable: Vec<(Uuid, String)>) -> Result<(), Fault> {
+    async fn sort_out(&self, readable: Vec<Uuid>, unreadable: Vec<(Uuid, String)>) -> Result<(), Fault> {
         for (product, reason) in &unreadable {
             tracing::warn!(%product, reason, "a product cannot be searched for");
         }
-        let readable = readable.iter().map(|product| product.id).collect();
         let now = self.shared.clock.now();
         self.query(move |connection| {
             queries::unpark(connection, readable)?;
@@ -340,14 +367,19 @@ impl Followed {
     }
 }
 
-/// The product that an event tells of. Where a category is renamed or moved, its products are told of one by one.
-fn product_of(event: &Event) -> Option<Uuid> {
-    match event.payload::<ProductChanged>()? {
-        Ok(changed) => Some(changed.product.uuid()),
-        Err(error) => {
-            tracing::error!(%error, event = %event.id, "an event of our own cannot be read");
-            None
-        }
+/// Notes what an event tells of. Where a category is renamed or moved, its products are told of one by one; where a
+/// collection is filled anew, the collection alone.
+fn note(changes: &mut Changes, event: &Event) {
+    let unreadable = |error| tracing::error!(%error, event = %event.id, "an event of our own cannot be read");
+    match event.payload::<ProductChanged>() {
+        Some(Ok(changed)) => drop(changes.products.insert(changed.product.uuid())),
+        Some(Err(error)) => unreadable(error),
+        None => (),
+    }
+    match event.payload::<CollectionChanged>() {
+        Some(Ok(changed)) => drop(changes.collections.insert(changed.collection.uuid())),
+        Some(Err(error)) => unreadable(error),
+        None => (),
     }
 }
 

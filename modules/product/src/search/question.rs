@@ -8,9 +8,9 @@ use tantivy::query::{
 };
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
-use uuid::Uuid;
 
-use super::document::{Fields, attribute_key, category_key};
+use super::Named;
+use super::document::{Fields, attribute_key, id_key};
 use super::ranking::Ranking;
 use super::text::{Stems, fold, has_digit, runs, words};
 use super::vocabulary;
@@ -45,13 +45,13 @@ struct Asked {
 }
 
 impl Question {
-    /// What `filter` shows; `categories` are those that it names, as ids.
+    /// What `filter` shows; `named` is what it names, as ids.
     pub(super) fn new(
         searcher: &Searcher,
         fields: &Fields,
         ranking: &Ranking,
         filter: &Filter,
-        categories: &[Uuid],
+        named: &Named,
     ) -> tantivy::Result<Self> {
         let text = match &filter.search {
             None => None,
@@ -59,7 +59,7 @@ impl Question {
         };
         Ok(Self {
             text,
-            conditions: conditions(fields, filter, categories),
+            conditions: conditions(fields, filter, named),
         })
     }
 
@@ -87,7 +87,7 @@ impl Question {
     }
 }
 
-fn conditions(fields: &Fields, filter: &Filter, categories: &[Uuid]) -> Vec<(Option<Facet>, Box<dyn Query>)> {
+fn conditions(fields: &Fields, filter: &Filter, named: &Named) -> Vec<(Option<Facet>, Box<dyn Query>)> {
     let mut conditions: Vec<(Option<Facet>, Box<dyn Query>)> = Vec::new();
     let any = |field: Field, texts: Vec<String>| -> Box<dyn Query> {
         let terms = texts.iter().map(|text| Term::from_field_text(field, text));
@@ -101,8 +101,12 @@ fn conditions(fields: &Fields, filter: &Filter, categories: &[Uuid]) -> Vec<(Opt
         conditions.push((None, any(fields.status, statuses)));
     }
     if !filter.category_ids.is_empty() || !filter.category_handles.is_empty() {
-        let keys = categories.iter().map(|id| category_key(*id)).collect();
+        let keys = named.categories.iter().map(|id| id_key(*id)).collect();
         conditions.push((Some(Facet::Category), any(fields.category_id, keys)));
+    }
+    if !filter.collection_ids.is_empty() || !filter.collection_handles.is_empty() {
+        let keys = named.collections.iter().map(|id| id_key(*id)).collect();
+        conditions.push((None, any(fields.collection_id, keys)));
     }
     if !filter.brands.is_empty() {
         conditions.push((Some(Facet::Brand), any(fields.brand_name, filter.brands.clone())));

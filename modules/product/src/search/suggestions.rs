@@ -3,10 +3,10 @@
 use kernel::Fault;
 use uuid::Uuid;
 
-use super::Snapshot;
 use super::facets::MatchCollector;
 use super::index::fault;
 use super::text::{fold, words};
+use super::{Named, Snapshot};
 use crate::domain::filter::{Filter, Sort};
 
 /// Products and brands that might be meant, the likeliest first.
@@ -22,7 +22,7 @@ impl Snapshot {
         if words(typed).is_empty() {
             return Ok(None);
         }
-        let active = self.question(&Filter::default(), &[])?;
+        let active = self.question(&Filter::default(), &Named::default())?;
         let matches = self
             .searcher
             .search(&*active.query(None), &MatchCollector { stock: None });
@@ -35,7 +35,13 @@ impl Snapshot {
             search: Some(typed.to_owned()),
             ..Filter::default()
         };
-        let found = self.page(&self.question(&searched, &[])?, Sort::Relevance, None, limit, None)?;
+        let found = self.page(
+            &self.question(&searched, &Named::default())?,
+            Sort::Relevance,
+            None,
+            limit,
+            None,
+        )?;
         Ok(Some(Suggested {
             products: found.hits.into_iter().map(|(id, _)| id).collect(),
             brands: brands.into_iter().filter_map(brand).take(limit).collect(),

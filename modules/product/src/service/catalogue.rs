@@ -16,10 +16,11 @@ use crate::queries::{categories, products, suggestions};
 impl Service {
     /// An active product by its id or handle.
     pub(crate) async fn find(&self, id_or_handle: String) -> Result<Product, ProductError> {
+        let today = self.clock.now().date_naive();
         let found = self.db.run(move |connection| {
             Ok::<_, Failure<ProductError>>(match id_or_handle.parse::<ProductId>() {
-                Ok(id) => products::find_public(connection, id.uuid())?,
-                Err(_) => products::find_public_by_handle(connection, &id_or_handle)?,
+                Ok(id) => products::find_public(connection, id.uuid(), today)?,
+                Err(_) => products::find_public_by_handle(connection, &id_or_handle, today)?,
             })
         });
         found.await?.ok_or_else(|| ProductError::NotFound("product".to_owned()))

@@ -16,7 +16,7 @@ use crate::domain::SCHEMA;
 use crate::domain::category::{Category, CategoryPatch, MAX_DEPTH, NewCategory, StoredCategory};
 use crate::domain::draft::CategoryReference;
 use crate::domain::handle::Handle;
-use crate::queries::categories;
+use crate::queries::{categories, membership};
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -91,6 +91,7 @@ impl Service {
                 relocate(connection, &before, after)?;
                 let products = categories::copy_paths(connection, id.uuid())?;
                 publish(connection, &products, now)?;
+                membership::recheck(connection, products.clone(), now.date_naive())?;
                 moved = products;
             }
             publish_category(connection, id, now)?;

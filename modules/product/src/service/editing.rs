@@ -5,27 +5,30 @@ use database::{Failure, OrRefuse, outbox, refuse};
 use diesel::PgConnection;
 use kernel::event::Event;
 use kernel::http::{Answer, Call, IfMatch};
-use kernel::id::{ProductId, UserId, VariantId};
+use kernel::id::{CollectionId, ProductId, UserId, VariantId};
 use kernel::{FieldErrors, Patch};
 use product_api::{ProductChanged, ProductError};
 use uuid::Uuid;
 
-use super::{Service, refuse_duplicates};
+use super::media::{known_images, unknown_images};
+use super::{Service, product_types, refuse_duplicates};
 use crate::domain::SCHEMA;
 use crate::domain::draft::{CategoryReference, NewProduct, NewVariant, ProductPatch, VariantPatch};
 use crate::domain::handle::Handle;
 use crate::domain::listing::Listing;
-use crate::domain::plan::{Change, Plan, Stored};
+use crate::domain::plan::{Change, Outcome, Plan, Stored};
 use crate::domain::product::{AdminProduct, AdminVariant};
 use crate::queries::writing::Stamp;
-use crate::queries::{categories, products, writing};
+use crate::queries::{categories, media, products, writing};
+use crate::search::Changes;
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
 impl Service {
     /// Any product by its id, for staff.
     pub(crate) async fn find_admin(&self, id: ProductId) -> Result<AdminProduct, ProductError> {
-        self.db.run(move |connection| read(connection, id.uuid())).await
+        let now = self.clock.now();
+        self.db.run(move |connection| read(connection, id.uuid(), now)).await
     }
 
     /// Adds a product.
@@ -49,8 +52,9 @@ impl Service {
                 .map_err(ProductError::Invalid)
                 .or_refuse()?;
             listing.category = category;
+            check_type(connection, &listing)?;
             let id = save(connection, None, listing, &stamp)?;
-            read(connection, id)
+            read(connection, id, now)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
         if let Answer::Fresh(made) = &answer {
@@ -78,8 +82,9 @@ impl Service {
             };
             patch.apply(&mut listing);
             listing.check().map_err(ProductError::Invalid).or_refuse()?;
+            check_type(connection, &listing)?;
             save(connection, Some(before), listing, &stamp)?;
-            read(connection, id.uuid())
+            read(connection, id.uuid(), stamp.now)
         };
         let product = self.db.transaction(work).await?;
         self.show(vec![id.uuid()]).await;
@@ -90,8 +95,9 @@ impl Service {
     pub(crate) async fn delete_product(&self, id: ProductId, condition: IfMatch) -> Result<(), ProductError> {
         let now = self.clock.now();
         let work = move |connection: &mut PgConnection| {
-            lock(connection, id.uuid(), &condition)?;
-            writing::delete_product(connection, id.uuid(), now)?;
+            let before = lock(connection, id.uuid(), &condition)?;
+            media::hold(connection, before.listing.files().into_iter().collect(), now)?;
+            writing::delete_products(connection, &[id.uuid()], now)?;
             publish(connection, &[id.uuid()], now)
         };
         self.db.transaction(work).await?;
@@ -121,7 +127,7 @@ impl Service {
             }
             check_variant(&listing, listing.variants.len() - 1).or_refuse()?;
             save(connection, Some(before), listing, &stamp)?;
-            let product = read(connection, id.uuid())?;
+            let product = read(connection, id.uuid(), now)?;
             last_variant(product).or_refuse()
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
@@ -152,7 +158,7 @@ impl Service {
             }
             check_variant(&listing, index).or_refuse()?;
             save(connection, Some(before), listing, &stamp)?;
-            let product = read(connection, product)?;
+            let product = read(connection, product, stamp.now)?;
             variant_of(product, id).or_refuse()
         };
         let variant = self.db.transaction(work).await?;
@@ -182,7 +188,13 @@ impl Service {
     /// Has lists of this process show what has been written.
     pub(super) async fn show(&self, products: Vec<Uuid>) {
         self.outdate();
-        self.search.settle(products).await;
+        self.search.settle(Changes::of_products(products)).await;
+    }
+
+    /// Has lists of this process show which products belong to a collection.
+    pub(super) async fn show_collection(&self, collection: CollectionId) {
+        self.outdate();
+        self.search.settle(Changes::of_collections([collection.uuid()])).await;
     }
 
     /// What was counted before is not used again.
@@ -215,23 +227,55 @@ pub(super) fn publish(connection: &mut PgConnection, products: &[Uuid], now: Dat
     Ok(outbox::append_all(connection, SCHEMA, &events)?)
 }
 
-/// Writes one product as it is to be.
-fn save(connection: &mut PgConnection, before: Option<Stored>, mut after: Listing, stamp: &Stamp) -> Work<Uuid> {
-    let ids: Vec<Uuid> = after.category.into_iter().collect();
+/// Writes products as they are to be, and tells of those that have changed. Whoever calls this holds the tree, and knows
+/// that the products' categories are there. Where images come or go, it holds them as well.
+pub(super) fn write(connection: &mut PgConnection, mut changes: Vec<Change>, stamp: &Stamp) -> Work<Plan> {
+    let edited = changes.iter_mut().filter(|change| change.before.is_some());
+    edited.for_each(|change| keep_stock(&mut change.after));
+    let mut ids: Vec<Uuid> = changes.iter().filter_map(|change| change.after.category).collect();
+    ids.sort_unstable();
+    ids.dedup();
     let paths = categories::paths(connection, ids)?;
-    if after.category.is_some_and(|category| !paths.contains_key(&category)) {
-        return refuse(ProductError::Invalid(unknown_category()));
-    }
-    if before.is_some() {
-        keep_stock(&mut after);
-    }
-    let plan = Plan::of(vec![Change { before, after }], Uuid::now_v7);
+    let plan = Plan::of(changes, Uuid::now_v7);
     writing::write(connection, &plan, &paths, stamp).map_err(refuse_duplicates)?;
-    let ids: Vec<Uuid> = plan.outcomes.iter().map(|(id, _)| *id).collect();
-    publish(connection, &ids, stamp.now)?;
-    ids.first()
-        .copied()
-        .ok_or_else(|| Failure::Refused(ProductError::NotFound("product".to_owned())))
+    let outcomes = plan.outcomes.iter();
+    let changed = outcomes.filter(|(_, outcome)| *outcome != Outcome::Unchanged);
+    let changed: Vec<Uuid> = changed.map(|(id, _)| *id).collect();
+    publish(connection, &changed, stamp.now)?;
+    Ok(plan)
+}
+
+/// Writes one product as it is to be.
+pub(super) fn save(connection: &mut PgConnection, before: Option<Stored>, after: Listing, stamp: &Stamp) -> Work<Uuid> {
+    check_images(connection, before.as_ref(), &after, stamp.now)?;
+    let plan = write(connection, vec![Change { before, after }], stamp)?;
+    let written = plan.outcomes.first().map(|(id, _)| *id);
+    written
+        .ok_or_else(|| ProductError::NotFound("product".to_owned()))
+        .or_refuse()
+}
+
+/// Refuses attributes that do not satisfy the product's type.
+fn check_type(connection: &mut PgConnection, listing: &Listing) -> Work<()> {
+    let types = product_types::types_of(connection, [listing])?;
+    product_types::check(&types, listing)
+        .map_err(ProductError::Invalid)
+        .or_refuse()
+}
+
+/// Refuses images that are said to be ours and are not.
+fn check_images(
+    connection: &mut PgConnection,
+    before: Option<&Stored>,
+    after: &Listing,
+    now: DateTime<Utc>,
+) -> Work<()> {
+    let shown = before.map(|before| before.listing.files()).unwrap_or_default();
+    let known = known_images(connection, &[(shown, after.files())], now)?;
+    unknown_images(after, &known)
+        .into_result()
+        .map_err(ProductError::Invalid)
+        .or_refuse()
 }
 
 /// Edits of a product leave the stock of its variants alone: sales go on meanwhile.
@@ -241,7 +285,7 @@ fn keep_stock(listing: &mut Listing) {
 }
 
 /// A product to edit, which is at the version that the client has seen.
-fn lock(connection: &mut PgConnection, id: Uuid, condition: &IfMatch) -> Work<Stored> {
+pub(super) fn lock(connection: &mut PgConnection, id: Uuid, condition: &IfMatch) -> Work<Stored> {
     categories::hold_tree(connection)?;
     let Some(stored) = products::lock(connection, vec![id])?.pop() else {
         return refuse(ProductError::NotFound("product".to_owned()));
@@ -268,8 +312,9 @@ fn lock_variant(connection: &mut PgConnection, id: VariantId, condition: &IfMatc
     Ok((stored, index))
 }
 
-fn read(connection: &mut PgConnection, id: Uuid) -> Work<AdminProduct> {
-    let found = products::find_admin(connection, id)?;
+/// A product as it is now.
+pub(super) fn read(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Work<AdminProduct> {
+    let found = products::find_admin(connection, id, now.date_naive())?;
     found
         .ok_or_else(|| ProductError::NotFound("product".to_owned()))
         .or_refuse()
@@ -295,7 +340,7 @@ fn free_handle(connection: &mut PgConnection, title: &str) -> Work<Handle> {
         .or_refuse()
 }
 
-fn unknown_category() -> FieldErrors {
+pub(super) fn unknown_category() -> FieldErrors {
     FieldErrors::one("/category_id", "not_found", "there is no such category")
 }
 

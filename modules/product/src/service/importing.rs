@@ -1,55 +1,66 @@
-//! Imports and exports of product files. Products are written some hundred at a time; each batch is one transaction, so
-//! that what is imported is whole, whatever happens next.
+//! Imports of product files. Products are written some hundred at a time; each batch is one transaction, so that what is
+//! imported is whole, whatever happens next.
 
+mod account;
 mod batch;
+mod known;
+mod merge;
+mod names;
+mod refusal;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::io::Write;
 
 use diesel::connection::SimpleConnection;
-use diesel::result::{DatabaseErrorKind, Error};
+use diesel::result::Error;
 use diesel::{Connection, PgConnection};
 use kernel::{Clock, Currency, Fault};
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::domain::plan::Outcome;
-use crate::import::{
-    ImportError, ImportReport, ImportedProduct, MAX_ERRORS, Products, Progress, RowError, Unread, write_line,
-};
-use crate::queries::products;
+use crate::import::{ImportError, ImportReport, ImportedProduct, Products, Progress, RowError, Unread, WrongRow};
 use batch::Batch;
+use names::Names;
+use refusal::{is_passing, is_refusal, refusal};
 
-/// How many products are written at a time.
+pub(crate) use account::{Account, Entry, InMemory, Manner};
+pub(crate) use names::Implied;
+
+/// How many products are written at a time, and how many bytes of a file at most.
 const BATCH: usize = 250;
+const BATCH_BYTES: usize = 8 << 20;
+/// How many wrong rows are noted at a time.
+const WRONG: usize = 1000;
 /// How often a batch is tried that lost a race for a lock.
 const TRIES: usize = 3;
+/// An import of at most so many products ends when they can be found. More are followed by their events, which takes
+/// longer than anybody should wait.
+const AWAITED: usize = 1_000;
 /// After an import of as many products the database is asked to look at its tables anew.
 const MANY: u64 = 500;
 
 /// An import at work.
-pub(crate) struct Importer {
+pub(crate) struct Importer<A> {
     connection: PgConnection,
     clock: Clock,
     currency: Currency,
-    dry_run: bool,
-    actor: String,
-    /// What products of this file are known by, and on which line they stand.
-    seen: HashMap<u128, u64>,
+    manner: Manner,
+    account: A,
+    names: Names,
     /// Ids of categories by their paths.
     categories: HashMap<Vec<String>, Uuid>,
-    report: ImportReport,
+    progress: Progress,
     changed: Vec<Uuid>,
-    line: u64,
     batches: u32,
 }
 
-/// What an import has done.
-pub(crate) struct Imported {
-    pub(crate) report: ImportReport,
-    /// Products that are new or changed.
-    pub(crate) changed: Vec<Uuid>,
+/// Rows that are seen to at a time.
+#[derive(Default)]
+struct Gathered {
+    /// Each with its number in the file.
+    products: Vec<(u64, ImportedProduct)>,
+    wrong: Vec<(u64, WrongRow)>,
+    /// The number of the last of all.
+    last: u64,
 }
 
 /// How an attempt to write a batch ended.
@@ -58,6 +69,8 @@ enum End {
     Fault(Fault),
     /// Categories are no longer where they were: look again.
     Stale,
+    /// Somebody else has the import now, or nobody.
+    Lost,
     /// A dry run: this would have been done, and was undone.
     Undone(Written),
 }
@@ -68,9 +81,10 @@ struct Written {
     /// Products that are new or changed.
     changed: Vec<Uuid>,
     outcomes: Vec<Outcome>,
-    refused: Vec<RowError>,
+    refused: Vec<WrongRow>,
     /// Categories that were found or made on the way.
     categories: HashMap<Vec<String>, Uuid>,
+    implied: Implied,
 }
 
 impl From<Error> for End {
@@ -79,182 +93,197 @@ impl From<Error> for End {
     }
 }
 
-impl Importer {
+impl<A: Account> Importer<A> {
     /// An import over a connection of its own.
-    pub(crate) fn new(
-        connection: PgConnection,
-        clock: Clock,
-        currency: Currency,
-        dry_run: bool,
-        actor: String,
-    ) -> Self {
+    pub(crate) fn new(connection: PgConnection, clock: Clock, currency: Currency, manner: Manner, account: A) -> Self {
         Self {
             connection,
             clock,
             currency,
-            dry_run,
-            actor,
-            seen: HashMap::new(),
+            manner,
+            account,
+            names: Names::default(),
             categories: HashMap::new(),
-            report: ImportReport::default(),
+            progress: Progress::default(),
             changed: Vec::new(),
-            line: 0,
             batches: 0,
         }
     }
 
-    /// Imports all products of a file. What is wrong is reported and left out.
-    pub(crate) fn run(
-        mut self,
-        products: Products,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<Imported, ImportError> {
-        let mut batch = Vec::with_capacity(BATCH);
-        for product in products {
-            match product {
-                Ok(product) => {
-                    self.line = product.line;
-                    if let Some(product) = self.admit(product) {
-                        batch.push(product);
-                    }
-                }
-                Err(Unread::Row(error)) => self.report.skipped.push(error),
-                Err(Unread::File(error)) => {
-                    self.write(std::mem::take(&mut batch))?;
-                    return Err(error);
-                }
+    /// Goes on where another process stopped: reads its rows once more, for their names alone. `pause` is called after
+    /// each, and ends that by an error.
+    pub(crate) fn catch_up(
+        &mut self,
+        products: &mut Products,
+        progress: Progress,
+        implied: Implied,
+        mut pause: impl FnMut() -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
+        let rows = usize::try_from(progress.rows).unwrap_or(usize::MAX);
+        for row in products.by_ref().take(rows) {
+            match row {
+                Ok(product) => drop(self.names.admit(&product)?),
+                Err(Unread::Row(_)) => (),
+                Err(Unread::File(error)) => return Err(error),
             }
-            if self.report.skipped.len() > MAX_ERRORS {
-                return Err(ImportError::TooManyErrors(self.report.skipped.swap_remove(0)));
-            }
-            if batch.len() == BATCH {
-                self.write(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))?;
-                self.teach_planner();
-                progress(self.progress());
-            }
+            pause()?;
         }
-        self.write(batch)?;
-        progress(self.progress());
-        self.tidy();
-        self.report.skipped.sort_by_key(|error| error.line);
-        Ok(Imported {
-            report: self.report,
-            changed: self.changed,
-        })
-    }
-
-    /// How far the import is.
-    fn progress(&self) -> Progress {
-        Progress {
-            line: self.line,
-            created: self.report.created,
-            updated: self.report.updated,
-            unchanged: self.report.unchanged,
-            skipped: self.report.skipped.len() as u64,
-        }
-    }
-
-    /// Refuses what stands in the file already: the second row would undo the first.
-    fn admit(&mut self, product: ImportedProduct) -> Option<ImportedProduct> {
-        let skus = product.variants.iter().filter_map(|variant| variant.sku.as_deref());
-        let names = [
-            ("id", product.external_id.as_deref()),
-            ("handle", product.handle.as_ref().map(|handle| handle.as_str())),
-        ];
-        let names = names.into_iter().filter_map(|(kind, name)| Some((kind, name?)));
-        let mut own = Vec::new();
-        for (kind, name) in names.chain(skus.map(|sku| ("SKU", sku))) {
-            let key = xxh3_128([kind, "\0", name].concat().as_bytes());
-            if let Entry::Occupied(known) = self.seen.entry(key)
-                && *known.get() != product.line
-            {
-                let reason = format!("the {kind} `{name}` stands on line {} already", known.get());
-                self.report.skipped.push(RowError {
-                    line: product.line,
-                    reason,
-                });
-                return None;
-            }
-            own.push(key);
-        }
-        self.seen.extend(own.into_iter().map(|key| (key, product.line)));
-        Some(product)
-    }
-
-    /// Writes a batch; where one of its products is refused by the database, each by itself.
-    fn write(&mut self, batch: Vec<ImportedProduct>) -> Result<(), ImportError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        match self.attempt(&batch) {
-            Ok(written) => self.note(written),
-            Err(Error::DatabaseError(kind, _)) if is_refusal(&kind) => {
-                for product in &batch {
-                    match self.attempt(std::slice::from_ref(product)) {
-                        Ok(written) => self.note(written),
-                        Err(Error::DatabaseError(kind, information)) if is_refusal(&kind) => {
-                            let reason = match information.constraint_name() {
-                                Some("products_handle_key") => "another product has this handle".to_owned(),
-                                Some("products_external_id_key") => "another product has this id".to_owned(),
-                                Some("variants_sku_key") => "another product has this SKU".to_owned(),
-                                _ => format!("the database refuses it: {}", information.message()),
-                            };
-                            self.report.skipped.push(RowError {
-                                line: product.line,
-                                reason,
-                            });
-                        }
-                        Err(error) => return Err(database::failure::fault_of(&error).into()),
-                    }
-                }
-            }
-            Err(error) => return Err(database::failure::fault_of(&error).into()),
-        }
+        self.names.learn(implied);
+        self.progress = progress;
         Ok(())
     }
 
+    /// Imports the next rows of a file, some hundred of them; false at its end. What is wrong is reported and left out.
+    pub(crate) fn step(&mut self, products: &mut Products) -> Result<bool, ImportError> {
+        let (gathered, outcome) = self.gather(products);
+        if gathered.last > self.progress.rows {
+            self.write(&gathered)?;
+            self.teach_planner();
+        }
+        outcome
+    }
+
+    /// How far the import is.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Products that are new or changed, for as long as they are few: [`AWAITED`] at most, none where there are more.
+    pub(crate) fn changed(&self) -> &[Uuid] {
+        match self.changed.len() <= AWAITED {
+            true => &self.changed,
+            false => &[],
+        }
+    }
+
+    /// What was done, after the last step.
+    pub(crate) fn finish(mut self) -> (Progress, A) {
+        self.tidy();
+        (self.progress, self.account)
+    }
+
+    /// The next rows, and whether there are more.
+    fn gather(&mut self, products: &mut Products) -> (Gathered, Result<bool, ImportError>) {
+        let mut gathered = Gathered {
+            last: self.progress.rows,
+            ..Gathered::default()
+        };
+        let mut size = 0;
+        while gathered.products.len() < BATCH && gathered.wrong.len() < WRONG && size < BATCH_BYTES {
+            let row = match products.next() {
+                None => return (gathered, Ok(false)),
+                Some(Err(Unread::File(error))) => return (gathered, Err(error)),
+                Some(Err(Unread::Row(wrong))) => Err(wrong),
+                Some(Ok(product)) => match self.names.admit(&product) {
+                    Ok(admitted) => admitted.map(|()| product),
+                    Err(error) => return (gathered, Err(error)),
+                },
+            };
+            gathered.last += 1;
+            match row {
+                Ok(product) => {
+                    size += product.size;
+                    gathered.products.push((gathered.last, product));
+                }
+                Err(wrong) => gathered.wrong.push((gathered.last, wrong)),
+            }
+        }
+        (gathered, Ok(true))
+    }
+
+    /// Writes some rows; where one of their products is refused by the database, each by itself.
+    fn write(&mut self, gathered: &Gathered) -> Result<(), ImportError> {
+        let products: Vec<&ImportedProduct> = gathered.products.iter().map(|(_, product)| product).collect();
+        let wrong: Vec<&WrongRow> = gathered.wrong.iter().map(|(_, wrong)| wrong).collect();
+        match self.attempt(&products, &wrong) {
+            Err(End::Database(error)) if is_refusal(&error) => self.write_each(gathered),
+            Err(end) => Err(end.into_error()),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn write_each(&mut self, gathered: &Gathered) -> Result<(), ImportError> {
+        let mut wrong = gathered.wrong.iter().peekable();
+        for (number, product) in &gathered.products {
+            let mut before = Vec::new();
+            while let Some((_, row)) = wrong.next_if(|(other, _)| other < number) {
+                before.push(row);
+            }
+            match self.attempt(&[product], &before) {
+                Err(End::Database(error)) if is_refusal(&error) => {
+                    let refused = refusal(product.line, &error);
+                    before.push(&refused);
+                    self.attempt(&[], &before).map_err(End::into_error)?;
+                }
+                Err(end) => return Err(end.into_error()),
+                Ok(()) => (),
+            }
+        }
+        let rest: Vec<&WrongRow> = wrong.map(|(_, row)| row).collect();
+        match rest.is_empty() {
+            true => Ok(()),
+            false => self.attempt(&[], &rest).map_err(End::into_error),
+        }
+    }
+
     /// One transaction; tried again where it met another one half-way.
-    fn attempt(&mut self, products: &[ImportedProduct]) -> Result<Written, Error> {
+    fn attempt(&mut self, products: &[&ImportedProduct], wrong: &[&WrongRow]) -> Result<(), End> {
         let mut tries = 1;
         loop {
-            let dry_run = self.dry_run;
-            let batch = Batch {
-                now: self.clock.now(),
-                currency: self.currency,
-                actor: &self.actor,
-                categories: &self.categories,
-            };
-            let result = self.connection.transaction(|connection| {
-                let written = batch.write(connection, products)?;
-                if dry_run {
-                    Err(End::Undone(written))
-                } else {
-                    Ok(written)
-                }
-            });
-            match result {
-                Ok(written) | Err(End::Undone(written)) => return Ok(written),
+            match self.try_once(products, wrong) {
                 Err(End::Stale) => self.categories.clear(),
-                Err(End::Fault(fault)) => return Err(Error::SerializationError(fault.to_string().into())),
                 Err(End::Database(error)) if tries < TRIES && is_passing(&error) => tries += 1,
-                Err(End::Database(error)) => return Err(error),
+                end => return end,
             }
         }
     }
 
-    fn note(&mut self, written: Written) {
-        for outcome in written.outcomes {
-            match outcome {
-                Outcome::Created => self.report.created += 1,
-                Outcome::Updated => self.report.updated += 1,
-                Outcome::Unchanged => self.report.unchanged += 1,
+    fn try_once(&mut self, products: &[&ImportedProduct], wrong: &[&WrongRow]) -> Result<(), End> {
+        let dry_run = self.manner.dry_run;
+        let batch = Batch {
+            now: self.clock.now(),
+            currency: self.currency,
+            actor: &self.manner.actor,
+            categories: &self.categories,
+            names: &self.names,
+            dry_run,
+        };
+        let (account, before) = (&mut self.account, self.progress);
+        let done = self.connection.transaction(|connection| {
+            let written = match products.is_empty() {
+                true => Written::default(),
+                false => batch.write(connection, products)?,
+            };
+            if dry_run {
+                return Err(End::Undone(written));
             }
-        }
-        self.report.skipped.extend(written.refused);
-        if !self.dry_run {
-            self.changed.extend(written.changed);
+            let errors = errors_of(&written, wrong);
+            note(account, connection, &written.entry(before, wrong, &errors))?;
+            Ok(written)
+        });
+        let written = match done {
+            Ok(written) => written,
+            Err(End::Undone(written)) => {
+                let errors = errors_of(&written, wrong);
+                let entry = written.entry(before, wrong, &errors);
+                self.connection
+                    .transaction(|connection| note(account, connection, &entry))?;
+                written
+            }
+            Err(end) => return Err(end),
+        };
+        let errors = errors_of(&written, wrong);
+        let entry = written.entry(before, wrong, &errors);
+        self.progress = entry.progress;
+        account.settle(&entry);
+        self.names.learn(written.implied);
+        if !dry_run {
+            if self.changed.len() <= AWAITED {
+                self.changed.extend(written.changed);
+            }
             self.categories.extend(written.categories);
         }
+        Ok(())
     }
 
     /// The planner has no figures of a table that has just begun to grow, and would read all of it to find each row. Told
@@ -262,7 +291,7 @@ impl Importer {
     fn teach_planner(&mut self) {
         self.batches += 1;
         let is_power_of_four = self.batches.is_power_of_two() && self.batches.trailing_zeros().is_multiple_of(2);
-        if !is_power_of_four || self.dry_run {
+        if !is_power_of_four || self.manner.dry_run {
             return;
         }
         if let Err(error) = self
@@ -273,10 +302,10 @@ impl Importer {
         }
     }
 
-    /// After many new rows the planner's statistics are wrong. The database would see to that by itself,
-    /// some minutes from now.
+    /// After many new rows the planner's statistics are wrong. The database would see to that by itself, some minutes from
+    /// now.
     fn tidy(&mut self) {
-        if self.dry_run || self.report.created + self.report.updated < MANY {
+        if self.manner.dry_run || self.progress.created + self.progress.updated < MANY {
             return;
         }
         let tables = "VACUUM (ANALYZE) products.products, products.variants, products.stock, products.categories";
@@ -286,35 +315,76 @@ impl Importer {
     }
 }
 
-/// Whether the database says no to a row, as opposed to failing.
-fn is_refusal(kind: &DatabaseErrorKind) -> bool {
-    !matches!(
-        kind,
-        DatabaseErrorKind::ClosedConnection
-            | DatabaseErrorKind::UnableToSendCommand
-            | DatabaseErrorKind::SerializationFailure
-            | DatabaseErrorKind::ReadOnlyTransaction
-    )
+impl Importer<InMemory> {
+    /// Imports all products of a file; answers what was done, and [`Importer::changed`]. `progress` hears of every step.
+    pub(crate) fn run(
+        mut self,
+        mut products: Products,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<(ImportReport, Vec<Uuid>), ImportError> {
+        loop {
+            let more = self.step(&mut products)?;
+            progress(self.progress());
+            if !more {
+                break;
+            }
+        }
+        let changed = self.changed().to_vec();
+        let (done, InMemory(mut errors)) = self.finish();
+        errors.sort_by_key(|error| error.line);
+        let report = ImportReport {
+            created: done.created,
+            updated: done.updated,
+            unchanged: done.unchanged,
+            skipped: done.skipped,
+            errors,
+        };
+        Ok((report, changed))
+    }
 }
 
-fn is_passing(error: &Error) -> bool {
-    matches!(database::failure::fault_of(error), Fault::Unavailable { .. })
-}
-
-/// Writes all products to `out`, in the form in which an import reads them back; answers how many.
-pub(crate) fn export(connection: &mut PgConnection, out: &mut dyn Write) -> Result<u64, ImportError> {
-    let fail = |error: Error| ImportError::Fault(database::failure::fault_of(&error));
-    let mut count = 0;
-    let mut after = Uuid::nil();
-    loop {
-        let page = products::next(connection, after, 250).map_err(fail)?;
-        let Some((last, _)) = page.last() else { break };
-        after = last.id;
-        for (product, path) in &page {
-            write_line(out, &product.listing, path)?;
-            count += 1;
+impl Written {
+    /// The entry of this batch after `before`.
+    fn entry<'a>(&'a self, before: Progress, wrong: &[&WrongRow], errors: &'a [RowError]) -> Entry<'a> {
+        let mut progress = before;
+        for outcome in &self.outcomes {
+            match outcome {
+                Outcome::Created => progress.created += 1,
+                Outcome::Updated => progress.updated += 1,
+                Outcome::Unchanged => progress.unchanged += 1,
+            }
+        }
+        progress.skipped += (wrong.len() + self.refused.len()) as u64;
+        progress.rows = progress.created + progress.updated + progress.unchanged + progress.skipped;
+        Entry {
+            progress,
+            errors,
+            implied: &self.implied,
         }
     }
-    out.flush()?;
-    Ok(count)
+}
+
+impl End {
+    fn into_error(self) -> ImportError {
+        match self {
+            Self::Database(error) => database::failure::fault_of(&error).into(),
+            Self::Fault(fault) => fault.into(),
+            Self::Lost => ImportError::Interrupted,
+            Self::Stale | Self::Undone(_) => Fault::internal("a batch ended half-way").into(),
+        }
+    }
+}
+
+/// All that is wrong with some rows, in the order of their lines.
+fn errors_of(written: &Written, wrong: &[&WrongRow]) -> Vec<RowError> {
+    let mut rows: Vec<&WrongRow> = wrong.iter().copied().chain(&written.refused).collect();
+    rows.sort_by_key(|row| row.line);
+    rows.into_iter().flat_map(WrongRow::errors).cloned().collect()
+}
+
+fn note(account: &mut impl Account, connection: &mut PgConnection, entry: &Entry<'_>) -> Result<(), End> {
+    match account.note(connection, entry)? {
+        true => Ok(()),
+        false => Err(End::Lost),
+    }
 }

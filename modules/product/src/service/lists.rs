@@ -13,11 +13,12 @@ use utoipa::ToSchema;
 
 use super::Service;
 use super::cache::Facets;
+use crate::domain::draft::CategoryReference;
 use crate::domain::facet::{Facet, FacetCounts, FacetValue, PriceBucket, PriceFacet};
 use crate::domain::filter::{Audience, Filter, ListQuery, Position};
 use crate::domain::product::{AdminProduct, Product, Status};
-use crate::queries::{categories, lists};
-use crate::search::{Count, Question, Snapshot, StockFilter, category_key};
+use crate::queries::{categories, collections, lists};
+use crate::search::{Count, Named, Question, Snapshot, StockFilter, id_key};
 
 /// How often a page is filled up whose products turn out not to be as the index has them.
 const ATTEMPTS: usize = 20;
@@ -76,8 +77,9 @@ impl Service {
     }
 
     /// Whatever products the query's audience may see.
-    pub(crate) async fn list_admin(&self, query: ListQuery) -> Result<ProductList<AdminProduct>, ProductError> {
+    pub(crate) async fn list_admin(&self, mut query: ListQuery) -> Result<ProductList<AdminProduct>, ProductError> {
         let name = query.name();
+        query.filter.today = self.clock.now().date_naive();
         let after = match &query.cursor {
             None => None,
             Some(cursor) => {
@@ -86,46 +88,44 @@ impl Service {
             }
         };
         let index = self.search.now().await?;
-        let service = self.clone();
+        let (service, asked) = (self.clone(), query.clone());
         // The index is asked on the pool's threads too: a search is as long as a statement, what it finds is read at once,
         // and there is one queue that tells when it is too much.
-        self.db
-            .run(move |connection| {
-                let lookup = service.look_up(connection, index, &query.filter)?;
-                let (data, last, total) = page(connection, &lookup, &query, after)?;
-                let facets = match query.facets.is_empty() {
-                    true => None,
-                    false => Some(service.count_facets(connection, &lookup, &query)?),
-                };
-                let page = PageInfo {
-                    has_more: last.is_some(),
-                    next_cursor: last.map(|position| service.cursors.seal(&name, &position)),
-                };
-                let total = Total {
-                    value: total,
-                    exact: true,
-                };
-                Ok(ProductList {
-                    data,
-                    page,
-                    total,
-                    did_you_mean: lookup.question.meant().map(str::to_owned),
-                    facets,
-                })
+        let found = self.db.run(move |connection| {
+            let lookup = service.look_up(connection, index, &query.filter)?;
+            let (data, last, total) = page(connection, &lookup, &query, after)?;
+            let facets = match query.facets.is_empty() {
+                true => None,
+                false => Some(service.count_facets(connection, &lookup, &query)?),
+            };
+            let page = PageInfo {
+                has_more: last.is_some(),
+                next_cursor: last.map(|position| service.cursors.seal(&name, &position)),
+            };
+            let total = Total {
+                value: total,
+                exact: true,
+            };
+            Ok(ProductList {
+                data,
+                page,
+                total,
+                did_you_mean: lookup.question.meant().map(str::to_owned),
+                facets,
             })
-            .await
+        });
+        let list: ProductList<AdminProduct> = found.await?;
+        self.note_miss(&asked, list.total.value);
+        Ok(list)
     }
 
     fn look_up(&self, connection: &mut PgConnection, index: Snapshot, filter: &Filter) -> Work<Lookup> {
-        let named = match filter.category_ids.is_empty() && filter.category_handles.is_empty() {
-            true => Vec::new(),
-            false => categories::resolve(connection, &filter.category_ids, &filter.category_handles)?,
-        };
+        let named = resolve(connection, filter)?;
         let stock = match filter.in_stock {
             None => None,
             Some(in_stock) => Some(StockFilter {
                 in_stock,
-                sold_out: self.availability.sold_out(connection)?,
+                sold_out: self.availability.sold_out(connection, filter.today)?,
             }),
         };
         let question = index.question(filter, &named).map_err(refused)?;
@@ -189,6 +189,25 @@ impl Service {
     }
 }
 
+/// The ids of what `filter` names. Visitors see no collection that is not published.
+fn resolve(connection: &mut PgConnection, filter: &Filter) -> Work<Named> {
+    let handles = filter.category_handles.iter().cloned().map(CategoryReference::Handle);
+    let ids = filter.category_ids.iter().copied().map(CategoryReference::Id);
+    let found = categories::resolve(connection, ids.chain(handles).collect())?;
+    let collections = match filter.collection_ids.is_empty() && filter.collection_handles.is_empty() {
+        true => Vec::new(),
+        false => {
+            let (ids, handles) = (filter.collection_ids.clone(), filter.collection_handles.clone());
+            let only_published = filter.audience == Audience::Public;
+            collections::resolve(connection, ids, handles, only_published)?
+        }
+    };
+    Ok(Named {
+        categories: found.into_values().collect(),
+        collections,
+    })
+}
+
 /// A page of at most `query.limit` products after `after`, the position of the last one if more follow, and how many there
 /// are in all. What has changed since it was indexed is left out where it does not belong here any more.
 fn page(
@@ -211,7 +230,7 @@ fn page(
         }
         let is_all = found.hits.len() < wanted;
         let ids = found.hits.iter().map(|(id, _)| *id).collect();
-        let mut products = lists::by_ids(connection, ids)?;
+        let mut products = lists::by_ids(connection, ids, query.filter.today)?;
         after = found.hits.last().map(|(_, position)| position.clone());
         for (id, position) in found.hits {
             if let Some(product) = products.remove(&id).filter(|product| belongs(product, &query.filter)) {
@@ -248,7 +267,7 @@ fn named(connection: &mut PgConnection, counts: Vec<Count>) -> Work<Vec<FacetVal
     let counts: std::collections::HashMap<String, i64> = counts.into_iter().collect();
     let known = categories::all(connection)?;
     let counted = known.into_iter().filter_map(|category| {
-        let count = counts.get(&category_key(category.id.uuid()))?;
+        let count = counts.get(&id_key(category.id.uuid()))?;
         Some(FacetValue {
             label: Some(category.name),
             ..value(category.handle.clone().into(), *count)

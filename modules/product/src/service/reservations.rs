@@ -1,5 +1,7 @@
 //! What siblings may ask: quotes, and stock set aside, sold and given back.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use database::{Failure, refuse};
 use diesel::PgConnection;
@@ -9,8 +11,11 @@ use product_api::{Demand, ProductApi, ProductError, Quote, Reservation};
 use uuid::Uuid;
 
 use super::Service;
+use crate::domain::allocation::Part;
 use crate::domain::stock::sum;
-use crate::queries::reservations::{self, Reserved, Wanted};
+use crate::queries::quotes::Enquiry;
+use crate::queries::reserving::{self, Wanted};
+use crate::queries::{self, reservations};
 
 /// How often a step is tried again that met another of the same reservation half-way.
 const TRIES: usize = 5;
@@ -18,8 +23,12 @@ const TRIES: usize = 5;
 #[async_trait]
 impl ProductApi for Service {
     async fn quote(&self, variants: Vec<VariantId>, currency: Currency) -> Result<Vec<Quote>, ProductError> {
-        let ids = variants.into_iter().map(VariantId::uuid).collect();
-        Ok(self.quotes.run((ids, currency)).await?)
+        let enquiry = Enquiry {
+            variants: variants.into_iter().map(VariantId::uuid).collect(),
+            currency,
+            now: self.clock.now(),
+        };
+        Ok(self.quotes.run(enquiry).await?)
     }
 
     async fn reserve(&self, reservation: ReservationId, demands: Vec<Demand>) -> Result<(), ProductError> {
@@ -29,11 +38,21 @@ impl ProductApi for Service {
             demands,
             now: self.clock.now(),
         };
-        if self.reservations.run(wanted.clone()).await? {
+        if self.reserve_with_others(&wanted).await? {
             return Ok(());
         }
-        // There is too little for all that asked at the same moment, or this is a repeat: looked at by itself.
-        self.db.run(move |connection| reserve(connection, &wanted)).await
+        // There is too little for all that asked at the same moment, or this is a repeat: looked at by itself. Most that
+        // get here are too late, and hold nothing up.
+        let asked = wanted.clone();
+        let open = self.db.run(move |connection| what_is_open(connection, &asked)).await?;
+        match open {
+            None => Ok(()),
+            Some(_) => {
+                self.db
+                    .transaction(move |connection| reserve(connection, &wanted))
+                    .await
+            }
+        }
     }
 
     async fn commit_all(&self, reservations: Vec<ReservationId>) -> Result<Vec<ReservationId>, ProductError> {
@@ -64,18 +83,46 @@ impl ProductApi for Service {
     }
 }
 
+impl Service {
+    /// Reserves together with the orders of the same moment. Where several locations serve orders, which is known from the
+    /// last time, what they have is read first.
+    async fn reserve_with_others(&self, wanted: &Wanted) -> Result<bool, Fault> {
+        if !self.are_several.load(Ordering::Relaxed) {
+            let attempt = self.reservations.run(wanted.clone()).await?;
+            self.are_several.store(attempt.are_several, Ordering::Relaxed);
+            if attempt.is_made || !attempt.are_several {
+                return Ok(attempt.is_made);
+            }
+        }
+        let attempt = self.allocations.run(wanted.clone()).await?;
+        self.are_several.store(attempt.are_several, Ordering::Relaxed);
+        Ok(attempt.is_made)
+    }
+}
+
+/// The parts that an order could take now; `None` where it has them already.
+fn what_is_open(connection: &mut PgConnection, wanted: &Wanted) -> Result<Option<Vec<Part>>, Failure<ProductError>> {
+    // Whether this is a repeat counts more than what is left by now: the first time may have taken the last ones.
+    match reservations::state(connection, wanted.id)?.as_deref() {
+        Some("reserved" | "committed") => return Ok(None),
+        Some(_) => return refuse(ProductError::NotFound("reservation".to_owned())),
+        None => (),
+    }
+    let variants = wanted.demands.keys().copied().collect();
+    match reserving::levels(connection, variants, wanted.now)?.allocate(&wanted.demands) {
+        Ok(parts) => Ok(Some(parts)),
+        Err(shortages) => refuse(ProductError::InsufficientStock(shortages)),
+    }
+}
+
 fn reserve(connection: &mut PgConnection, wanted: &Wanted) -> Result<(), Failure<ProductError>> {
+    queries::stock::hold(connection, wanted.demands.keys().copied().collect())?;
     for _ in 0..TRIES {
-        let shortages = match reservations::reserve(connection, wanted)? {
-            Reserved::Made => return Ok(()),
-            Reserved::Refused(shortages) => shortages,
+        let Some(parts) = what_is_open(connection, wanted)? else {
+            return Ok(());
         };
-        // Whether this is a repeat counts more than what is left by now: the first time may have taken the last ones.
-        match reservations::state(connection, wanted.id)?.as_deref() {
-            Some("reserved" | "committed") => return Ok(()),
-            Some(_) => return refuse(ProductError::NotFound("reservation".to_owned())),
-            None if !shortages.is_empty() => return refuse(ProductError::InsufficientStock(shortages)),
-            None => (),
+        if reserving::reserve(connection, wanted, &parts)? {
+            return Ok(());
         }
     }
     refuse(ProductError::Fault(Fault::unavailable("the reservation is being made")))

@@ -34,7 +34,7 @@ async fn a_product_has_one_shape_in_lists_and_details() {
             {"id": made["variants"][1]["id"], "sku": "VT-M", "barcode": null, "title": "M", "options": {"Size": "M"},
              "price": usd(6500), "compare_at_price": usd(7000), "in_stock": false, "available": 0}],
         "price_range": {"min": usd(6000), "max": usd(6500)}, "in_stock": true,
-        "created_at": made["created_at"], "updated_at": made["updated_at"]});
+        "seo": {"title": null, "description": null}, "created_at": made["created_at"], "updated_at": made["updated_at"]});
     assert_eq!(product, expected);
 }
 

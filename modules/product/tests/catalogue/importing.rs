@@ -1,8 +1,5 @@
 //! Product files.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use actix_web::http::Method;
 use futures_util::future::{join, join3};
 use product::{ImportError, ImportFormat};
@@ -33,8 +30,22 @@ async fn a_file_is_imported_once_and_updated_from_then_on() {
     let first = shop.import(FILE, ImportFormat::Auto, false).await;
     assert_eq!(tried, first);
     assert_eq!((first.created, first.updated, first.unchanged), (2, 0, 0));
-    let lines: Vec<u64> = first.skipped.iter().map(|row| row.line).collect();
-    assert_eq!(lines, [3, 4, 5, 6, 7]);
+    let told: Vec<(u64, &str, &str)> = first
+        .errors
+        .iter()
+        .map(|error| (error.line, error.pointer.as_str(), error.code.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (3, "/variants/0/price/amount", "out_of_range"),
+            (4, "", "invalid_json"),
+            (5, "/id", "duplicate"),
+            (6, "/title", "invalid_character"),
+            (7, "/variants/0/sku", "duplicate"),
+        ]
+    );
+    assert_eq!(first.skipped, 5);
     let again = shop.import(FILE, ImportFormat::Ndjson, false).await;
     assert_eq!((again.created, again.updated, again.unchanged), (0, 0, 2));
 
@@ -104,8 +115,12 @@ async fn a_file_leaves_alone_what_it_does_not_say() {
         )
         .await;
     assert_eq!(
-        (taken.created, taken.skipped[0].reason.as_str()),
-        (0, "another product has this handle")
+        (
+            taken.created,
+            taken.errors[0].pointer.as_str(),
+            taken.errors[0].code.as_str()
+        ),
+        (0, "/handle", "already_taken")
     );
 }
 
@@ -117,36 +132,36 @@ async fn what_is_exported_can_be_imported() {
             .import_demo()
             .await
             .unwrap()
-            .is_some_and(|report| report.skipped.is_empty())
+            .is_some_and(|report| report.skipped == 0)
     );
     assert!(shop.module.import_demo().await.unwrap().is_none());
-    let text = Text::default();
-    let count = shop.module.export(Box::new(text.clone())).await.unwrap();
+    let text = shop.export().await;
+    let count = text.lines().count() as u64;
     assert!(count >= 60);
-    let text = String::from_utf8(text.0.lock().unwrap().clone()).unwrap();
     let same = shop.import(&text, ImportFormat::Auto, false).await;
     assert_eq!((same.created, same.updated, same.unchanged), (0, 0, count));
     let other = Shop::open().await;
     let moved = other.import(&text, ImportFormat::Auto, false).await;
-    assert_eq!((moved.created, moved.skipped), (count, vec![]));
+    assert_eq!((moved.created, moved.errors), (count, vec![]));
     other.assert_in_order().await;
 }
 
 #[actix_web::test]
 async fn shopifys_files_are_understood() {
     let shop = Shop::open().await;
-    let file = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant Inventory Qty,Variant Price,Image Src,Image Position\r\n\
-        ring,Ring,<p>Fine</p>,Us,Rings,\"Gold, Gem\",true,Size,S,2,42.99,https://img.example/1.jpg,1\r\n\
-        ring,,,,,,,,M,1,43.00,,\r\n\
-        ring,,,,,,,,,,,https://img.example/2.jpg,2\r\n\
-        sofa,Sofa,,Us,,,false,Title,Default Title,1,300,,\r\n";
+    let file = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant Inventory Qty,Variant Price,Image Src,Image Position,SEO Title,SEO Description\r\n\
+        ring,Ring,<p>Fine</p>,Us,Rings,\"Gold, Gem\",true,Size,S,2,42.99,https://img.example/1.jpg,1,A gold ring,\r\n\
+        ring,,,,,,,,M,1,43.00,,,,\r\n\
+        ring,,,,,,,,,,,https://img.example/2.jpg,2,,\r\n\
+        sofa,Sofa,,Us,,,false,Title,Default Title,1,300,,,,\r\n";
     let report = shop.import(file, ImportFormat::Auto, false).await;
-    assert_eq!((report.created, report.skipped), (2, vec![]));
+    assert_eq!((report.created, report.errors), (2, vec![]));
     let ring = shop.get("/products/ring").await.body;
     assert_eq!(
         (&ring["description"], &ring["tags"]),
         (&json!("Fine"), &json!(["Gold", "Gem"]))
     );
+    assert_eq!(ring["seo"], json!({"title": "A gold ring", "description": null}));
     assert_eq!(ring["images"].as_array().unwrap().len(), 2);
     assert_eq!(ring["price_range"]["max"]["amount"], 4300);
     assert_eq!(shop.get("/products/sofa").await.status, 404);
@@ -155,37 +170,6 @@ async fn shopifys_files_are_understood() {
     let source = Box::new(&b"name,price\na,1\n"[..]);
     let refused = shop.module.import(source, ImportFormat::Auto, false, |_| ()).await;
     assert!(matches!(refused, Err(ImportError::NotProducts(_))));
-}
-
-#[actix_web::test]
-async fn an_uploaded_file_is_imported_in_the_background() {
-    let shop = Shop::open().await;
-    let upload = |body: &str| Value::String(body.to_owned());
-    let ndjson = [("Content-Type", "application/x-ndjson")];
-    let begun = shop
-        .admin_with(Method::POST, "/admin/imports", upload(FILE), &ndjson)
-        .await;
-    assert_eq!(begun.status, 202, "{}", begun.body);
-    let job = format!("/admin/imports/{}", begun.body["id"].as_str().unwrap());
-    let ended = loop {
-        let job = shop.admin(Method::GET, &job, Value::Null).await.body;
-        if job["state"] != "running" {
-            break job;
-        }
-        actix_web::rt::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
-    assert_eq!(
-        (&ended["state"], &ended["created"], &ended["skipped"]),
-        (&json!("succeeded"), &json!(2), &json!(5))
-    );
-    assert_eq!(ended["errors"][0]["line"], 3);
-    let xml = [("Content-Type", "application/xml")];
-    assert_eq!(
-        shop.admin_with(Method::POST, "/admin/imports", upload("<a/>"), &xml)
-            .await
-            .status,
-        415
-    );
 }
 
 #[actix_web::test]
@@ -230,21 +214,104 @@ async fn imports_and_edits_of_the_same_things_go_on_beside_each_other() {
     );
     let ((second, third), (), ()) = join3(imports, rename, edit).await;
     for report in [second, third] {
-        assert_eq!((report.created, report.skipped), (0, vec![]));
+        assert_eq!((report.created, report.errors), (0, vec![]));
     }
     shop.assert_in_order().await;
 }
 
-/// What was written, to be read afterwards.
-#[derive(Clone, Default)]
-struct Text(Arc<Mutex<Vec<u8>>>);
+#[actix_web::test]
+async fn a_dry_run_tells_what_a_real_run_does_where_rows_depend_on_each_other() {
+    let shop = Shop::open().await;
+    let line = |value: Value| value.to_string();
+    let first: Vec<String> = (0..3)
+        .map(|number| {
+            let (id, sku) = (format!("p{number}"), format!("S{number}"));
+            line(json!({"id": id, "handle": id, "title": "Old", "sku": sku, "price_minor": 1}))
+        })
+        .collect();
+    shop.import(&first.join("\n"), ImportFormat::Auto, false).await;
+    let filler = (0..300).map(|number| line(json!({"id": format!("f{number}"), "title": "Mug", "price_minor": 1})));
+    let mut lines = vec![
+        line(json!({"id": "p0", "handle": "moved", "title": "Old", "sku": "S0-new", "price_minor": 1})),
+        line(json!({"id": "p1", "title": "Old", "price_minor": 1})),
+        // The same product by its other name.
+        line(json!({"handle": "p1", "title": "Again", "price_minor": 2})),
+    ];
+    lines.extend(filler);
+    lines.extend([
+        // What the first row has left behind is free.
+        line(json!({"id": "new-1", "handle": "p0", "title": "New", "price_minor": 1})),
+        line(json!({"id": "new-2", "title": "New", "sku": "S0", "price_minor": 1})),
+        // What others still have is not.
+        line(json!({"id": "new-3", "title": "New", "sku": "S2", "price_minor": 1})),
+        // What was made from a title is somebody's by now.
+        line(json!({"id": "new-4", "handle": "mug-2", "title": "New", "price_minor": 1})),
+        line(json!({"handle": "p1", "title": "And again", "price_minor": 3})),
+    ]);
+    let text = lines.join("\n");
+    let tried = shop.import(&text, ImportFormat::Auto, true).await;
+    let done = shop.import(&text, ImportFormat::Auto, false).await;
+    assert_eq!(tried, done);
+    let told: Vec<(u64, &str)> = done
+        .errors
+        .iter()
+        .map(|error| (error.line, error.code.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (3, "duplicate"),
+            (306, "already_taken"),
+            (307, "duplicate"),
+            (308, "duplicate")
+        ]
+    );
+    assert_eq!((done.created, done.updated, done.unchanged), (302, 1, 1));
+    shop.assert_in_order().await;
+}
 
-impl Write for Text {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+#[actix_web::test]
+async fn a_wrong_row_takes_its_whole_product_along_and_nothing_else() {
+    let shop = Shop::open().await;
+    let mut file = b"Title,URL handle,Vendor,Option1 name,Option1 value,Price\r\n\
+        First,first,,,,1\r\n\
+        Caf\xe9,second,,Size,S,1\r\n\
+        ,second,,,M,2\r\n\
+        \"=1+1\",third,\"A \"\"quoted\"\", name\",,,1\r\n\
+        Fourth,fourth,,Size,S,1\r\n\
+        ,fourth,,,M,two\r\n\
+        First,first,,,,2\r\n"
+        .to_vec();
+    for number in 0..1_001 {
+        let title = if number == 0 { "Fifth" } else { "" };
+        file.extend(format!("{title},fifth,,Size,{number},1\n").bytes());
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    let source = Box::new(std::io::Cursor::new(file));
+    let report = shop
+        .module
+        .import(source, ImportFormat::Auto, false, |_| ())
+        .await
+        .unwrap();
+    let told: Vec<(u64, &str, &str)> = report
+        .errors
+        .iter()
+        .map(|error| (error.line, error.pointer.as_str(), error.code.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (3, "", "invalid_encoding"),
+            (7, "/Price", "invalid_amount"),
+            (8, "/handle", "duplicate"),
+            (1009, "", "too_many_rows"),
+        ]
+    );
+    assert_eq!((report.created, report.skipped), (2, 4));
+    let third = shop.get("/products/third").await.body;
+    assert_eq!(
+        (&third["title"], &third["brand"]),
+        (&json!("=1+1"), &json!("A \"quoted\", name"))
+    );
+    assert_eq!(shop.get("/products/second").await.status, 404);
+    shop.assert_in_order().await;
 }

@@ -3,8 +3,22 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod browsing;
+mod bulk;
+mod collections;
 mod editing;
+mod exporting;
+mod images;
+mod import_jobs;
 mod importing;
+mod locations;
+mod moving;
+mod product_types;
+mod publishing;
+mod racing;
+mod relations;
+mod rules;
 mod searching;
+mod selling;
 mod stock;
 mod support;
+mod tree;

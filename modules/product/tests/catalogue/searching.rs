@@ -147,6 +147,47 @@ async fn a_write_can_be_found_when_it_is_answered_and_soon_everywhere() {
 }
 
 #[actix_web::test]
+async fn which_products_a_collection_has_is_known_at_once_and_soon_everywhere() {
+    let shop = Shop::open().await;
+    let other = shop.beside().await;
+    let mut made = Vec::new();
+    for number in 0..3 {
+        made.push(shop.create(product(&format!("Thing {number}"), 100 + number, 1)).await);
+    }
+    let by_hand = shop.collection(json!({"title": "By hand"})).await;
+    let at = format!("/admin/collections/{}", by_hand["id"].as_str().unwrap());
+    let chosen = format!("{at}/products");
+    let list = "collection=by-hand&sort=title";
+    let told = async |expected: &[&str]| {
+        assert_eq!(shop.titles(list).await, expected);
+        eventually(async || other.titles(list).await == expected).await;
+    };
+    for (version, which, expected) in [(1, [0, 2], ["Thing 0", "Thing 2"]), (2, [1, 2], ["Thing 1", "Thing 2"])] {
+        let ids: Vec<&Value> = which.iter().map(|index| &made[*index]["id"]).collect();
+        let answer = shop
+            .edit(Method::PUT, &chosen, version, json!({"product_ids": ids}))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        told(&expected).await;
+    }
+    let gone = shop.edit(Method::DELETE, &at, 3, Value::Null).await;
+    assert_eq!(gone.status, 204, "{}", gone.body);
+    // One of the same name has nothing of it.
+    shop.collection(json!({"title": "By hand"})).await;
+    told(&[]).await;
+    let rule = json!({"match": "all", "conditions": [{"price": {"max": 101}}]});
+    let by_rule = shop.collection(json!({"title": "By rule", "rule": rule})).await;
+    let list = "collection=by-rule&sort=title";
+    assert_eq!(shop.titles(list).await, ["Thing 0", "Thing 1"]);
+    eventually(async || other.titles(list).await == ["Thing 0", "Thing 1"]).await;
+    let at = format!("/admin/collections/{}", by_rule["id"].as_str().unwrap());
+    let rule = json!({"rule": {"match": "all", "conditions": [{"price": {"min": 101}}]}});
+    assert_eq!(shop.edit(Method::PATCH, &at, 1, rule).await.status, 200);
+    assert_eq!(shop.titles(list).await, ["Thing 1", "Thing 2"]);
+    eventually(async || other.titles(list).await == ["Thing 1", "Thing 2"]).await;
+}
+
+#[actix_web::test]
 async fn what_is_sold_out_is_known_at_once() {
     let shop = Shop::open().await;
     let mut ids = Vec::new();
@@ -291,23 +332,155 @@ async fn a_walk_shows_each_product_once_while_others_change() {
 }
 
 #[actix_web::test]
-async fn a_product_that_cannot_be_indexed_holds_up_no_other() {
+async fn a_product_that_cannot_be_indexed_holds_up_no_other_until_it_can() {
     let shop = Shop::open().await;
-    let broken = shop.create(product("Broken", 100, 1)).await;
+    let mut broken = Vec::new();
+    for number in 0..3 {
+        broken.push(shop.create(product(&format!("Broken {number}"), 100, 1)).await);
+    }
     let mut connection = shop.database.connect().unwrap();
-    connection
-        .batch_execute("UPDATE products.products SET attributes = '[]'")
-        .unwrap();
-    let adjustment = json!({"variant_id": broken["variants"][0]["id"], "delta": 1, "reason": "found"});
-    let adjusted = shop.admin(Method::POST, "/admin/stock/adjustments", adjustment).await;
-    assert_eq!(adjusted.status, 201);
+    let damage = "UPDATE products.products SET attributes = '[]'";
+    connection.batch_execute(damage).unwrap();
+    for product in &broken {
+        let adjustment = json!({"variant_id": product["variants"][0]["id"], "delta": 1, "reason": "found"});
+        let adjusted = shop.admin(Method::POST, "/admin/stock/adjustments", adjustment).await;
+        assert_eq!(adjusted.status, 201);
+    }
     shop.create(product("Whole", 100, 1)).await;
     eventually(async || shop.titles("").await == ["Whole"]).await;
-    let parked: i64 = diesel::sql_query("SELECT count(*) AS count FROM products.search_parked")
+    let parked = async |query: &str| {
+        let answer = shop
+            .admin(Method::GET, &format!("/admin/search/parked{query}"), Value::Null)
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body
+    };
+    let first = parked("?limit=2").await;
+    let row = &first["data"][0];
+    assert_eq!(
+        (&row["product_id"], &row["title"]),
+        (&broken[0]["id"], &json!("Broken 0"))
+    );
+    assert!(row["reason"].as_str().unwrap().contains("attributes"), "{row}");
+    assert!(row["parked_at"].as_str().unwrap().ends_with('Z'), "{row}");
+    let cursor = first["page"]["next_cursor"].as_str().unwrap();
+    let rest = parked(&format!("?limit=2&cursor={cursor}")).await;
+    assert_eq!(rest["data"].as_array().unwrap().len(), 1);
+    // What is still broken stays where it is, since when it was.
+    let retry = format!("/admin/search/parked/{}/retry", broken[0]["id"].as_str().unwrap());
+    shop.context.clock.advance(chrono::TimeDelta::hours(1));
+    let answer = shop.admin(Method::POST, &retry, Value::Null).await;
+    assert_eq!((answer.status.as_u16(), &answer.body), (202, row));
+    assert_eq!(&parked("").await["data"][0], row);
+    connection
+        .batch_execute("UPDATE products.products SET attributes = '{}' WHERE title = 'Broken 0'")
+        .unwrap();
+    assert_eq!(shop.admin(Method::POST, &retry, Value::Null).await.status, 202);
+    assert_eq!(shop.titles("sort=title").await, ["Broken 0", "Whole"]);
+    assert_eq!(parked("").await["data"].as_array().unwrap().len(), 2);
+    assert_eq!(shop.admin(Method::POST, &retry, Value::Null).await.status, 404);
+    assert_eq!(shop.customer(Method::GET, "/admin/search/parked").await.status, 403);
+    // Nobody waits for a product that is gone.
+    connection
+        .batch_execute("UPDATE products.products SET attributes = '{}' WHERE title = 'Broken 1'")
+        .unwrap();
+    let gone = shop.edit(Method::DELETE, &path(&broken[1]), 1, Value::Null).await;
+    assert_eq!(gone.status, 204, "{}", gone.body);
+    assert_eq!(parked("").await["data"].as_array().unwrap().len(), 1);
+}
+
+#[actix_web::test]
+async fn searches_that_find_nothing_are_counted_without_what_may_tell_of_a_person() {
+    let shop = Shop::open().await;
+    shop.create(product("Lamp", 100, 1)).await;
+    for query in [
+        "q=Unobtainium",
+        "q=%20unobtainium%20",
+        "q=Phlogiston",
+        "q=lamp",
+        // Narrowed by more than words.
+        "q=aether&price_max=5",
+        "q=lamp&in_stock=false",
+        "q=jo%40example.com",
+        "q=%2B49+170+1234567",
+    ] {
+        assert_eq!(shop.get(&format!("/products?{query}")).await.status, 200, "{query}");
+    }
+    shop.run_jobs().await;
+    shop.context.clock.advance(chrono::TimeDelta::days(1));
+    shop.get("/products?q=phlogiston").await;
+    shop.get("/products?q=phlogiston").await;
+    shop.run_jobs().await;
+    let misses = async |query: &str| {
+        let answer = shop
+            .admin(Method::GET, &format!("/admin/search/misses{query}"), Value::Null)
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body
+    };
+    let counted = |page: &Value| -> Vec<(String, i64)> {
+        let rows = page["data"].as_array().unwrap().iter();
+        rows.map(|row| {
+            (
+                row["query"].as_str().unwrap().to_owned(),
+                row["count"].as_i64().unwrap(),
+            )
+        })
+        .collect()
+    };
+    let all = [("phlogiston".to_owned(), 3), ("unobtainium".to_owned(), 2)];
+    assert_eq!(counted(&misses("").await), all);
+    let first = misses("?limit=1").await;
+    assert_eq!(counted(&first), all[..1]);
+    let cursor = first["page"]["next_cursor"].as_str().unwrap();
+    assert_eq!(counted(&misses(&format!("?limit=1&cursor={cursor}")).await), all[1..]);
+    assert_eq!(counted(&misses("?days=1").await), [("phlogiston".to_owned(), 2)]);
+    assert_eq!(
+        shop.admin(Method::GET, "/admin/search/misses?days=31", Value::Null)
+            .await
+            .status,
+        400
+    );
+    assert_eq!(shop.customer(Method::GET, "/admin/search/misses").await.status, 403);
+    // A month later nothing of it is known.
+    shop.context.clock.advance(chrono::TimeDelta::days(31));
+    shop.get("/products?q=orgone").await;
+    shop.run_jobs().await;
+    assert_eq!(counted(&misses("").await), [("orgone".to_owned(), 1)]);
+    let mut connection = shop.database.connect().unwrap();
+    let kept: i64 = diesel::sql_query("SELECT count(*) AS count FROM products.search_misses")
         .get_result::<Counted>(&mut connection)
         .unwrap()
         .count;
-    assert_eq!(parked, 1);
+    assert_eq!(kept, 1);
+}
+
+#[actix_web::test]
+async fn a_day_has_a_limited_number_of_searches_and_goes_on_counting_those_it_has() {
+    let shop = Shop::open().await;
+    let mut connection = shop.database.connect().unwrap();
+    shop.get("/products?q=known").await;
+    shop.run_jobs().await;
+    connection
+        .batch_execute(
+            "INSERT INTO products.search_misses (day, query, count, last_seen_at) \
+             SELECT day, 'filler ' || number, 1, last_seen_at FROM products.search_misses, generate_series(1, 1999) AS number",
+        )
+        .unwrap();
+    for query in ["known", "new"] {
+        shop.get(&format!("/products?q={query}")).await;
+    }
+    shop.run_jobs().await;
+    let page = shop.admin(Method::GET, "/admin/search/misses", Value::Null).await.body;
+    assert_eq!(
+        (&page["data"][0]["query"], &page["data"][0]["count"]),
+        (&json!("known"), &json!(2))
+    );
+    let kept: i64 = diesel::sql_query("SELECT count(*) AS count FROM products.search_misses")
+        .get_result::<Counted>(&mut connection)
+        .unwrap()
+        .count;
+    assert_eq!(kept, 2_000);
 }
 
 #[derive(QueryableByName)]

@@ -1,7 +1,7 @@
 //! A product module over a PostgreSQL server of its own, and requests.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
@@ -9,18 +9,22 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
 use actix_web::{App, HttpMessage, test, web};
 use async_trait::async_trait;
 use database::embedded::{Cluster, Durability, Options};
-use database::{Db, Options as PoolOptions};
+use database::{Db, Failure, Options as PoolOptions};
+use diesel::RunQueryDsl as _;
+use kernel::event::Event;
 use kernel::id::{ImportId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, Role, SignedIn};
+use kernel::job::Job;
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
 use kernel::settings::Settings;
 use kernel::token::TokenSigner;
 use kernel::{Clock, Fault};
-use product::{ImportFormat, ImportReport};
+use product::{ExportFormat, ImportFormat, ImportReport};
 use product_api::ProductApi;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -31,13 +35,16 @@ use utoipa_actix_web::AppExt;
 pub(crate) struct Shop {
     pub(crate) module: product::Module,
     pub(crate) database: Db,
-    context: Context,
+    /// The shop's time, which stands still until it is moved on.
+    pub(crate) context: Context,
     /// Where the search index is.
     pub(crate) files: PathBuf,
     staff: UserId,
-    /// The jobs run as long as this is held.
+    /// The index is kept as long as this is held.
     stop: watch::Sender<bool>,
     jobs: Mutex<Vec<JoinHandle<()>>>,
+    /// The data directory.
+    pub(crate) folder: Arc<tempfile::TempDir>,
     _server: Arc<Server>,
 }
 
@@ -45,7 +52,7 @@ pub(crate) struct Shop {
 /// fields, so that the server stops before its folder goes.
 struct Server {
     cluster: Cluster,
-    folder: Folder,
+    _folder: Folder,
 }
 
 impl Server {
@@ -63,7 +70,7 @@ impl Server {
         });
         let server = Arc::new(Self {
             cluster: cluster.unwrap(),
-            folder,
+            _folder: folder,
         });
         *running = Arc::downgrade(&server);
         server
@@ -76,6 +83,7 @@ pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    pub(crate) text: String,
 }
 
 impl Shop {
@@ -84,9 +92,10 @@ impl Shop {
         let name = format!("shop_{}", ImportId::generate().uuid().simple());
         server.cluster.create_database_if_missing(&name).unwrap();
         let database = Db::open(server.cluster.url(&name).into(), PoolOptions::default());
-        let settings = include_str!("../../../../config/default.toml");
-        let mut settings: Settings = toml::from_str(settings).unwrap();
-        settings.data.dir = server.folder.0.join(&name);
+        let mut settings: Settings = toml::from_str(include_str!("../../../../config/default.toml")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        settings.data.dir = folder.path().to_owned();
+        settings.media.image_bytes = 1 << 20;
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
@@ -108,9 +117,10 @@ impl Shop {
             staff: UserId::generate(),
             stop: watch::Sender::new(false),
             jobs: Mutex::default(),
+            folder: Arc::new(folder),
             _server: server,
         };
-        shop.run_jobs().await;
+        shop.follow().await;
         shop
     }
 
@@ -124,13 +134,14 @@ impl Shop {
             staff: self.staff,
             stop: watch::Sender::new(false),
             jobs: Mutex::default(),
+            folder: Arc::clone(&self.folder),
             _server: Arc::clone(&self._server),
         };
-        shop.run_jobs().await;
+        shop.follow().await;
         shop
     }
 
-    /// Ends the jobs, and leaves the files of the index to others.
+    /// Leaves the files of the index to others.
     pub(crate) async fn stop(&self) {
         self.stop.send_replace(true);
         let jobs = std::mem::take(&mut *self.jobs.lock().unwrap());
@@ -139,9 +150,9 @@ impl Shop {
         }
     }
 
-    /// Waits until lists can be served.
-    async fn run_jobs(&self) {
-        let jobs = self.module.jobs().into_iter();
+    /// Keeps the search index, and waits until lists can be served. Every other job is run when a test says so.
+    async fn follow(&self) {
+        let jobs = self.module.jobs().into_iter().filter(is_search);
         let running = jobs.map(|job| job.spawn(self.stop.subscribe()));
         *self.jobs.lock().unwrap() = running.collect();
         eventually(async || self.module.ready().await.is_ok()).await;
@@ -205,6 +216,13 @@ impl Shop {
         response.body
     }
 
+    /// A collection like this one, as staff see it.
+    pub(crate) async fn collection(&self, collection: Value) -> Value {
+        let response = self.admin(Method::POST, "/admin/collections", collection).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
     /// Titles of a list.
     pub(crate) async fn titles(&self, query: &str) -> Vec<String> {
         let response = self.get(&format!("/products?{query}")).await;
@@ -217,9 +235,130 @@ impl Shop {
         titles
     }
 
+    /// The location that is meant where none is named.
+    pub(crate) async fn default_location(&self) -> Value {
+        let list = self.admin(Method::GET, "/admin/locations", Value::Null).await.body;
+        let mut rows = list["data"].as_array().unwrap().iter();
+        rows.find(|row| row["is_default"] == true).unwrap().clone()
+    }
+
+    /// Another location that serves orders; the default one has priority 0.
+    pub(crate) async fn location(&self, name: &str, priority: i32) -> Value {
+        let body = json!({"name": name, "priority": priority});
+        let response = self.admin(Method::POST, "/admin/locations", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
+    /// Adds to the stock of a location, or of the default one.
+    pub(crate) async fn adjust(&self, variant: VariantId, location: Option<&Value>, delta: i64) {
+        let mut body = json!({"variant_id": variant, "delta": delta, "reason": "delivered"});
+        if let Some(location) = location {
+            body["location_id"] = location["id"].clone();
+        }
+        let response = self.admin(Method::POST, "/admin/stock/adjustments", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+    }
+
+    /// Moves stock, and answers the transfer.
+    pub(crate) async fn transfer(&self, from: &Value, to: &Value, lines: &[(VariantId, i64)]) -> Value {
+        let line = |(variant, quantity): &(VariantId, i64)| json!({"variant_id": variant, "quantity": quantity});
+        let body = json!({"from_location_id": from["id"], "to_location_id": to["id"], "reason": "moved",
+            "lines": lines.iter().map(line).collect::<Vec<_>>()});
+        let response = self.admin(Method::POST, "/admin/stock/transfers", body).await;
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.body
+    }
+
+    /// The events of stock so far, from the table: the feed holds them back while other tests have transactions open.
+    pub(crate) async fn stock_events(&self) -> Vec<Event> {
+        let read = |connection: &mut diesel::PgConnection| {
+            const SQL: &str = "SELECT id, type, subject, time, data FROM products.outbox WHERE type LIKE 'stock.%' \
+                ORDER BY transaction_id, sequence";
+            let rows: Vec<EventRow> = diesel::sql_query(SQL).load(connection)?;
+            Ok::<_, Failure<Fault>>(rows.into_iter().map(EventRow::into_event).collect())
+        };
+        self.database.run(read).await.unwrap()
+    }
+
+    /// The same: the type of each, and how many were left.
+    pub(crate) async fn lines_crossed(&self) -> Vec<(String, i64)> {
+        let events = self.stock_events().await.into_iter();
+        events
+            .map(|event| (event.r#type, event.data["available"].as_i64().unwrap()))
+            .collect()
+    }
+
     pub(crate) async fn import(&self, text: &str, format: ImportFormat, dry_run: bool) -> ImportReport {
         let source = Box::new(Cursor::new(text.as_bytes().to_vec()));
         self.module.import(source, format, dry_run, |_| ()).await.unwrap()
+    }
+
+    /// Does the work of all background jobs from now on.
+    pub(crate) fn work(&self) -> Work {
+        let (stop, stopped) = watch::channel(false);
+        let jobs = self.module.jobs().into_iter().filter(|job| !is_search(job));
+        let jobs = jobs.map(|job| job.spawn(stopped.clone())).collect();
+        Work { stop, jobs }
+    }
+
+    /// Uploads a file for import; answers the job.
+    pub(crate) async fn upload(&self, text: &str, query: &str) -> Value {
+        let ndjson = [("Content-Type", "application/octet-stream")];
+        let path = format!("/admin/imports{query}");
+        let begun = self
+            .admin_with(Method::POST, &path, Value::String(text.to_owned()), &ndjson)
+            .await;
+        assert_eq!(begun.status, 202, "{}", begun.body);
+        begun.body
+    }
+
+    /// The import, once it fulfils `wanted`.
+    pub(crate) async fn import_when(&self, job: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
+        let path = format!("/admin/imports/{}", job["id"].as_str().unwrap());
+        let started = Instant::now();
+        loop {
+            let job = self.admin(Method::GET, &path, Value::Null).await.body;
+            if wanted(&job) {
+                return job;
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "{job}");
+            actix_web::rt::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The import, once it has ended.
+    pub(crate) async fn ended(&self, job: &Value) -> Value {
+        self.import_when(job, |job| !job["finished_at"].is_null()).await
+    }
+
+    /// Everything, as a file.
+    pub(crate) async fn export(&self) -> String {
+        let written = Written::default();
+        self.module
+            .export(ExportFormat::Ndjson, Box::new(written.clone()))
+            .await
+            .unwrap();
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// Has every job of the module go one round; the one that keeps the index goes on all the time.
+    pub(crate) async fn run_jobs(&self) {
+        Self::run_jobs_of(&self.module).await;
+    }
+
+    /// Has every job of another replica go one round.
+    pub(crate) async fn run_jobs_of(module: &product::Module) {
+        let (stop, stopped) = watch::channel(false);
+        let jobs = module.jobs().into_iter().filter(|job| !is_search(job));
+        let running: Vec<JoinHandle<()>> = jobs.map(|job| job.spawn(stopped.clone())).collect();
+        // Each begins its first round, which it then finishes whatever it is told.
+        tokio::task::yield_now().await;
+        stop.send_replace(true);
+        for job in running {
+            job.await.unwrap();
+        }
     }
 
     /// The books are in order.
@@ -235,12 +374,6 @@ impl Shop {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Response {
-        let app = App::new()
-            .into_utoipa_app()
-            .app_data(web::Data::from(Arc::new(Trusting) as Arc<dyn Authority>))
-            .configure(|config| self.module.routes(config))
-            .into_app();
-        let app = test::init_service(app).await;
         let mut request = test::TestRequest::with_uri(path).method(method);
         for header in headers {
             request = request.insert_header(*header);
@@ -250,13 +383,48 @@ impl Shop {
             Some(body) => request.set_json(body),
             None => request,
         };
+        self.answer(caller, request).await
+    }
+
+    /// As staff who send a file.
+    pub(crate) async fn upload_image(&self, path: &str, content: Vec<u8>, headers: &[(&str, &str)]) -> Response {
+        let mut request = test::TestRequest::post().uri(path).set_payload(content);
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        self.answer(self.signed_in(vec![Role::Admin]), request).await
+    }
+
+    /// A file, as anybody gets it.
+    pub(crate) async fn download(&self, path: &str) -> (StatusCode, HeaderMap, Bytes) {
+        self.exchange(Caller::Anonymous, test::TestRequest::with_uri(path))
+            .await
+    }
+
+    async fn answer(&self, caller: Caller, request: test::TestRequest) -> Response {
+        let (status, headers, bytes) = self.exchange(caller, request).await;
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Response {
+            status,
+            headers,
+            body,
+            text,
+        }
+    }
+
+    async fn exchange(&self, caller: Caller, request: test::TestRequest) -> (StatusCode, HeaderMap, Bytes) {
+        let app = App::new()
+            .into_utoipa_app()
+            .app_data(web::Data::from(Arc::new(Trusting) as Arc<dyn Authority>))
+            .configure(|config| self.module.routes(config))
+            .into_app();
+        let app = test::init_service(app).await;
         let request = request.to_request();
         request.extensions_mut().insert(caller);
         let response = test::call_service(&app, request).await;
         let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = test::read_body(response).await;
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Response { status, headers, body }
+        (status, headers, test::read_body(response).await)
     }
 
     fn signed_in(&self, roles: Vec<Role>) -> Caller {
@@ -265,6 +433,48 @@ impl Shop {
             session: SessionId::generate(),
             roles,
         })
+    }
+}
+
+/// Background jobs at work, for as long as this is kept.
+pub(crate) struct Work {
+    stop: watch::Sender<bool>,
+    jobs: Vec<JoinHandle<()>>,
+}
+
+impl Work {
+    /// Ends it, and waits for what has begun.
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        for job in self.jobs {
+            job.await.unwrap();
+        }
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct EventRow {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: uuid::Uuid,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    r#type: String,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    subject: String,
+    #[diesel(sql_type = diesel::sql_types::Timestamptz)]
+    time: chrono::DateTime<chrono::Utc>,
+    #[diesel(sql_type = diesel::sql_types::Jsonb)]
+    data: Value,
+}
+
+impl EventRow {
+    fn into_event(self) -> Event {
+        Event {
+            id: self.id.into(),
+            r#type: self.r#type,
+            subject: self.subject,
+            time: self.time,
+            data: self.data,
+        }
     }
 }
 
@@ -291,6 +501,20 @@ impl Response {
     }
 }
 
+/// What was written, to be read afterwards.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A data directory that the server's account may pass through, removed at the end.
 struct Folder(PathBuf);
 
@@ -306,6 +530,10 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+fn is_search(job: &Job) -> bool {
+    job.name() == "search"
 }
 
 /// Waits until something is so, for ten seconds at most.

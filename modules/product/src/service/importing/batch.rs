@@ -1,6 +1,6 @@
 //! One batch of an import: categories found or made, products matched, differences written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use database::outbox;
@@ -11,17 +11,24 @@ use kernel::id::{CategoryId, ProductId};
 use product_api::ProductChanged;
 use uuid::Uuid;
 
+use super::known::Known;
+use super::merge::{Defaults, merge};
+use super::names::Names;
 use super::{End, Written};
 use crate::domain::SCHEMA;
 use crate::domain::category::{Category, StoredCategory};
 use crate::domain::draft::CategoryReference;
 use crate::domain::handle::Handle;
-use crate::domain::listing::{ListedVariant, Listing};
-use crate::domain::plan::{Change, Outcome, Plan, Stored};
-use crate::import::{ImportedProduct, RowError};
+use crate::domain::image;
+use crate::domain::plan::{Change, Outcome, Plan};
+use crate::import::{ImportedProduct, WrongRow};
+use crate::queries;
+use crate::queries::product_types::Definitions;
 use crate::queries::writing::Stamp;
-use crate::queries::{categories, products, writing};
+use crate::queries::{categories, writing};
 use crate::service::categories::below;
+use crate::service::media::{known_images, unknown_images};
+use crate::service::product_types;
 
 /// What a batch needs to know.
 pub(super) struct Batch<'a> {
@@ -29,32 +36,33 @@ pub(super) struct Batch<'a> {
     pub(super) currency: Currency,
     pub(super) actor: &'a str,
     pub(super) categories: &'a HashMap<Vec<String>, Uuid>,
+    pub(super) names: &'a Names,
+    /// Whether all is undone, so that what rows before have done has been undone as well.
+    pub(super) dry_run: bool,
 }
 
-/// Who is who among the products that a batch may be about.
-struct Known {
-    by_external_id: HashMap<String, Uuid>,
+/// The product types that a batch may be about.
+struct Types {
     by_handle: HashMap<String, Uuid>,
-    stored: HashMap<Uuid, Stored>,
-    sku_owners: HashMap<String, Uuid>,
-    /// Handles that this batch has given away.
-    given: HashSet<String>,
+    definitions: Definitions,
 }
 
 impl Batch<'_> {
     /// Writes `products` in the transaction that `connection` is in.
-    pub(super) fn write(&self, connection: &mut PgConnection, products: &[ImportedProduct]) -> Result<Written, End> {
+    pub(super) fn write(&self, connection: &mut PgConnection, products: &[&ImportedProduct]) -> Result<Written, End> {
         let category_ids = self.categories_of(connection, products)?;
-        let mut known = Known::of(connection, products)?;
+        let mut known = Known::of(connection, products, self.names)?;
+        if self.dry_run {
+            known.give_up_released(connection)?;
+        }
+        let types = Types::of(connection, products, &known)?;
+        let images = self.images_of(connection, products, &known)?;
         let mut changes = Vec::with_capacity(products.len());
         let mut refused = Vec::new();
         for product in products {
-            match self.change(connection, product, &mut known, &category_ids)? {
+            match self.change(product, &mut known, &category_ids, &types, &images) {
                 Ok(change) => changes.push(change),
-                Err(reason) => refused.push(RowError {
-                    line: product.line,
-                    reason,
-                }),
+                Err(wrong) => refused.push(wrong),
             }
         }
         let plan = Plan::of(changes, Uuid::now_v7);
@@ -73,38 +81,75 @@ impl Batch<'_> {
             outcomes: plan.outcomes.into_iter().map(|(_, outcome)| outcome).collect(),
             refused,
             categories: category_ids,
+            implied: known.implied,
         })
     }
 
     /// What a row comes to: what is to become of which product, or why not.
     fn change(
         &self,
-        connection: &mut PgConnection,
         product: &ImportedProduct,
-        known: &mut Known,
+        known: &mut Known<'_>,
         category_ids: &HashMap<Vec<String>, Uuid>,
-    ) -> QueryResult<Result<Change, String>> {
-        let before = match known.find(product) {
-            Ok(id) => id.and_then(|id| known.stored.get(&id)).cloned(),
-            Err(reason) => return Ok(Err(reason)),
-        };
-        if let Some(sku) = known.foreign_sku(product, before.as_ref()) {
-            return Ok(Err(format!("another product has the SKU `{sku}`")));
+        types: &Types,
+        images: &BTreeSet<String>,
+    ) -> Result<Change, WrongRow> {
+        let before = known.find(product)?.and_then(|id| known.stored.get(&id)).cloned();
+        known.check_skus(product, before.as_ref())?;
+        if before.is_none() && product.variants.is_none() {
+            let detail = "a new product needs a price";
+            return Err(WrongRow::new(product.line, "/variants", "required", detail));
         }
         let handle = match (&product.handle, &before) {
             (Some(handle), _) => handle.clone(),
             (None, Some(before)) => before.listing.handle.clone(),
-            (None, None) => known.free_handle(connection, product)?,
+            (None, None) => known.free_handle(product)?,
         };
-        known.given.insert(handle.to_string());
-        let mut after = merge(product, before.as_ref().map(|before| &before.listing), handle, self);
+        let defaults = Defaults {
+            currency: self.currency,
+            today: self.now.date_naive(),
+        };
+        let mut after = merge(
+            product,
+            before.as_ref().map(|before| &before.listing),
+            handle,
+            &defaults,
+        );
         if let Some(path) = &product.category {
             after.category = category_ids.get(&names(path)).copied();
         }
-        if let Err(errors) = after.check() {
-            return Ok(Err(errors.to_string()));
+        if let Some(handle) = &product.merchandising.product_type {
+            let id = types.by_handle.get(handle).ok_or_else(|| {
+                let detail = format!("there is no product type `{handle}`");
+                WrongRow::new(product.line, "/product_type", "not_found", detail)
+            })?;
+            after.merchandising.product_type = Some(*id);
         }
-        Ok(Ok(Change { before, after }))
+        after
+            .check()
+            .and_then(|()| product_types::check(&types.definitions, &after))
+            .and_then(|()| unknown_images(&after, images).into_result())
+            .map_err(|errors| WrongRow::of(product.line, &errors))?;
+        known.learn(product, before.as_ref(), &after)?;
+        Ok(Change { before, after })
+    }
+
+    /// Holds the images that rows begin or cease to show, and answers those that have files.
+    fn images_of(
+        &self,
+        connection: &mut PgConnection,
+        products: &[&ImportedProduct],
+        known: &Known<'_>,
+    ) -> QueryResult<BTreeSet<String>> {
+        let change = |product: &&ImportedProduct| {
+            let found = known.find(product).ok().flatten();
+            let before = found.and_then(|id| known.stored.get(&id));
+            let before = before.map(|before| before.listing.files()).unwrap_or_default();
+            let after = product.images.as_deref().map(image::files);
+            (before.clone(), after.unwrap_or(before))
+        };
+        let changes: Vec<_> = products.iter().map(change).collect();
+        known_images(connection, &changes, self.now)
     }
 
     /// The ids of the categories that products name. The tree stays as it is from here on; where some are missing, they
@@ -112,7 +157,7 @@ impl Batch<'_> {
     fn categories_of(
         &self,
         connection: &mut PgConnection,
-        products: &[ImportedProduct],
+        products: &[&ImportedProduct],
     ) -> Result<HashMap<Vec<String>, Uuid>, End> {
         let wanted: HashSet<Vec<String>> = products
             .iter()
@@ -200,137 +245,22 @@ fn changed(plan: &Plan) -> impl Iterator<Item = Uuid> {
         .map(|(id, _)| *id)
 }
 
-impl Known {
-    fn of(connection: &mut PgConnection, products: &[ImportedProduct]) -> QueryResult<Self> {
-        let external_ids = products
+impl Types {
+    fn of(connection: &mut PgConnection, products: &[&ImportedProduct], known: &Known<'_>) -> QueryResult<Self> {
+        let named: HashSet<String> = products
             .iter()
-            .filter_map(|product| product.external_id.clone())
+            .filter_map(|product| product.merchandising.product_type.clone())
             .collect();
-        let handles = products
-            .iter()
-            .filter_map(|product| Some(product.handle.as_ref()?.to_string()))
+        let by_handle = queries::product_types::ids_by_handle(connection, named.into_iter().collect())?;
+        let listings = known.stored.values().map(|stored| &stored.listing);
+        let mut ids: HashSet<Uuid> = listings
+            .filter_map(|listing| listing.merchandising.product_type)
             .collect();
-        let skus = products
-            .iter()
-            .flat_map(|product| &product.variants)
-            .filter_map(|variant| variant.sku.clone());
-        let found = products::identify(connection, external_ids, handles)?;
-        let ids = found.iter().map(|(id, _, _)| *id).collect();
-        let stored = products::lock(connection, ids)?;
-        let sku_owners = products::owners_of_skus(connection, skus.collect())?;
-        // As they are now that they are locked: they may have changed since they were found.
-        let names = || stored.iter().map(|stored| (stored.id, &stored.listing));
+        ids.extend(by_handle.values());
         Ok(Self {
-            by_external_id: names()
-                .filter_map(|(id, listing)| Some((listing.external_id.clone()?, id)))
-                .collect(),
-            by_handle: names().map(|(id, listing)| (listing.handle.to_string(), id)).collect(),
-            sku_owners: sku_owners.into_iter().collect(),
-            given: HashSet::new(),
-            stored: stored.into_iter().map(|stored| (stored.id, stored)).collect(),
+            definitions: queries::product_types::definitions(connection, ids.into_iter().collect())?,
+            by_handle,
         })
-    }
-
-    /// The product that a row is about: known by its external id, else by its handle.
-    fn find(&self, product: &ImportedProduct) -> Result<Option<Uuid>, String> {
-        let by_id = product
-            .external_id
-            .as_ref()
-            .and_then(|id| self.by_external_id.get(id))
-            .copied();
-        let by_handle = product
-            .handle
-            .as_ref()
-            .and_then(|handle| self.by_handle.get(handle.as_str()))
-            .copied();
-        let taken = || Err("another product has this handle".to_owned());
-        match (by_id, by_handle) {
-            (Some(id), Some(other)) if id != other => taken(),
-            (Some(id), _) => Ok(Some(id)),
-            (None, Some(id)) => {
-                let other = self
-                    .stored
-                    .get(&id)
-                    .and_then(|stored| stored.listing.external_id.as_ref());
-                match (other, &product.external_id) {
-                    (Some(_), Some(_)) => taken(),
-                    _ => Ok(Some(id)),
-                }
-            }
-            (None, None) => Ok(None),
-        }
-    }
-
-    fn foreign_sku<'a>(&self, product: &'a ImportedProduct, before: Option<&Stored>) -> Option<&'a str> {
-        let own = before.map(|before| before.id);
-        let skus = product.variants.iter().filter_map(|variant| variant.sku.as_deref());
-        skus.into_iter()
-            .find(|sku| self.sku_owners.get(*sku).is_some_and(|owner| Some(*owner) != own))
-    }
-
-    fn free_handle(&self, connection: &mut PgConnection, product: &ImportedProduct) -> QueryResult<Handle> {
-        let unique = Uuid::now_v7().simple().to_string();
-        let candidates = Handle::candidates(&product.title, product.external_id.as_deref().unwrap_or(&unique));
-        let taken = products::taken_handles(connection, &candidates)?;
-        let is_free = |handle: &&Handle| {
-            !taken.iter().any(|taken| taken == handle.as_str()) && !self.given.contains(handle.as_str())
-        };
-        let last = || Handle::candidates(&product.title, &unique).pop();
-        let free = candidates.iter().find(is_free).cloned().or_else(last);
-        free.ok_or_else(|| diesel::result::Error::SerializationError("no handle can be made".into()))
-    }
-}
-
-/// The product as it is to be: what the row says, else what there is already, else the usual.
-fn merge(product: &ImportedProduct, before: Option<&Listing>, handle: Handle, batch: &Batch<'_>) -> Listing {
-    let mut after = before.cloned().unwrap_or_else(|| Listing {
-        external_id: None,
-        handle: handle.clone(),
-        title: String::new(),
-        description: String::new(),
-        brand: None,
-        status: Default::default(),
-        category: None,
-        tags: Vec::new(),
-        attributes: Default::default(),
-        images: Vec::new(),
-        options: Vec::new(),
-        currency: batch.currency,
-        released_on: batch.now.date_naive(),
-        variants: Vec::new(),
-    });
-    after.handle = handle;
-    after.title.clone_from(&product.title);
-    set(&mut after.description, &product.description);
-    set(&mut after.status, &product.status);
-    set(&mut after.tags, &product.tags);
-    set(&mut after.attributes, &product.attributes);
-    set(&mut after.images, &product.images);
-    set(&mut after.released_on, &product.released_on);
-    after.external_id = product.external_id.clone().or(after.external_id);
-    after.brand = product.brand.clone().or(after.brand);
-    after.options.clone_from(&product.options);
-    let old = std::mem::replace(&mut after.variants, product.variants.clone());
-    after.derive_options();
-    for variant in &mut after.variants {
-        keep_codes(variant, &old);
-    }
-    after
-}
-
-/// A file without SKUs and barcodes leaves those alone that there are.
-fn keep_codes(variant: &mut ListedVariant, old: &[ListedVariant]) {
-    let mut same = old.iter().filter(|old| old.values == variant.values);
-    if let Some(old) = same.next() {
-        variant.sku = variant.sku.take().or_else(|| old.sku.clone());
-        variant.barcode = variant.barcode.take().or_else(|| old.barcode.clone());
-        variant.title = variant.title.take().or_else(|| old.title.clone());
-    }
-}
-
-fn set<T: Clone>(field: &mut T, value: &Option<T>) {
-    if let Some(value) = value {
-        field.clone_from(value);
     }
 }
 

@@ -1,0 +1,1 @@
+DROP TABLE import_names, import_errors, import_chunks, imports;

@@ -1,0 +1,68 @@
+//! Imports of uploaded files, as the API shows them.
+
+use chrono::{DateTime, Utc};
+use kernel::id::ImportId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An import that runs in the background.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ImportJob {
+    pub(crate) id: ImportId,
+    pub(crate) state: ImportState,
+    pub(crate) dry_run: bool,
+    /// How large the file is, as it was uploaded.
+    pub(crate) bytes_total: u64,
+    /// How much of it has been read.
+    pub(crate) bytes_done: u64,
+    /// How many rows have been seen to: the sum of the four that follow. A row is a product, whose lines may be many.
+    pub(crate) rows_done: u64,
+    pub(crate) created: u64,
+    pub(crate) updated: u64,
+    pub(crate) unchanged: u64,
+    /// How many rows were wrong, and left out.
+    pub(crate) skipped: u64,
+    /// How many mistakes they had; `errors` of the import lists the first ten thousand.
+    pub(crate) errors_total: u64,
+    /// Why it has failed. What was imported until then stays.
+    pub(crate) failure: Option<ImportFailure>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    pub(crate) finished_at: Option<DateTime<Utc>>,
+}
+
+/// Why an import has failed.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ImportFailure {
+    /// Stable and machine-readable, e.g. `unsupported_encoding`.
+    pub(crate) code: String,
+    /// For people.
+    pub(crate) detail: String,
+}
+
+/// How far a background import is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ImportState {
+    /// Others go first.
+    Queued,
+    /// It goes on by itself, also where the process that is at it dies.
+    Running,
+    Succeeded,
+    Failed,
+    /// Somebody has cancelled it. What was imported until then stays.
+    Cancelled,
+}
+
+impl ImportState {
+    /// The state of a name; the database has no others.
+    pub(crate) fn from_name(name: &str) -> Self {
+        match name {
+            "queued" => Self::Queued,
+            "running" => Self::Running,
+            "succeeded" => Self::Succeeded,
+            "cancelled" => Self::Cancelled,
+            _ => Self::Failed,
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Many changes of products in one request and one transaction. What one of them does wrong leaves it out.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use database::{Failure, refuse};
+use diesel::{Connection, PgConnection, QueryResult};
+use kernel::http::{Answer, Call};
+use kernel::id::{ProductId, UserId};
+use kernel::{Currency, FieldErrors, Patch, Problem};
+use product_api::ProductError;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::media::{known_images, unknown_images};
+use super::{Service, editing, product_types};
+use crate::domain::SCHEMA;
+use crate::domain::bulk::{
+    BulkOperation, BulkProducts, BulkProductsOutcome, CreateOperation, Name, Names, OperationOutcome, UpdateOperation,
+    check_count,
+};
+use crate::domain::draft::CategoryReference;
+use crate::domain::handle::Handle;
+use crate::domain::image;
+use crate::domain::listing::Listing;
+use crate::domain::plan::{Change, Outcome, Stored};
+use crate::queries::product_types::Definitions;
+use crate::queries::writing::Stamp;
+use crate::queries::{self, categories, products, writing};
+
+type Work<T> = Result<T, Failure<ProductError>>;
+
+/// How often a request is tried that loses a race for a name. The names that it lost are known the next time.
+const TRIES: usize = 3;
+
+impl Service {
+    /// Carries out operations on products: all that can be, in one transaction.
+    pub(crate) async fn bulk_products(
+        &self,
+        bulk: BulkProducts,
+        call: Option<Call>,
+        actor: UserId,
+    ) -> Result<Answer<BulkProductsOutcome>, ProductError> {
+        check_count("/operations", bulk.operations.len()).map_err(ProductError::Invalid)?;
+        let (stamp, currency) = (self.stamp(actor), self.currency);
+        let now = stamp.now;
+        let work = move |connection: &mut PgConnection| {
+            categories::hold_tree(connection)?;
+            for _ in 0..TRIES {
+                match connection.transaction(|connection| carry_out(connection, &bulk.operations, currency, &stamp)) {
+                    Err(Failure::Refused(ProductError::Taken(_))) => (),
+                    other => return other.map(|results| BulkProductsOutcome { results }),
+                }
+            }
+            refuse(ProductError::Taken(
+                "product (by a name that others take just now)".to_owned(),
+            ))
+        };
+        let answer = self.db.once(SCHEMA, call, 200, now, work).await?;
+        if let Answer::Fresh(outcome) = &answer {
+            let changed = outcome.results.iter().filter(|result| result.problem.is_none());
+            self.show(changed.filter_map(|result| Some(result.id?.uuid())).collect())
+                .await;
+        }
+        Ok(answer)
+    }
+}
+
+/// What the operations need to know, read by one statement per table.
+struct Known {
+    stored: HashMap<Uuid, Stored>,
+    categories: HashMap<CategoryReference, Uuid>,
+    types: Definitions,
+    /// The images that have files.
+    images: BTreeSet<String>,
+    names: Names,
+    currency: Currency,
+}
+
+fn carry_out(
+    connection: &mut PgConnection,
+    raw: &[Box<RawValue>],
+    currency: Currency,
+    stamp: &Stamp,
+) -> Work<Vec<OperationOutcome>> {
+    let operations: Vec<Result<BulkOperation, Problem>> = raw.iter().map(|raw| BulkOperation::parse(raw)).collect();
+    let mut known = Known::of(connection, operations.iter().flatten(), currency, stamp.now)?;
+    let mut outcomes: Vec<Option<OperationOutcome>> = Vec::new();
+    let (mut changes, mut deleted) = (Vec::new(), Vec::new());
+    let mut seen = HashSet::new();
+    for (place, operation) in operations.into_iter().enumerate() {
+        let (id, outcome) = match operation {
+            Err(problem) => (None, Err(problem)),
+            Ok(operation) => {
+                let id = operation.id();
+                let outcome = known.admit(&operation, &mut seen).and_then(|()| match operation {
+                    BulkOperation::Create(operation) => known.create(operation, place, stamp).map(Some),
+                    BulkOperation::Update(operation) => known.update(operation, place).map(Some),
+                    BulkOperation::Delete(_) => Ok(None),
+                });
+                (id, outcome.map_err(Problem::from))
+            }
+        };
+        outcomes.push(match (outcome, id) {
+            (Err(problem), id) => Some(OperationOutcome::refused(id, &problem)),
+            (Ok(Some(change)), _) => {
+                changes.push(change);
+                None
+            }
+            (Ok(None), Some(id)) => {
+                deleted.push(id.uuid());
+                Some(OperationOutcome::done(204, id, None))
+            }
+            (Ok(None), None) => None,
+        });
+    }
+    // What is deleted goes first: its names are then free for others.
+    writing::delete_products(connection, &deleted, stamp.now)?;
+    editing::publish(connection, &deleted, stamp.now)?;
+    let plan = editing::write(connection, changes, stamp)?;
+    let edited: HashSet<Uuid> = plan.update_products.iter().map(|(id, _)| *id).collect();
+    let mut written = plan.outcomes.iter().map(|(id, outcome)| match outcome {
+        Outcome::Created => OperationOutcome::done(201, ProductId::from(*id), Some(1)),
+        Outcome::Updated | Outcome::Unchanged => {
+            let before = known.stored.get(id).map_or(0, |stored| stored.version);
+            let version = before + i64::from(edited.contains(id));
+            OperationOutcome::done(200, ProductId::from(*id), Some(version))
+        }
+    });
+    Ok(outcomes
+        .into_iter()
+        .filter_map(|outcome| outcome.or_else(|| written.next()))
+        .collect())
+}
+
+impl Known {
+    fn of<'a>(
+        connection: &mut PgConnection,
+        operations: impl Iterator<Item = &'a BulkOperation> + Clone,
+        currency: Currency,
+        now: DateTime<Utc>,
+    ) -> QueryResult<Self> {
+        let ids = operations.clone().filter_map(|operation| Some(operation.id()?.uuid()));
+        let stored = products::lock(connection, ids.collect())?;
+        let stored: HashMap<Uuid, Stored> = stored.into_iter().map(|stored| (stored.id, stored)).collect();
+        let mut types: HashSet<Uuid> = operations.clone().filter_map(named_type).collect();
+        types.extend(
+            stored
+                .values()
+                .filter_map(|stored| stored.listing.merchandising.product_type),
+        );
+        let wanted = operations.clone().filter_map(named_category).cloned().collect();
+        let images = images_of(connection, operations.clone(), &stored, now)?;
+        Ok(Self {
+            categories: categories::resolve(connection, wanted)?,
+            types: queries::product_types::definitions(connection, types.into_iter().collect())?,
+            images,
+            names: names(connection, operations, &stored)?,
+            stored,
+            currency,
+        })
+    }
+
+    /// Refuses a product that is unknown, at another version, or the matter of an earlier operation.
+    fn admit(&self, operation: &BulkOperation, seen: &mut HashSet<ProductId>) -> Result<(), ProductError> {
+        let Some(id) = operation.id() else { return Ok(()) };
+        let missing = || ProductError::NotFound("product".to_owned());
+        let stored = self.stored.get(&id.uuid()).ok_or_else(missing)?;
+        if !seen.insert(id) {
+            let detail = "an earlier operation is about this product";
+            return Err(ProductError::Invalid(FieldErrors::one("/id", "duplicate", detail)));
+        }
+        match operation.version() {
+            Some(version) if version != stored.version => Err(ProductError::VersionMismatch(stored.version)),
+            _ => Ok(()),
+        }
+    }
+
+    fn create(&mut self, operation: CreateOperation, place: usize, stamp: &Stamp) -> Result<Change, ProductError> {
+        let new = operation.product;
+        let category = self.category(new.category_id.as_ref())?;
+        let handle = match &new.handle {
+            Some(handle) => handle.clone(),
+            None => self.free_handle(&new.title)?,
+        };
+        let listing = new.into_listing(handle, self.currency, stamp.now.date_naive());
+        let mut after = listing.map_err(below_product)?;
+        after.category = category;
+        self.accept(None, after, place)
+    }
+
+    fn update(&mut self, operation: UpdateOperation, place: usize) -> Result<Change, ProductError> {
+        let missing = || ProductError::NotFound("product".to_owned());
+        let before = self.stored.get(&operation.id.uuid()).cloned().ok_or_else(missing)?;
+        let mut patch = operation.product;
+        let mut after = before.listing.clone();
+        after.category = match std::mem::take(&mut patch.category_id) {
+            Patch::Keep => after.category,
+            Patch::Clear => None,
+            Patch::Set(reference) => self.category(Some(&reference))?,
+        };
+        patch.apply(&mut after);
+        after.check().map_err(below_product)?;
+        self.accept(Some(before), after, place)
+    }
+
+    fn accept(&mut self, before: Option<Stored>, after: Listing, place: usize) -> Result<Change, ProductError> {
+        product_types::check(&self.types, &after).map_err(below_product)?;
+        unknown_images(&after, &self.images)
+            .into_result()
+            .map_err(below_product)?;
+        let own = before.as_ref().map(|before| before.id);
+        self.names.claim(names_of(&after), place, own)?;
+        Ok(Change { before, after })
+    }
+
+    fn category(&self, reference: Option<&CategoryReference>) -> Result<Option<Uuid>, ProductError> {
+        let Some(reference) = reference else { return Ok(None) };
+        let unknown = || below_product(editing::unknown_category());
+        self.categories.get(reference).copied().map(Some).ok_or_else(unknown)
+    }
+
+    fn free_handle(&self, title: &str) -> Result<Handle, ProductError> {
+        let is_free = |handle: &Handle| !self.names.has(&Name::Handle(handle.to_string()));
+        let unique = Uuid::now_v7().simple().to_string();
+        let free = Handle::candidates(title, &unique).into_iter().find(is_free);
+        free.ok_or_else(|| ProductError::Taken("product (by its handle)".to_owned()))
+    }
+}
+
+/// Holds the images that operations begin or cease to show, and answers those that have files.
+fn images_of<'a>(
+    connection: &mut PgConnection,
+    operations: impl Iterator<Item = &'a BulkOperation>,
+    stored: &HashMap<Uuid, Stored>,
+    now: DateTime<Utc>,
+) -> QueryResult<BTreeSet<String>> {
+    let change = |operation: &BulkOperation| {
+        let product = operation.id().and_then(|id| stored.get(&id.uuid()));
+        let before = product.map(|product| product.listing.files()).unwrap_or_default();
+        let after = match operation {
+            BulkOperation::Create(operation) => image::files(&operation.product.images),
+            BulkOperation::Update(operation) => match &operation.product.images {
+                Patch::Keep => before.clone(),
+                Patch::Clear => BTreeSet::new(),
+                Patch::Set(images) => image::files(images),
+            },
+            BulkOperation::Delete(_) => BTreeSet::new(),
+        };
+        (before, after)
+    };
+    let changes: Vec<_> = operations.map(change).collect();
+    known_images(connection, &changes, now)
+}
+
+/// Who has the names that operations want, but for products that are to be deleted.
+fn names<'a>(
+    connection: &mut PgConnection,
+    operations: impl Iterator<Item = &'a BulkOperation>,
+    stored: &HashMap<Uuid, Stored>,
+) -> QueryResult<Names> {
+    let (mut handles, mut external_ids, mut skus) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut gone, mut seen) = (HashSet::new(), HashSet::new());
+    for operation in operations {
+        // Of several operations on a product the first one counts.
+        let is_first = operation.id().is_none_or(|id| seen.insert(id));
+        match operation {
+            BulkOperation::Create(CreateOperation { product, .. }) => {
+                match &product.handle {
+                    Some(handle) => handles.push(handle.to_string()),
+                    None => handles.extend(Handle::candidates(&product.title, "").iter().map(Handle::to_string)),
+                }
+                external_ids.extend(product.external_id.clone().map(String::from));
+                skus.extend(
+                    product
+                        .variants
+                        .iter()
+                        .filter_map(|variant| variant.sku.clone().map(String::from)),
+                );
+            }
+            BulkOperation::Update(UpdateOperation { product, .. }) => {
+                handles.extend(product.handle.as_ref().map(Handle::to_string));
+                if let Patch::Set(id) = &product.external_id {
+                    external_ids.push(id.to_string());
+                }
+            }
+            BulkOperation::Delete(_) if !is_first => (),
+            BulkOperation::Delete(operation) => {
+                let found = stored.get(&operation.id.uuid());
+                let is_current = |stored: &&Stored| operation.version.is_none_or(|version| version == stored.version);
+                gone.extend(found.filter(is_current).map(|stored| stored.id));
+            }
+        }
+    }
+    let mut names = Names::default();
+    for (id, external_id, handle) in products::identify(connection, external_ids, handles)? {
+        if !gone.contains(&id) {
+            names.note(Name::Handle(handle), id);
+            external_id
+                .into_iter()
+                .for_each(|text| names.note(Name::ExternalId(text), id));
+        }
+    }
+    for (sku, id) in products::owners_of_skus(connection, skus)? {
+        if !gone.contains(&id) {
+            names.note(Name::Sku(sku), id);
+        }
+    }
+    Ok(names)
+}
+
+fn names_of(listing: &Listing) -> Vec<Name> {
+    let skus = listing.variants.iter().filter_map(|variant| variant.sku.clone());
+    let mut names: Vec<Name> = skus.map(Name::Sku).collect();
+    names.push(Name::Handle(listing.handle.to_string()));
+    names.extend(listing.external_id.clone().map(Name::ExternalId));
+    names
+}
+
+fn named_type(operation: &BulkOperation) -> Option<Uuid> {
+    match operation {
+        BulkOperation::Create(operation) => operation.product.product_type_id.map(Into::into),
+        BulkOperation::Update(operation) => match operation.product.product_type_id {
+            Patch::Set(id) => Some(id.uuid()),
+            _ => None,
+        },
+        BulkOperation::Delete(_) => None,
+    }
+}
+
+fn named_category(operation: &BulkOperation) -> Option<&CategoryReference> {
+    match operation {
+        BulkOperation::Create(operation) => operation.product.category_id.as_ref(),
+        BulkOperation::Update(operation) => match &operation.product.category_id {
+            Patch::Set(reference) => Some(reference),
+            _ => None,
+        },
+        BulkOperation::Delete(_) => None,
+    }
+}
+
+/// Errors of a product are told below the member of the operation that holds it.
+fn below_product(errors: FieldErrors) -> ProductError {
+    let mut told = FieldErrors::new();
+    for error in errors.as_slice() {
+        told.add(format!("/product{}", error.pointer), &error.code, &error.detail);
+    }
+    ProductError::Invalid(told)
+}

@@ -1,0 +1,85 @@
+//! Exports of the catalogue. Products are read a page at a time, so that no transaction is open while somebody writes.
+
+use std::io::Write;
+use std::time::Duration;
+
+use diesel::{PgConnection, QueryResult};
+use kernel::Fault;
+use uuid::Uuid;
+
+use super::Service;
+use crate::import::{self, ExportFormat, ImportError};
+use crate::queries::{product_types, products};
+
+/// How many products are read at a time.
+const PAGE: i64 = 100;
+/// How often a page is asked for while the database is too busy.
+const TRIES: usize = 20;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A piece of an export.
+pub(crate) struct ExportPage {
+    /// What stands in the file.
+    pub(crate) text: Vec<u8>,
+    /// How many products that are.
+    pub(crate) count: u64,
+    /// The last of them; `None` where there are no more.
+    pub(crate) last: Option<Uuid>,
+}
+
+impl Service {
+    /// The products after `after`, in the order of their ids; without it, the beginning of the file.
+    pub(crate) async fn export_page(&self, format: ExportFormat, after: Option<Uuid>) -> Result<ExportPage, Fault> {
+        let mut tries = 1;
+        loop {
+            let work = move |connection: &mut PgConnection| Ok(page(connection, format, after)?);
+            match self.db.run(work).await {
+                // A file that breaks off is worth nothing: whoever has begun one waits.
+                Err(Fault::Unavailable { .. }) if after.is_some() && tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Writes all products to `out` on the calling thread; answers how many.
+    pub(crate) fn export(&self, format: ExportFormat, out: &mut dyn Write) -> Result<u64, ImportError> {
+        let mut connection = self.patient_connection()?;
+        let (mut count, mut after) = (0, None);
+        loop {
+            let page = page(&mut connection, format, after)
+                .map_err(|error| ImportError::Fault(database::failure::fault_of(&error)))?;
+            out.write_all(&page.text)?;
+            count += page.count;
+            match page.last {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+        }
+        out.flush()?;
+        Ok(count)
+    }
+}
+
+fn page(connection: &mut PgConnection, format: ExportFormat, after: Option<Uuid>) -> QueryResult<ExportPage> {
+    let fail = |error: std::io::Error| diesel::result::Error::SerializationError(Box::new(error));
+    let mut text = Vec::new();
+    if after.is_none() {
+        import::write_head(&mut text, format).map_err(fail)?;
+    }
+    let products = products::next(connection, after.unwrap_or_default(), PAGE)?;
+    let types = product_types::handles(connection)?;
+    for (product, path) in &products {
+        let product_type = product.listing.merchandising.product_type;
+        let product_type = product_type.and_then(|id| types.get(&id)).map(String::as_str);
+        import::write(&mut text, format, &product.listing, path, product_type).map_err(fail)?;
+    }
+    let is_full = i64::try_from(products.len()).is_ok_and(|count| count == PAGE);
+    Ok(ExportPage {
+        text,
+        count: products.len() as u64,
+        last: products.last().filter(|_| is_full).map(|(product, _)| product.id),
+    })
+}

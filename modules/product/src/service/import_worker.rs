@@ -1,0 +1,289 @@
+//! The work at uploaded files, in whichever process takes it. A process holds an import by a lease; what it has written is
+//! noted in the same transaction, so that another one goes on exactly there when it is gone.
+
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use diesel::{PgConnection, QueryResult};
+use kernel::Fault;
+use kernel::job::{Job, Round};
+use uuid::Uuid;
+
+use super::Service;
+use super::importing::{Account, Entry, Importer, InMemory, Manner};
+use crate::import::{self, ImportError, ImportFormat, ImportReport, MAX_ERRORS, Products, Progress};
+use crate::queries::import_work::{self, Claim};
+use crate::queries::imports;
+use crate::search::Changes;
+
+/// How often a process looks for files that others have left.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How long a round of work takes, about: a process that stops waits for no more.
+const ROUND: Duration = Duration::from_millis(500);
+/// How often a process says that it lives while it writes nothing: well within the lease.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+/// How often an import is begun without getting on.
+const ATTEMPTS: i32 = 10;
+/// How long imports are shown after their end.
+const RETENTION: TimeDelta = TimeDelta::days(30);
+
+/// An uploaded file that this process is at.
+pub(super) struct Running {
+    claim: Claim,
+    importer: Importer<InTables>,
+    products: Products,
+}
+
+/// The account of an import that staff ask for, and that another process may go on with.
+struct InTables {
+    claim: Claim,
+    errors: u64,
+    /// How many bytes of the file have been read.
+    read: Arc<AtomicU64>,
+}
+
+impl Account for InTables {
+    fn note(&mut self, connection: &mut PgConnection, entry: &Entry<'_>) -> QueryResult<bool> {
+        let (id, read) = (self.claim.id, self.read.load(Ordering::Relaxed));
+        let found = entry.errors.len();
+        if !import_work::advance(
+            connection,
+            &self.claim,
+            &entry.progress,
+            read,
+            self.errors + found as u64,
+        )? {
+            return Ok(false);
+        }
+        let room = (MAX_ERRORS as u64).saturating_sub(self.errors);
+        let kept = usize::try_from(room).map_or(found, |room| found.min(room));
+        import_work::keep_errors(connection, id, self.errors + 1, &entry.errors[..kept])?;
+        import_work::keep_names(connection, id, entry.implied)?;
+        Ok(true)
+    }
+
+    fn settle(&mut self, entry: &Entry<'_>) {
+        self.errors += entry.errors.len() as u64;
+    }
+}
+
+impl Service {
+    /// Imports a file on the calling thread, over a connection of its own.
+    pub(crate) fn import(
+        &self,
+        source: Box<dyn BufRead + Send>,
+        format: ImportFormat,
+        dry_run: bool,
+        actor: String,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<ImportReport, ImportError> {
+        let products = import::read(source, format, self.currency)?;
+        let connection = self.patient_connection()?;
+        let manner = Manner { dry_run, actor };
+        let importer = Importer::new(
+            connection,
+            self.clock.clone(),
+            self.currency,
+            manner,
+            InMemory::default(),
+        );
+        let imported = importer.run(products, |now| {
+            self.outdate();
+            progress(now);
+        });
+        self.outdate();
+        let (report, changed) = imported?;
+        self.search.settle_blocking(Changes::of_products(changed));
+        Ok(report)
+    }
+
+    /// The job that imports uploaded files.
+    pub(crate) fn import_job(&self) -> Job {
+        let service = self.clone();
+        Job::new("imports", INTERVAL, self.uploaded.clone(), move || {
+            let service = service.clone();
+            async move {
+                tokio::task::spawn_blocking(move || service.import_for_a_while())
+                    .await
+                    .map_err(|error| Fault::internal(error.to_string()))?
+            }
+        })
+    }
+
+    /// One round: goes on with the file that this process is at, or takes one.
+    fn import_for_a_while(&self) -> Result<Round, Fault> {
+        let mut slot = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Taken out while it is worked at: one that panics is not touched again.
+        let mut running = match slot.take() {
+            Some(running) => running,
+            None => match self.take_import()? {
+                Taken::Nothing => return Ok(Round::Idle),
+                Taken::Ended => return Ok(Round::More),
+                Taken::Import(running) => *running,
+            },
+        };
+        let started = Instant::now();
+        while started.elapsed() < ROUND {
+            let outcome = running.importer.step(&mut running.products);
+            self.outdate();
+            match outcome {
+                Ok(true) => (),
+                Ok(false) => {
+                    let Running { claim, importer, .. } = running;
+                    self.search
+                        .settle_blocking(Changes::of_products(importer.changed().iter().copied()));
+                    importer.finish();
+                    return self.end_import(&claim, Ok(()));
+                }
+                Err(error) => return self.end_import(&running.claim, Err(error)),
+            }
+        }
+        *slot = Some(running);
+        Ok(Round::More)
+    }
+
+    fn take_import(&self) -> Result<Taken, Fault> {
+        let fail = |error| database::failure::fault_of(&error);
+        let mut connection = self.patient_connection()?;
+        let claimed = import_work::claim(&mut connection, Uuid::now_v7(), self.clock.now());
+        let claim = match claimed {
+            Ok(Some(claim)) => claim,
+            Ok(None) => return Ok(Taken::Nothing),
+            // Another process was faster.
+            Err(error) if is_race(&error) => return Ok(Taken::Nothing),
+            Err(error) => return Err(fail(error)),
+        };
+        if claim.attempts > ATTEMPTS {
+            self.end_import(&claim, Err(ImportError::Stuck(ATTEMPTS)))?;
+            return Ok(Taken::Ended);
+        }
+        match self.open_import(&claim, connection) {
+            Ok(running) => Ok(Taken::Import(Box::new(running))),
+            Err(error) => {
+                self.end_import(&claim, Err(error))?;
+                Ok(Taken::Ended)
+            }
+        }
+    }
+
+    /// Reads the file to where the import is.
+    fn open_import(&self, claim: &Claim, mut connection: PgConnection) -> Result<Running, ImportError> {
+        let fail = |error| ImportError::Fault(database::failure::fault_of(&error));
+        let read = Arc::new(AtomicU64::new(0));
+        let source = Chunks {
+            connection: self.patient_connection()?,
+            import: claim.id,
+            size: claim.bytes,
+            read: Arc::clone(&read),
+            next: 0,
+            chunk: Vec::new(),
+            position: 0,
+        };
+        let mut products = import::read(Box::new(source), claim.format, self.currency)?;
+        let implied = import_work::names(&mut connection, claim.id).map_err(fail)?;
+        let manner = Manner {
+            dry_run: claim.dry_run,
+            actor: claim.actor.clone(),
+        };
+        let account = InTables {
+            claim: claim.clone(),
+            errors: claim.errors_total,
+            read,
+        };
+        let own = self.patient_connection()?;
+        let mut importer = Importer::new(own, self.clock.clone(), self.currency, manner, account);
+        let mut renewed = Instant::now();
+        importer.catch_up(&mut products, claim.progress, implied, || {
+            if renewed.elapsed() < HEARTBEAT {
+                return Ok(());
+            }
+            renewed = Instant::now();
+            match import_work::renew(&mut connection, claim).map_err(fail)? {
+                true => Ok(()),
+                false => Err(ImportError::Interrupted),
+            }
+        })?;
+        Ok(Running {
+            claim: claim.clone(),
+            importer,
+            products,
+        })
+    }
+
+    /// Notes how an import ended. What failed for technical reasons goes on when its lease has run out, here or elsewhere.
+    fn end_import(&self, claim: &Claim, outcome: Result<(), ImportError>) -> Result<Round, Fault> {
+        let failure = match outcome {
+            Ok(()) => None,
+            Err(ImportError::Interrupted) => {
+                tracing::info!(import = %claim.id, "an import was cancelled, or taken over by another process");
+                return Ok(Round::More);
+            }
+            Err(ImportError::Fault(fault)) => {
+                tracing::warn!(import = %claim.id, %fault, "an import failed and will be gone on with");
+                return Ok(Round::Idle);
+            }
+            Err(error) => Some(error),
+        };
+        let now = self.clock.now();
+        let mut connection = self.patient_connection()?;
+        import_work::finish(&mut connection, claim, failure.as_ref(), now)
+            .and_then(|_| imports::prune(&mut connection, now - RETENTION))
+            .map_err(|error| database::failure::fault_of(&error))?;
+        Ok(Round::More)
+    }
+}
+
+/// What there is to do.
+enum Taken {
+    Nothing,
+    /// Something that could only be ended.
+    Ended,
+    Import(Box<Running>),
+}
+
+fn is_race(error: &diesel::result::Error) -> bool {
+    use diesel::result::{DatabaseErrorKind, Error};
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
+}
+
+/// A file out of the database, a piece in memory.
+struct Chunks {
+    connection: PgConnection,
+    import: Uuid,
+    size: u64,
+    read: Arc<AtomicU64>,
+    next: i32,
+    chunk: Vec<u8>,
+    position: usize,
+}
+
+impl BufRead for Chunks {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.position == self.chunk.len() && self.read.load(Ordering::Relaxed) < self.size {
+            let found = import_work::chunk(&mut self.connection, self.import, self.next)
+                .map_err(|error| io::Error::other(database::failure::fault_of(&error)))?;
+            // The pieces go when somebody cancels the import.
+            self.chunk = found.ok_or_else(|| io::Error::other(Fault::unavailable("a piece of the file is gone")))?;
+            self.next += 1;
+            self.position = 0;
+        }
+        Ok(&self.chunk[self.position..])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.position += count;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
