@@ -266,7 +266,10 @@ impl Snapshot {
             wanted,
             stock,
         });
-        let statistics = RoundFigures(&self.searcher);
+        let statistics = RoundFigures {
+            searcher: &self.searcher,
+            words: self.fields.words,
+        };
         self.ask(|| {
             self.searcher
                 .search_with_statistics_provider(&*question.query(None), &collector, &statistics)

@@ -20,7 +20,7 @@ use super::condition::{Condition, Seen};
 use super::document::Fields;
 
 /// Raised with every change of what is indexed and how; the fields themselves are compared besides.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// What the writer may hold in memory before it writes, in bytes.
 const WRITER_MEMORY: usize = 24 << 20;
 /// How many processes may share a data directory.

@@ -54,6 +54,39 @@ async fn a_slip_is_told_and_what_was_written_comes_first() {
 }
 
 #[actix_web::test]
+async fn a_word_that_is_known_in_another_form_is_no_slip() {
+    let shop = Shop::open().await;
+    for title in ["Van", "Fans"] {
+        shop.create(product(title, 100, 1)).await;
+    }
+    let found = shop.get("/products?q=vans").await.body;
+    assert_eq!(found.get("did_you_mean"), None);
+    assert_eq!(found["data"][0]["title"], "Van");
+}
+
+#[actix_web::test]
+async fn a_slip_in_a_word_that_only_descriptions_have_is_understood() {
+    let shop = Shop::open().await;
+    let mut thing = product("Music player", 100, 1);
+    thing["description"] = json!("Comes with earbuds.");
+    shop.create(thing).await;
+    let found = shop.get("/products?q=eabruds").await.body;
+    assert_eq!(found["did_you_mean"], "earbuds");
+    assert_eq!(found["data"][0]["title"], "Music player");
+}
+
+#[actix_web::test]
+async fn words_in_a_row_come_before_the_same_words_apart() {
+    let shop = Shop::open().await;
+    let together = "Portable pack of forty hours, a USB battery for long days outside";
+    for title in [together, "USB charger without battery"] {
+        shop.create(product(title, 100, 1)).await;
+    }
+    assert_eq!(shop.titles("q=usb+battery").await[0], together);
+    assert_eq!(shop.titles("q=battery+usb").await[0], "USB charger without battery");
+}
+
+#[actix_web::test]
 async fn what_a_thing_is_beats_what_is_for_it() {
     let shop = Shop::open().await;
     let printing = shop.category("Printing", None).await;
