@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Config, File, FileFormat};
-use kernel::settings::{MediaStore, Settings};
+use kernel::settings::{MediaStore, Settings, Shop};
 use toml::{Table, Value};
 
 /// The compiled-in defaults, which are also the manual.
@@ -338,6 +338,7 @@ fn check(settings: &Settings, modules: &[&str]) -> Result<(), SettingsError> {
             LONGEST_DRAIN.as_secs()
         ));
     }
+    check_locales(&settings.shop).or_else(refuse)?;
     let positive = [
         ("limits.body_bytes", settings.limits.body_bytes),
         ("limits.upload_bytes", settings.limits.upload_bytes),
@@ -352,6 +353,24 @@ fn check(settings: &Settings, modules: &[&str]) -> Result<(), SettingsError> {
     match has_images && settings.media.store == MediaStore::S3 {
         true => media::check(&settings.media.s3).or_else(refuse),
         false => Ok(()),
+    }
+}
+
+/// A shop that does not name its own language among all of them is more likely one that has named the wrong ones.
+fn check_locales(shop: &Shop) -> Result<(), String> {
+    let (own, all) = (&shop.locale, &shop.locales);
+    if !all.is_empty() && !all.contains(own) {
+        return Err(format!(
+            "shop.locales: `{own}`, which is shop.locale, must be among them"
+        ));
+    }
+    let twice = all
+        .iter()
+        .enumerate()
+        .find(|(place, locale)| all[..*place].contains(locale));
+    match twice {
+        Some((_, locale)) => Err(format!("shop.locales: `{locale}` comes twice")),
+        None => Ok(()),
     }
 }
 
@@ -459,7 +478,9 @@ mod tests {
         assert!(error.contains("management, public"), "{error}");
         let error = complaint(with_file("[shop]\ncurency = \"EUR\"\n"));
         assert!(
-            error.contains("shop.toml: there is no setting `shop.curency`; [shop] has currencies, currency, name"),
+            error.contains(
+                "shop.toml: there is no setting `shop.curency`; [shop] has currencies, currency, locale, locales, name"
+            ),
             "{error}"
         );
         assert!(complaint(with_file("[shopp]\nname = \"x\"\n")).contains("shopp.name"));
@@ -475,6 +496,8 @@ mod tests {
         for (key, value) in [
             ("BODEGA__ORDER__LEASE", "30"),
             ("BODEGA__SHOP__CURRENCY", "EURO"),
+            ("BODEGA__SHOP__LOCALE", "de_DE"),
+            ("BODEGA__SHOP__LOCALES", "en,deutsch"),
             ("BODEGA__MAIL__FROM", "nobody"),
             ("BODEGA__LIMITS__CONNECTIONS", "-1"),
             ("BODEGA__LOG__FORMAT", "xml"),
@@ -487,6 +510,20 @@ mod tests {
             assert!(error.contains(&name), "{error}");
         }
         assert!(complaint(with_file("[server\n")).contains("shop.toml"));
+    }
+
+    #[test]
+    fn a_shop_speaks_its_own_language_and_each_once() {
+        let locales = |locales: &str| with(&[("BODEGA__SHOP__LOCALE", "de"), ("BODEGA__SHOP__LOCALES", locales)]);
+        let told = locales("de,pt-br").unwrap().settings.shop.locales;
+        assert_eq!(
+            told.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["de", "pt-BR"]
+        );
+        assert!(locales("").is_ok());
+        let error = complaint(locales("en,fr"));
+        assert_eq!(error, "shop.locales: `de`, which is shop.locale, must be among them");
+        assert_eq!(complaint(locales("de,fr,FR")), "shop.locales: `fr` comes twice");
     }
 
     #[test]

@@ -53,34 +53,52 @@ fn run() -> Outcome<()> {
     let store = Store::start(&catalogue)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let as_written = mean(&store, &judgements, str::to_owned).await?;
-        let with_slips = mean(&store, &judgements, gain::with_slips).await?;
+        let as_written = figures(&store, &judgements, str::to_owned).await?;
+        let with_slips = figures(&store, &judgements, gain::with_slips).await?;
         println!("nDCG@{SHOWN} of {} queries", judgements.queries().len());
-        report("as written", as_written, AIM);
-        report("with slips", with_slips, AIM_WITH_SLIPS * as_written);
+        report("as written", &as_written, AIM);
+        report("with slips", &with_slips, AIM_WITH_SLIPS * mean(&as_written));
         Ok(())
     })
 }
 
-fn report(name: &str, mean: f64, aim: f64) {
-    let verdict = if mean < aim { "MISSED" } else { "ok" };
-    println!("{name:<12} {mean:.4}   aim {aim:.4}   {verdict}");
+fn report(name: &str, figures: &[f64], aim: f64) {
+    let all = mean(figures);
+    let verdict = if all < aim { "MISSED" } else { "ok" };
+    let error = standard_error(figures);
+    let half = |first: usize| mean(&figures.iter().copied().skip(first).step_by(2).collect::<Vec<_>>());
+    let (one, other) = (half(0), half(1));
+    println!("{name:<12} {all:.4} +- {error:.4}   halves {one:.4} {other:.4}   aim {aim:.4}   {verdict}");
 }
 
-/// The mean over all queries, each told one by one where `BODEGA_BENCH_VERBOSE` is set.
-async fn mean(store: &Store, judgements: &Judgements, written: impl Fn(&str) -> String) -> Outcome<f64> {
+fn mean(figures: &[f64]) -> f64 {
+    figures.iter().sum::<f64>() / count(figures)
+}
+
+/// By how much the mean of as many other queries would differ.
+fn standard_error(figures: &[f64]) -> f64 {
+    let middle = mean(figures);
+    let squares: f64 = figures.iter().map(|figure| (figure - middle).powi(2)).sum();
+    (squares / count(figures)).sqrt() / count(figures).sqrt()
+}
+
+fn count(figures: &[f64]) -> f64 {
+    f64::from(u32::try_from(figures.len().max(1)).unwrap_or(u32::MAX))
+}
+
+/// The figure of each query, told one by one where `BODEGA_BENCH_VERBOSE` is set.
+async fn figures(store: &Store, judgements: &Judgements, written: impl Fn(&str) -> String) -> Outcome<Vec<f64>> {
     let is_verbose = std::env::var_os("BODEGA_BENCH_VERBOSE").is_some();
-    let mut sum = 0.0;
+    let mut figures = Vec::new();
     for (query, ratings) in judgements.queries() {
         let found = store.search(&written(query), SHOWN).await?;
         let score = gain::ndcg(&found, ratings, SHOWN);
         if is_verbose {
             println!("{score:.3} {}", written(query));
         }
-        sum += score;
+        figures.push(score);
     }
-    let count = u32::try_from(judgements.queries().len())?;
-    Ok(sum / f64::from(count.max(1)))
+    Ok(figures)
 }
 
 /// Ratings of products by their ids.

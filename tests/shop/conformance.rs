@@ -36,7 +36,7 @@ struct Siblings {
 
 /// A store whose modules are processes of their own.
 async fn store() -> Store {
-    Store::spread(Topology::Five, []).await
+    Store::spread(Topology::Five, [("shop.locales", "en,de")]).await
 }
 
 fn context(store: &Store) -> Context {

@@ -12,6 +12,7 @@ mod documentation;
 mod edge;
 mod health;
 mod images;
+mod languages;
 mod limits;
 mod merchandising;
 mod methods;

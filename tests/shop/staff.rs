@@ -51,16 +51,17 @@ fn about_nothing(path: &str) -> String {
     let kind = match path.split('/').nth(2).unwrap() {
         "categories" => "category",
         "product-types" => "type",
-        "stock" => "variant",
         "search" => "product",
+        "stock" => "variant",
         "price-lists" => "pricelist",
         "customer-groups" => "group",
         plural => plural.strip_suffix('s').unwrap(),
     };
     let id = format!("{kind}_01h455vb4pex5vsknk084sn02q");
-    let segments = path.split('/').map(|segment| match segment.starts_with('{') {
-        true => id.as_str(),
-        false => segment,
+    let segments = path.split('/').map(|segment| match segment {
+        "{locale}" => "de",
+        segment if segment.starts_with('{') => id.as_str(),
+        segment => segment,
     });
     segments.collect::<Vec<_>>().join("/")
 }
@@ -72,6 +73,7 @@ fn body(path: &str) -> Value {
         "/admin/products" => json!({"title": "A thing", "variants": [{"price": price}]}),
         "/admin/products/{id}/variants" => json!({"price": price}),
         "/admin/products/{id}/related" => json!({"related": []}),
+        "/admin/variants/{id}/components" => json!({"components": []}),
         "/admin/products/bulk" => json!({"operations": []}),
         "/admin/prices/bulk" => json!({"prices": []}),
         "/admin/price-lists" => json!({"name": "Sale", "currency": "USD"}),

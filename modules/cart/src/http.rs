@@ -46,7 +46,7 @@ pub(crate) fn mount(config: &mut ServiceConfig<'_>, service: web::Data<Service>)
     params(("Idempotency-Key" = Option<String>, Header, description = "signed-in users only")),
     responses(
         (status = 201, description = "the cart", body = CreatedCart, headers(("ETag" = String), ("Location" = String))),
-        (status = 422, description = "a line cannot be added", body = ProblemSchema),
+        (status = 422, description = "a line cannot be added; `unknown_locale`: the shop does not speak the language", body = ProblemSchema),
     ),
     security((), ("bearer" = []))
 )]
@@ -61,12 +61,16 @@ async fn create_cart(
     let user = caller.user();
     // A guest cannot be recognised before there is a cart, so that a key would be anybody's.
     let call = user.and_then(|user| key.call("create_cart", user, &[body.bytes()]));
-    let CartRequest { currency, items } = body.into_inner();
+    let CartRequest {
+        currency,
+        locale,
+        items,
+    } = body.into_inner();
     let items = items.unwrap_or_default().into_iter().enumerate();
     let lines = items
         .map(|(index, item)| item.into_line(format!("/items/{index}")))
         .collect();
-    let answer = service.create(&caller, currency, lines, call).await?;
+    let answer = service.create(&caller, currency, locale, lines, call).await?;
     Ok(answer.respond(StatusCode::CREATED, Some("/api/v1/carts/{id}")))
 }
 

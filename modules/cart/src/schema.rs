@@ -17,6 +17,7 @@ diesel::table! {
         expires_at -> Timestamptz,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        locale -> Text,
     }
 }
 

@@ -19,7 +19,7 @@ use kernel::identity::{Holder, SignedIn};
 use kernel::keys::SecretKey;
 use kernel::module::Context;
 use kernel::page::{Cursors, Page};
-use kernel::{Clock, Currencies, Currency, Fault, FieldError};
+use kernel::{Clock, Currencies, Fault, FieldError, Locales};
 use product_api::{ProductApi, ProductError};
 use serde::Serialize;
 use user_api::UserApi;
@@ -44,6 +44,7 @@ pub(crate) struct Service {
     cursors: Cursors,
     clock: Clock,
     currencies: Currencies,
+    locales: Locales,
     lifetime: TimeDelta,
 }
 
@@ -59,6 +60,7 @@ impl Service {
             cursors: Cursors::new(context.keys.secret.clone()),
             clock: context.clock.clone(),
             currencies: context.settings.shop.all_currencies(),
+            locales: Locales::of(&context.settings.shop),
             lifetime: TimeDelta::from_std(context.settings.cart.lifetime).unwrap_or(TimeDelta::MAX),
         }
     }
@@ -109,7 +111,7 @@ impl Service {
         if seen.status != Status::Open {
             return CartView::of(&seen);
         }
-        let quotes = self.quote(seen.currency, group, seen.variants().collect()).await?;
+        let quotes = self.quote(&seen, group, seen.variants().collect()).await?;
         let mut cart = seen.clone();
         if !cart.refresh(&quotes) {
             return CartView::of(&cart);
@@ -134,9 +136,10 @@ impl Service {
             .ok_or_else(not_found)
     }
 
+    /// What `variants` cost members of `group` in the currency of a cart, told in its language.
     async fn quote(
         &self,
-        currency: Currency,
+        cart: &Cart,
         group: Option<CustomerGroupId>,
         mut variants: Vec<VariantId>,
     ) -> Result<Quotes, CartError> {
@@ -147,7 +150,7 @@ impl Service {
         }
         let answers = self
             .product
-            .quote(variants.clone(), currency, group)
+            .quote(variants.clone(), cart.currency, Some(cart.locale.clone()), group)
             .await
             .map_err(unexpected)?;
         Ok(Quotes::new(variants, answers))

@@ -4,7 +4,7 @@ use cart_api::{CartError, CartProblem, Totals};
 use chrono::{DateTime, Utc};
 use kernel::address::Address;
 use kernel::id::{CartId, ItemId, OrderId, ProductId, VariantId};
-use kernel::{Currency, Fault, Money};
+use kernel::{Currency, Fault, Locale, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,6 +23,8 @@ pub(crate) struct CartView {
     /// Raised by every change, also of a price or a problem; the `ETag`.
     pub(crate) version: i64,
     currency: Currency,
+    /// The language in which the lines are told.
+    locale: Locale,
     /// Where the confirmation goes; a signed-in user's own address where it is `null`.
     email: Option<String>,
     items: Vec<ItemView>,
@@ -89,6 +91,7 @@ impl CartView {
             order_id: cart.status.order(),
             version: cart.version,
             currency: cart.currency,
+            locale: cart.locale.clone(),
             email: cart.email.clone(),
             items: items.collect(),
             promotion_codes: Vec::new(),

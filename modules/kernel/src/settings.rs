@@ -9,9 +9,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-use crate::Currency;
 use crate::money::Currencies;
 use crate::text::Email;
+use crate::{Currency, Locale};
 
 /// Everything.
 #[derive(Clone, Debug, Deserialize)]
@@ -177,6 +177,12 @@ pub struct Shop {
     /// Further currencies in which the shop sells what has a price in them.
     #[serde(deserialize_with = "currencies")]
     pub currencies: Vec<Currency>,
+    /// The language that its resources are written in.
+    #[serde(deserialize_with = "locale")]
+    pub locale: Locale,
+    /// All languages that it speaks; where it is empty, `locale` alone.
+    #[serde(deserialize_with = "locales")]
+    pub locales: Vec<Locale>,
 }
 
 impl Shop {
@@ -372,6 +378,22 @@ fn currencies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Currency
         .iter()
         .map(|code| code.trim().parse().map_err(|_| refuse(code)))
         .collect()
+}
+
+fn locale<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Locale, D::Error> {
+    tag(&String::deserialize(deserializer)?)
+}
+
+fn locales<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Locale>, D::Error> {
+    Vec::<String>::deserialize(deserializer)?
+        .iter()
+        .map(|text| tag(text))
+        .collect()
+}
+
+fn tag<E: serde::de::Error>(text: &str) -> Result<Locale, E> {
+    text.parse()
+        .map_err(|_| E::custom(format!("`{text}` is not a BCP 47 language tag such as `de` or `pt-BR`")))
 }
 
 fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Email, D::Error> {

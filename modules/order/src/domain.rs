@@ -7,7 +7,7 @@ use cart_api::Totals;
 use chrono::{DateTime, Utc};
 use kernel::address::Address;
 use kernel::id::{CartId, LineId, OrderId, ProductId, ReservationId, UserId, VariantId};
-use kernel::{Currency, Money};
+use kernel::{Currency, Locale, Money};
 use serde::{Deserialize, Serialize};
 
 use payment::Payment;
@@ -89,6 +89,8 @@ pub(crate) fn reservation_of(order: OrderId) -> ReservationId {
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) currency: Currency,
+    /// In which the lines are told.
+    pub(crate) locale: Locale,
     pub(crate) email: String,
     pub(crate) totals: Totals,
     pub(crate) shipping_address: Option<Address>,

@@ -29,6 +29,7 @@ pub(crate) mod searching;
 pub(crate) mod stock;
 pub(crate) mod terms;
 pub(crate) mod transfer;
+pub(crate) mod translation;
 
 /// The schema that all of this lives in.
 pub(crate) const SCHEMA: &str = "products";

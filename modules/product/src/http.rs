@@ -15,14 +15,16 @@ mod product_types;
 mod refusal;
 mod relations;
 mod searching;
+mod spoken;
 mod stock;
 mod transfers;
+mod translations;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use kernel::http::precondition::has_tag;
 use kernel::http::version_tag;
-use kernel::{Fault, Problem};
+use kernel::{Fault, Locale, Problem};
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 use xxhash_rust::xxh3::xxh3_64;
@@ -120,10 +122,26 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(collections::delete_collection)
         .service(collections::update_collection_products)
         .service(collections::show_collection_preview);
+    config
+        .service(translations::list_product_translations)
+        .service(translations::update_product_translation)
+        .service(translations::delete_product_translation)
+        .service(translations::list_category_translations)
+        .service(translations::update_category_translation)
+        .service(translations::delete_category_translation)
+        .service(translations::list_collection_translations)
+        .service(translations::update_collection_translation)
+        .service(translations::delete_collection_translation);
 }
 
-/// A public answer that changes its tag whenever anything shown changes; without a body for whoever has it already.
-fn cacheable(request: &HttpRequest, caching: &'static str, value: &impl Serialize) -> Result<HttpResponse, Problem> {
+/// A public answer in a language, that changes its tag whenever anything shown changes; without a body for whoever has it
+/// already.
+fn cacheable(
+    request: &HttpRequest,
+    language: &Locale,
+    caching: &'static str,
+    value: &impl Serialize,
+) -> Result<HttpResponse, Problem> {
     let mut body = Vec::with_capacity(USUAL_SIZE);
     serde_json::to_writer(&mut body, value).map_err(|error| Fault::internal(error.to_string()))?;
     // Weak: a proxy may send the same answer compressed.
@@ -134,6 +152,7 @@ fn cacheable(request: &HttpRequest, caching: &'static str, value: &impl Serializ
         false => HttpResponse::Ok(),
     };
     response.insert_header((header::CACHE_CONTROL, caching));
+    response.insert_header((header::CONTENT_LANGUAGE, language.as_str()));
     response.insert_header((header::ETAG, tag));
     Ok(match is_known {
         true => response.finish(),

@@ -10,9 +10,10 @@ mod report;
 mod shopify;
 mod source;
 
+use std::collections::BTreeMap;
 use std::io::BufRead;
 
-use kernel::Currencies;
+use kernel::{Currencies, Locale};
 
 use crate::domain::attributes::Attributes;
 use crate::domain::category::CategoryName;
@@ -21,6 +22,7 @@ use crate::domain::image::Image;
 use crate::domain::listing::{ListedVariant, Listing, ProductOption};
 use crate::domain::merchandising::ImportedMerchandising;
 use crate::domain::product::Status;
+use crate::domain::translation::{ProductTranslation, Said};
 
 pub use error::ImportError;
 pub use report::{ImportReport, Progress, RowError};
@@ -50,7 +52,8 @@ pub enum ExportFormat {
     /// One JSON object a line, with everything that is known of a product.
     #[default]
     Ndjson,
-    /// The product CSV of Shopify, which has no place for attributes, external ids, days of release and of publishing, and types.
+    /// The product CSV of Shopify, which has no place for attributes, external ids, days of release and of publishing, types
+    /// and other languages.
     ShopifyCsv,
 }
 
@@ -77,6 +80,8 @@ pub(crate) struct ImportedProduct {
     pub(crate) merchandising: ImportedMerchandising,
     /// All of them: others are removed.
     pub(crate) variants: Option<Vec<ListedVariant>>,
+    /// Languages that are not among them stay as they are.
+    pub(crate) translations: Said,
 }
 
 /// The products of a file, one after the other; memory is needed for one only.
@@ -107,16 +112,26 @@ pub(crate) fn write_head(out: &mut Vec<u8>, format: ExportFormat) -> std::io::Re
     }
 }
 
-/// Writes a product, whose category has this path and whose type has this handle, in the form in which an import reads it back.
+/// What stands beside a product in a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Beside<'a> {
+    /// The path of its category.
+    pub(crate) category: &'a [String],
+    /// The handle of its type.
+    pub(crate) product_type: Option<&'a str>,
+    /// What is said of it in other languages.
+    pub(crate) translations: Option<&'a BTreeMap<Locale, ProductTranslation>>,
+}
+
+/// Writes a product in the form in which an import reads it back.
 pub(crate) fn write(
     out: &mut Vec<u8>,
     format: ExportFormat,
     listing: &Listing,
-    category: &[String],
-    product_type: Option<&str>,
+    beside: Beside<'_>,
 ) -> std::io::Result<()> {
     match format {
-        ExportFormat::Ndjson => line::write(out, listing, category, product_type),
-        ExportFormat::ShopifyCsv => shopify::write(out, listing, category),
+        ExportFormat::Ndjson => line::write(out, listing, beside),
+        ExportFormat::ShopifyCsv => shopify::write(out, listing, beside.category),
     }
 }

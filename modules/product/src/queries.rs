@@ -29,5 +29,6 @@ mod select;
 pub(crate) mod stock;
 pub(crate) mod suggestions;
 pub(crate) mod transfers;
+pub(crate) mod translations;
 pub(crate) mod verification;
 pub(crate) mod writing;

@@ -1,11 +1,13 @@
 //! Search: an index of all products, in the files of this process, that follows what PostgreSQL says. It decides which
 //! products a list shows and in which order; what they look like is read from PostgreSQL. Nothing outside knows how.
 
+mod condition;
 mod contents;
 mod document;
 mod facets;
 mod follower;
 mod index;
+mod limit;
 mod page;
 mod question;
 mod ranking;
@@ -15,6 +17,7 @@ mod text;
 mod vocabulary;
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -24,7 +27,8 @@ use database::Db;
 use kernel::job::{Job, Wake};
 use kernel::module::Context;
 use kernel::{Clock, Fault};
-use tantivy::Searcher;
+use tantivy::collector::Collector;
+use tantivy::{Searcher, TantivyError};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
@@ -34,6 +38,7 @@ use document::Fields;
 use facets::MatchCollector;
 use follower::Follower;
 use index::{Index, fault};
+use limit::{Limit, Limited};
 use page::PageCollector;
 use ranking::Ranking;
 use statistics::RoundFigures;
@@ -135,6 +140,9 @@ impl Search {
             searcher: index.searcher(),
             fields: index.fields(),
             ranking: self.shared.ranking.clone(),
+            limit: Limit::from_now(),
+            index,
+            wake: self.shared.wake.clone(),
         })
     }
 
@@ -221,11 +229,14 @@ impl Shared {
     }
 }
 
-/// The index at one moment.
+/// The index at one moment, for one request: all that is asked of it together has a limited time.
 pub(crate) struct Snapshot {
     searcher: Searcher,
     fields: Fields,
     ranking: Ranking,
+    limit: Limit,
+    index: Arc<Index>,
+    wake: Wake,
     revision: (PathBuf, u64),
 }
 
@@ -237,7 +248,7 @@ impl Snapshot {
 
     /// Understands what is to be shown; `named` is what `filter` names, as ids.
     pub(crate) fn question(&self, filter: &Filter, named: &Named) -> Result<Question, Fault> {
-        Question::new(&self.searcher, &self.fields, &self.ranking, filter, named).map_err(fault)
+        self.ask(|| Question::new(&self.searcher, &self.fields, &self.ranking, filter, named))
     }
 
     /// At most `wanted` products after a position, and how many there are in all.
@@ -249,16 +260,20 @@ impl Snapshot {
         wanted: usize,
         stock: Option<StockFilter>,
     ) -> Result<Found, Fault> {
-        let collector = PageCollector {
+        let collector = self.limited(PageCollector {
             sort,
             after,
             wanted,
             stock,
+        });
+        let statistics = RoundFigures {
+            searcher: &self.searcher,
+            words: self.fields.words,
         };
-        let statistics = RoundFigures(&self.searcher);
-        self.searcher
-            .search_with_statistics_provider(&*question.query(None), &collector, &statistics)
-            .map_err(fault)
+        self.ask(|| {
+            self.searcher
+                .search_with_statistics_provider(&*question.query(None), &collector, &statistics)
+        })
     }
 
     /// The values of a facet with most products, without those of its own condition. Categories are named by
@@ -270,21 +285,22 @@ impl Snapshot {
         stock: Option<StockFilter>,
     ) -> Result<Vec<Count>, Fault> {
         let matches = self.matches(question, facet, stock)?;
-        let counted = match facet {
-            Facet::Brand => matches.values(&self.searcher, self.fields.brand_name, ""),
-            Facet::Category => matches.counts(&self.searcher, self.fields.category_id, ""),
-            Facet::Attribute(name) => {
-                matches.values(&self.searcher, self.fields.attribute, &[name.as_str(), "\0"].concat())
-            }
-            Facet::Price => Ok(Vec::new()),
+        let (field, prefix) = match facet {
+            Facet::Brand => (self.fields.brand_name, String::new()),
+            Facet::Category => (self.fields.category_id, String::new()),
+            Facet::Attribute(name) => (self.fields.attribute, [name.as_str(), "\0"].concat()),
+            Facet::Price => return Ok(Vec::new()),
         };
-        counted.map_err(fault)
+        self.ask(|| match facet {
+            Facet::Category => matches.counts(&self.searcher, field, &prefix, self.limit),
+            _ => matches.values(&self.searcher, field, &prefix, self.limit),
+        })
     }
 
     /// How the products spread over prices, whatever the condition on prices is; `None` where there are none.
     pub(crate) fn prices(&self, question: &Question, stock: Option<StockFilter>) -> Result<Option<Prices>, Fault> {
         let matches = self.matches(question, &Facet::Price, stock)?;
-        matches.prices(&self.searcher).map_err(fault)
+        self.ask(|| matches.prices(&self.searcher))
     }
 
     fn matches(
@@ -293,9 +309,43 @@ impl Snapshot {
         facet: &Facet,
         stock: Option<StockFilter>,
     ) -> Result<facets::Matches, Fault> {
-        let collector = MatchCollector { stock };
-        self.searcher
-            .search(&*question.query(Some(facet)), &collector)
-            .map_err(fault)
+        let collector = self.limited(MatchCollector { stock });
+        self.ask(|| self.searcher.search(&*question.query(Some(facet)), &collector))
     }
+
+    fn limited<C: Collector>(&self, collector: C) -> Limited<C> {
+        Limited {
+            collector,
+            limit: self.limit,
+        }
+    }
+
+    /// Asks the index. What a damaged one answers, it answers once: it is made anew from then on.
+    fn ask<T>(&self, work: impl FnOnce() -> tantivy::Result<T>) -> Result<T, Fault> {
+        // Nothing that is changed is shared with `work`: what breaks off half-way leaves nothing half-done.
+        let error = match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(error)) if Limit::is_passed_in(&error) => {
+                return Err(Fault::unavailable("a search took too long and was given up"));
+            }
+            Ok(Err(error)) if !is_of_files(&error) => return Err(fault(error)),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "a search panicked".to_owned(),
+        };
+        self.index.suspect();
+        self.wake.wake();
+        Err(Fault::unavailable(format!("the search index is damaged: {error}")))
+    }
+}
+
+/// Whether an error can come from files that are not as they were written.
+fn is_of_files(error: &TantivyError) -> bool {
+    matches!(
+        error,
+        TantivyError::IoError(_)
+            | TantivyError::OpenReadError(_)
+            | TantivyError::DataCorruption(_)
+            | TantivyError::SystemError(_)
+            | TantivyError::InternalError(_)
+    )
 }

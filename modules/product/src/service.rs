@@ -12,6 +12,7 @@ mod exporting;
 mod import_jobs;
 mod import_worker;
 mod importing;
+mod languages;
 mod lists;
 mod locations;
 mod media;
@@ -25,6 +26,7 @@ mod reservations;
 mod searching;
 mod stock;
 mod transfers;
+mod translations;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -33,7 +35,7 @@ use database::{Db, Together};
 use kernel::job::Wake;
 use kernel::module::{Context, Finding};
 use kernel::page::Cursors;
-use kernel::{Clock, Currencies, Currency, Fault, FieldErrors};
+use kernel::{Clock, Currencies, Currency, Fault, FieldErrors, Locales};
 use product_api::{ProductError, Quote};
 
 use crate::domain::SCHEMA;
@@ -62,6 +64,7 @@ pub(crate) struct Service {
     db: Db,
     clock: Clock,
     currencies: Currencies,
+    locales: Locales,
     cursors: Cursors,
     cache: Arc<Cache>,
     search: Search,
@@ -96,6 +99,7 @@ impl Service {
             db,
             clock: context.clock.clone(),
             currencies: context.settings.shop.all_currencies(),
+            locales: Locales::of(&context.settings.shop),
             cursors: Cursors::new(context.keys.secret.clone()),
             cache: Arc::default(),
             importing: Arc::default(),
@@ -172,13 +176,18 @@ fn refuse_duplicates(error: diesel::result::Error) -> database::Failure<ProductE
         return error.into();
     };
     let what = match information.constraint_name() {
-        Some("products_handle_key") => "product (by its handle)",
+        Some("products_handle_key" | "products_translated_handle") => "product (by its handle)",
+        Some("product_translations_handle_key" | "product_translations_base_handle") => "product (by its handle)",
         Some("products_external_id_key") => "product (by its external_id)",
         Some("variants_sku_key") => "variant (by its sku)",
         Some("variants_options_key") => "variant (by its options)",
-        Some("categories_handle_key") => "category (by its handle)",
+        Some("categories_handle_key" | "categories_translated_handle") => "category (by its handle)",
+        Some("category_translations_handle_key" | "category_translations_base_handle") => "category (by its handle)",
         Some("product_types_handle_key") => "product type (by its handle)",
-        Some("collections_handle_key") => "collection (by its handle)",
+        Some("collections_handle_key" | "collections_translated_handle") => "collection (by its handle)",
+        Some("collection_translations_handle_key" | "collection_translations_base_handle") => {
+            "collection (by its handle)"
+        }
         Some("locations_handle_key") => "location (by its handle)",
         Some("categories_name_key") => "category (by its name and parent)",
         // Where the product is written by many operations, each is asked for this before: see `bundles`.

@@ -15,7 +15,7 @@ async fn conforms(store: &Store, siblings: &Siblings) {
     let usd: Currency = "USD".parse().unwrap();
 
     let quotes = products
-        .quote(vec![mug, VariantId::generate()], usd, None)
+        .quote(vec![mug, VariantId::generate()], usd, None, None)
         .await
         .unwrap();
     assert_eq!(quotes.len(), 1, "unknown variants are left out");
@@ -24,29 +24,48 @@ async fn conforms(store: &Store, siblings: &Siblings) {
         (mug, 10, true)
     );
     assert_eq!(quotes[0].unit_price(1), Some(Money::new(1500, usd)));
-    let elsewhere = products.quote(vec![mug], "EUR".parse().unwrap(), None).await.unwrap();
+    let path = format!("/admin/products/{}/translations/de", product["id"].as_str().unwrap());
+    let german = json!({"title": "Becher"});
+    let admin = store.admin().await;
+    admin.with("If-Match", "*").put(&path, german).await.expect(200);
+    let told = async |locale: &str| {
+        let locale = Some(locale.parse().unwrap());
+        products
+            .quote(vec![mug], usd, locale, None)
+            .await
+            .unwrap()
+            .remove(0)
+            .title
+    };
+    assert_eq!(
+        (told("de").await.as_str(), told("en").await),
+        ("Becher", quotes[0].title.clone())
+    );
+    let elsewhere = products
+        .quote(vec![mug], "EUR".parse().unwrap(), None, None)
+        .await
+        .unwrap();
     assert_eq!(elsewhere[0].unit_price(1), None);
 
     let gold = CustomerGroupId::generate();
     let list = json!({"name": "Gold", "currency": "USD", "status": "active", "customer_group_id": gold});
-    let admin = store.admin().await;
     let list = admin.post("/admin/price-lists", list).await.expect(201);
     let price = |min_quantity: i64, amount: i64| json!({"variant_id": mug, "min_quantity": min_quantity, "price": {"amount": amount, "currency": "USD"}});
     let path = format!("/admin/price-lists/{}/prices", list["id"].as_str().unwrap());
     let prices = json!({"prices": [price(1, 1400), price(10, 1000)]});
     admin.post(&path, prices).await.expect(200);
-    let quotes = products.quote(vec![mug], usd, Some(gold)).await.unwrap();
+    let quotes = products.quote(vec![mug], usd, None, Some(gold)).await.unwrap();
     let prices = quotes[0]
         .prices
         .iter()
         .map(|price| (price.min_quantity, price.unit_price.amount));
     assert_eq!(prices.collect::<Vec<_>>(), [(1, 1400), (10, 1000)]);
     assert_eq!(
-        products.quote(vec![mug], usd, None).await.unwrap()[0].unit_price(10),
+        products.quote(vec![mug], usd, None, None).await.unwrap()[0].unit_price(10),
         Some(Money::new(1500, usd))
     );
 
-    let available = async || products.quote(vec![mug], usd, None).await.unwrap()[0].available;
+    let available = async || products.quote(vec![mug], usd, None, None).await.unwrap()[0].available;
     let demands = |quantity| vec![Demand { variant: mug, quantity }];
     let order = ReservationId::generate();
     for _ in 0..3 {

@@ -7,7 +7,7 @@ use kernel::address::Address;
 use kernel::id::{CartId, ItemId, OrderId, ProductId, UserId, VariantId};
 use kernel::identity::Holder;
 use kernel::text::Email;
-use kernel::{Currency, Fault, FieldErrors, Money, Problem, Text};
+use kernel::{Currency, Fault, FieldErrors, Locale, Money, Problem, Text};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
@@ -82,6 +82,8 @@ pub struct FrozenCart {
     pub user: Option<UserId>,
     /// Its currency.
     pub currency: Currency,
+    /// The language in which its lines are told.
+    pub locale: Locale,
     /// Where the confirmation goes.
     pub email: String,
     /// Where the goods go.

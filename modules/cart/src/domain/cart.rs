@@ -2,11 +2,11 @@
 
 use cart_api::CartError;
 use chrono::{DateTime, TimeDelta, Utc};
-use kernel::Currency;
 use kernel::address::Address;
 use kernel::id::{CartId, CustomerGroupId, ItemId, OrderId, UserId, VariantId};
 use kernel::identity::Holder;
 use kernel::keys::SecretKey;
+use kernel::{Currency, Locale};
 
 use super::{Item, Quotes};
 
@@ -23,6 +23,8 @@ pub(crate) struct Cart {
     /// Raised by every write.
     pub(crate) version: i64,
     pub(crate) currency: Currency,
+    /// In which its lines are told.
+    pub(crate) locale: Locale,
     pub(crate) email: Option<String>,
     pub(crate) shipping_address: Option<Address>,
     pub(crate) billing_address: Option<Address>,
@@ -71,13 +73,20 @@ impl Status {
 
 impl Cart {
     /// An empty cart.
-    pub(crate) fn new(user: Option<UserId>, currency: Currency, now: DateTime<Utc>, lifetime: TimeDelta) -> Self {
+    pub(crate) fn new(
+        user: Option<UserId>,
+        currency: Currency,
+        locale: Locale,
+        now: DateTime<Utc>,
+        lifetime: TimeDelta,
+    ) -> Self {
         Self {
             id: CartId::generate(),
             user,
             status: Status::Open,
             version: 1,
             currency,
+            locale,
             email: None,
             shipping_address: None,
             billing_address: None,

@@ -23,7 +23,7 @@ pub(crate) fn now() -> DateTime<Utc> {
 pub(crate) fn cart(items: Vec<Item>) -> Cart {
     Cart {
         items,
-        ..Cart::new(None, usd(), now(), TimeDelta::days(1))
+        ..Cart::new(None, usd(), "en".parse().unwrap(), now(), TimeDelta::days(1))
     }
 }
 

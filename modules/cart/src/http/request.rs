@@ -4,7 +4,7 @@ use kernel::address::AddressPatch;
 use kernel::http::{FromQuery, QueryParameters};
 use kernel::id::{CartId, VariantId};
 use kernel::text::Email;
-use kernel::{Currency, Patch, Text};
+use kernel::{Currency, Locale, Patch, Text};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -18,6 +18,10 @@ pub(super) struct CartRequest {
     #[serde(default, deserialize_with = "kernel::patch::present")]
     #[schema(nullable = false)]
     pub(super) currency: Option<Currency>,
+    /// The language in which its lines are told, one of the shop's; the shop's own where it is absent.
+    #[serde(default, deserialize_with = "kernel::patch::present")]
+    #[schema(nullable = false)]
+    pub(super) locale: Option<Locale>,
     /// What to put into it, at most 100 lines.
     #[serde(default, deserialize_with = "kernel::patch::present")]
     #[schema(nullable = false, max_items = 100)]

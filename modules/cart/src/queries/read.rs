@@ -142,6 +142,7 @@ struct CartRow {
     expires_at: DateTime<Utc>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    locale: String,
 }
 
 #[derive(Clone, Queryable, Selectable)]
@@ -172,6 +173,7 @@ impl CartRow {
             status,
             version: self.version,
             currency,
+            locale: self.locale.parse().map_err(unreadable)?,
             email: self.email,
             shipping_address: address(self.shipping_address)?,
             billing_address: address(self.billing_address)?,

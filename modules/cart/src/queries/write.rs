@@ -88,13 +88,14 @@ impl QueryFragment<Pg> for Insert<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "WITH cart AS (INSERT INTO carts.carts \
-             (id, user_id, status, version, currency, expires_at, created_at, updated_at)",
+             (id, user_id, status, version, currency, locale, expires_at, created_at, updated_at)",
         );
         bind::<SqlUuid, _>(&mut out, " VALUES (", &self.id)?;
         bind::<Nullable<SqlUuid>, _>(&mut out, ", ", &self.user)?;
         bind::<Text, _>(&mut out, ", ", self.cart.status.name())?;
         bind::<BigInt, _>(&mut out, ", ", &self.cart.version)?;
         bind::<Text, _>(&mut out, ", ", self.cart.currency.code())?;
+        bind::<Text, _>(&mut out, ", ", self.cart.locale.as_str())?;
         bind::<Timestamptz, _>(&mut out, ", ", &self.cart.expires_at)?;
         bind::<Timestamptz, _>(&mut out, ", ", &self.cart.created_at)?;
         bind::<Timestamptz, _>(&mut out, ", ", &self.cart.updated_at)?;

@@ -8,7 +8,7 @@ use kernel::http::idempotency::Call;
 use kernel::http::{Answer, IfMatch};
 use kernel::id::CartId;
 use kernel::identity::{Caller, Holder};
-use kernel::{Currency, FieldErrors};
+use kernel::{Currency, FieldError, FieldErrors, Locale};
 
 use super::{Service, not_found};
 use crate::domain::{Cart, Change, MAX_LINES, NewLine, Quotes};
@@ -29,6 +29,7 @@ impl Service {
         &self,
         caller: &Caller,
         currency: Option<Currency>,
+        locale: Option<Locale>,
         lines: Vec<NewLine>,
         call: Option<Call>,
     ) -> Result<Answer<CreatedCart>, CartError> {
@@ -42,10 +43,16 @@ impl Service {
             let error = FieldErrors::one("/currency", "unsupported_currency", detail);
             return Err(CartError::Invalid(error));
         }
+        let locale = locale.unwrap_or_else(|| self.locales.base().clone());
+        if let Err(error) = self.locales.check(&locale) {
+            let mut errors = FieldErrors::new();
+            errors.push(FieldError::from_message("/locale", error));
+            return Err(CartError::Invalid(errors));
+        }
         let user = caller.user();
-        let mut cart = Cart::new(user, currency, self.clock.now(), self.lifetime);
+        let mut cart = Cart::new(user, currency, locale, self.clock.now(), self.lifetime);
         let change = Change::Add(lines);
-        let quotes = self.quote(cart.currency, caller.group(), change.variants()).await?;
+        let quotes = self.quote(&cart, caller.group(), change.variants()).await?;
         let secret = user.is_none().then(|| self.key.guest_secret(cart.id));
         self.carry_out(call, 201, move |connection| {
             change.apply(&mut cart, &quotes).or_refuse()?;
@@ -66,9 +73,7 @@ impl Service {
         let seen = self.find_held(request.cart, &request.holder).await?;
         let variants = seen.variants().chain(change.variants()).collect();
         let edit = Edit {
-            quotes: self
-                .quote(seen.currency, seen.group_of(&request.holder), variants)
-                .await?,
+            quotes: self.quote(&seen, seen.group_of(&request.holder), variants).await?,
             change,
             condition: request.condition,
             now: self.clock.now(),

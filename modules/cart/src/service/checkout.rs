@@ -82,7 +82,7 @@ impl Service {
             None => self.email_of_account(&cart).await?,
         };
         let group = cart.group_of(&request.holder);
-        let quotes = self.quote(cart.currency, group, cart.variants().collect()).await?;
+        let quotes = self.quote(&cart, group, cart.variants().collect()).await?;
         cart.refresh(&quotes);
         let prices =
             price(cart.currency, &cart.items).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;
@@ -159,6 +159,7 @@ fn freeze(cart: &Cart, email: String, prices: Prices) -> FrozenCart {
         version: cart.version,
         user: cart.user,
         currency: cart.currency,
+        locale: cart.locale.clone(),
         email,
         shipping_address: cart.shipping_address.clone(),
         billing_address: cart.billing_address.clone(),

@@ -35,9 +35,7 @@ impl Service {
         let merge = Merge {
             target: target.id,
             source: source.id,
-            quotes: self
-                .quote(target.currency, target.group_of(&request.holder), variants)
-                .await?,
+            quotes: self.quote(&target, target.group_of(&request.holder), variants).await?,
             now: self.clock.now(),
             lifetime: self.lifetime,
         };

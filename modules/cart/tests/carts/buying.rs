@@ -476,3 +476,47 @@ async fn run_jobs_until(shop: &Shop, done: impl AsyncFn() -> bool) {
     stop.send_replace(true);
     join_all(jobs).await;
 }
+
+#[actix_web::test]
+async fn the_lines_of_a_cart_are_told_in_its_language() {
+    let shop = Shop::open().await;
+    let shirt = shop.catalogue.sell(1999, 5);
+    let create = async |body: Value| shop.send(&As::Stranger, Method::POST, "/carts", Some(body)).await;
+    let items = json!([line(shirt, 1)]);
+    let plain = create(json!({"items": items})).await.body;
+    assert_eq!(plain["locale"], "en");
+    let title = plain["items"][0]["title"].as_str().unwrap().to_owned();
+    let german = create(json!({"locale": "de", "items": items})).await;
+    assert_eq!((german.status.as_u16(), &german.body["locale"]), (201, &json!("de")));
+    assert_eq!(german.body["items"][0]["title"], format!("{title} (de)"));
+    // It stays in it, whoever reads it and whatever is added.
+    let guest = As::Guest(german.body["secret"].as_str().unwrap().to_owned());
+    let hat = shop.catalogue.sell(500, 5);
+    let added = shop
+        .send(&guest, Method::POST, &items_path(&german.body), Some(line(hat, 1)))
+        .await;
+    assert!(
+        added.body["items"][1]["title"].as_str().unwrap().ends_with("(de)"),
+        "{}",
+        added.body
+    );
+    let read = shop.send(&guest, Method::GET, &path(&german.body), None).await;
+    assert_eq!(
+        (&read.body["locale"], &read.body["items"][0]["title"]),
+        (&json!("de"), &json!(format!("{title} (de)")))
+    );
+    for (locale, code) in [
+        ("fr", "unknown_locale"),
+        ("de_DE", "invalid_locale"),
+        ("", "invalid_locale"),
+    ] {
+        let refused = create(json!({"locale": locale, "items": items})).await;
+        let error = &refused.body["errors"][0];
+        assert_eq!(
+            (refused.status.as_u16(), &error["pointer"], &error["code"]),
+            (422, &json!("/locale"), &json!(code)),
+            "{}",
+            refused.body
+        );
+    }
+}

@@ -18,7 +18,7 @@ use kernel::identity::{Authority, Caller, SignedIn};
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
 use kernel::token::TokenSigner;
-use kernel::{Clock, Currency, Fault, Money};
+use kernel::{Clock, Currency, Fault, Locale, Money};
 use product_api::{Demand, ProductApi, ProductError, Quote, QuotedPrice, Reservation};
 use serde_json::{Value, json};
 use user_api::{Profile, UserApi, UserError};
@@ -63,6 +63,7 @@ impl Shop {
         let cluster = cluster.unwrap();
         let database = Db::open(cluster.url(database::embedded::NAME).into(), PoolOptions::default());
         let settings = include_str!("../../../../config/default.toml");
+        let settings = settings.replace("locales = []", "locales = [\"en\", \"de\"]");
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
@@ -70,7 +71,7 @@ impl Shop {
                 service: SecretKey::generate(),
                 secret: SecretKey::generate(),
             },
-            settings: Arc::new(toml::from_str(settings).unwrap()),
+            settings: Arc::new(toml::from_str(&settings).unwrap()),
             clock: Clock::adjustable(),
         };
         let catalogue = Arc::new(Catalogue::default());
@@ -219,11 +220,18 @@ impl ProductApi for Catalogue {
         &self,
         variants: Vec<VariantId>,
         currency: Currency,
+        locale: Option<Locale>,
         _: Option<CustomerGroupId>,
     ) -> Result<Vec<Quote>, ProductError> {
         let quotes = self.0.lock().unwrap();
+        // What is not said in English ends with the language that it is said in.
+        let title = |title: &str| match &locale {
+            Some(locale) if locale.as_str() != "en" => format!("{title} ({locale})"),
+            _ => title.to_owned(),
+        };
         let answer = |quote: &Quote| {
             let mut quote = quote.clone();
+            quote.title = title(&quote.title);
             quote.prices.retain(|price| price.unit_price.currency == currency);
             quote
         };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use kernel::address::Address;
 use kernel::id::{CartId, OrderId, PaymentId};
-use kernel::{Currency, Money};
+use kernel::{Currency, Locale, Money};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -25,6 +25,8 @@ pub(crate) struct OrderView {
     /// The edit version, also the `ETag`.
     pub(crate) version: i64,
     pub(crate) currency: Currency,
+    /// The language in which the lines are told, as the buyer chose.
+    pub(crate) locale: Locale,
     pub(crate) email: String,
     pub(crate) cart_id: CartId,
     pub(crate) lines: Vec<Line>,
@@ -102,6 +104,7 @@ impl WholeOrder {
             fulfilment_status: order.fulfilment_status,
             version: order.version,
             currency: content.currency,
+            locale: content.locale,
             email: content.email,
             cart_id: order.cart,
             lines,

@@ -90,14 +90,14 @@ pub(crate) struct Answer {
 pub(crate) fn take_over(connection: &mut PgConnection, taken: &[TakeOver]) -> QueryResult<Vec<bool>> {
     const SQL: &str = "WITH changed AS ( \
             UPDATE @.orders AS orders SET status = wanted.status, version = orders.version + 1, \
-                user_id = wanted.user_id, currency = wanted.currency, email = wanted.email, \
+                user_id = wanted.user_id, currency = wanted.currency, locale = wanted.locale, email = wanted.email, \
                 subtotal = wanted.subtotal, discount = wanted.discount, shipping = wanted.shipping, tax = wanted.tax, \
                 total = wanted.total, gift_cards = wanted.gift_cards, amount_due = wanted.amount_due, \
                 shipping_address = wanted.shipping_address::jsonb, billing_address = wanted.billing_address::jsonb, \
                 shipping_method = wanted.shipping_method, leased_until = '-infinity', \
                 payment_due_at = wanted.payment_due_at, placed_at = wanted.placed_at, updated_at = wanted.now \
-            FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS wanted (id, version, status, \
-                user_id, currency, email, subtotal, discount, shipping, tax, total, gift_cards, amount_due, \
+            FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS wanted (id, version, status, \
+                user_id, currency, locale, email, subtotal, discount, shipping, tax, total, gift_cards, amount_due, \
                 shipping_address, billing_address, shipping_method, payment_due_at, placed_at, now, lease) \
             WHERE orders.id = wanted.id AND orders.status = 'placing' AND orders.version = wanted.version \
             RETURNING orders.id, orders.status, orders.currency, wanted.now, \
@@ -162,6 +162,7 @@ fn order_binds(taken: &[TakeOver]) -> QueryResult<Vec<Bind>> {
         Bind::Texts(orders().map(|order| order.status.name().to_owned()).collect()),
         Bind::NullableUuids(orders().map(|order| order.user.map(Into::into)).collect()),
         Bind::Texts(contents().map(|content| content.currency.code().to_owned()).collect()),
+        Bind::Texts(contents().map(|content| content.locale.to_string()).collect()),
         Bind::Texts(contents().map(|content| content.email.clone()).collect()),
         amounts(|totals| totals.subtotal),
         amounts(|totals| totals.discount),

@@ -38,6 +38,7 @@ pub(super) struct OrderRow {
     placed_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    locale: Option<String>,
 }
 
 impl OrderRow {
@@ -60,7 +61,7 @@ impl OrderRow {
     }
 
     fn content(&self) -> QueryResult<Option<Content>> {
-        let (Some(currency), Some(_)) = (&self.currency, self.total) else {
+        let (Some(currency), Some(locale), Some(_)) = (&self.currency, &self.locale, self.total) else {
             return Ok(None);
         };
         let currency = currency_of(currency)?;
@@ -76,6 +77,7 @@ impl OrderRow {
         };
         Ok(Some(Content {
             currency,
+            locale: locale.parse().map_err(|_| unreadable("orders.locale", locale))?,
             email: self.email.clone().unwrap_or_default(),
             totals,
             shipping_address: address(self.shipping_address.as_ref())?,

@@ -331,6 +331,7 @@ impl Taken {
         let lines = placing::lines_of(&cart.lines);
         let content = Content {
             currency: cart.currency,
+            locale: cart.locale,
             email: cart.email,
             totals: cart.totals,
             shipping_address: cart.shipping_address,

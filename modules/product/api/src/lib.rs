@@ -5,7 +5,7 @@ pub mod remote;
 use async_trait::async_trait;
 use kernel::event::Payload;
 use kernel::id::{CategoryId, CollectionId, CustomerGroupId, ProductId, ReservationId, VariantId};
-use kernel::{Currency, Fault, FieldErrors, Money, Problem};
+use kernel::{Currency, Fault, FieldErrors, Locale, Money, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
@@ -41,12 +41,14 @@ pub const CACHED_PREFIXES: &[&str] = &[
 /// The product module, here or elsewhere.
 #[async_trait]
 pub trait ProductApi: Send + Sync {
-    /// What `variants` cost members of `group`, or everybody, in `currency` right now, and how many there are. Unknown
-    /// variants are left out of the answer. Repeatable.
+    /// What `variants` cost members of `group`, or everybody, in `currency` right now, and how many there are. Their titles
+    /// are told in `locale`, else, and where the shop does not speak that, in the shop's own language. Unknown variants are
+    /// left out of the answer. Repeatable.
     async fn quote(
         &self,
         variants: Vec<VariantId>,
         currency: Currency,
+        locale: Option<Locale>,
         group: Option<CustomerGroupId>,
     ) -> Result<Vec<Quote>, ProductError>;
 

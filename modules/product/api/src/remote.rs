@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
-use kernel::Currency;
 use kernel::id::{CustomerGroupId, ReservationId, VariantId};
 use kernel::remote::{Remote, Repeat, answer};
+use kernel::{Currency, Locale};
 
 use crate::{Demand, ProductApi, ProductError, Quote, Reservation};
 
@@ -29,9 +29,12 @@ impl ProductApi for RemoteProduct {
         &self,
         variants: Vec<VariantId>,
         currency: Currency,
+        locale: Option<Locale>,
         group: Option<CustomerGroupId>,
     ) -> Result<Vec<Quote>, ProductError> {
-        self.0.call("quote", &(variants, currency, group), Repeat::Yes).await
+        self.0
+            .call("quote", &(variants, currency, locale, group), Repeat::Yes)
+            .await
     }
 
     async fn reserve(&self, reservation: ReservationId, demands: Vec<Demand>) -> Result<(), ProductError> {
@@ -58,7 +61,7 @@ pub fn serve(config: &mut ServiceConfig, module: &Arc<dyn ProductApi>) {
         MODULE,
         "quote",
         module,
-        |this, (variants, currency, group)| async move { this.quote(variants, currency, group).await },
+        |this, (variants, currency, locale, group)| async move { this.quote(variants, currency, locale, group).await },
     );
     answer(
         config,

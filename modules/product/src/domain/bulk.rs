@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use kernel::http::json;
 use kernel::id::{ProductId, VariantId};
 use kernel::problem::ProblemSchema;
-use kernel::{FieldErrors, Money, Patch, Problem};
+use kernel::{FieldErrors, Locale, Money, Patch, Problem};
 use product_api::ProductError;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::draft::{NewProduct, ProductPatch};
 use super::further_price::one;
+use super::translation::{ProductTranslation, Said};
 
 /// The most operations of one request.
 pub(crate) const MAX_OPERATIONS: usize = 250;
@@ -46,6 +47,10 @@ pub(crate) struct CreateOperation {
     #[schema(value_type = OperationKind)]
     _kind: OperationKind,
     pub(crate) product: NewProduct,
+    /// What is said of it in other languages.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, ProductTranslation>)]
+    pub(crate) translations: Said,
 }
 
 /// Changes a product: a merge patch.
@@ -60,6 +65,11 @@ pub(crate) struct UpdateOperation {
     #[serde(default)]
     pub(crate) version: Option<i64>,
     pub(crate) product: ProductPatch,
+    /// What is said of it in other languages, each as a whole: `null` takes it back, languages that are left out stay as
+    /// they are.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, ProductTranslation>)]
+    pub(crate) translations: Said,
 }
 
 /// Takes a product out of the catalogue.
@@ -155,6 +165,8 @@ pub(crate) enum Name {
     Handle(String),
     ExternalId(String),
     Sku(String),
+    /// A handle in another language.
+    Translated(Locale, String),
 }
 
 /// Who has which names: products as they are stored, and operations as they go.
@@ -192,6 +204,15 @@ impl BulkOperation {
             Self::Create(_) => None,
             Self::Update(operation) => Some(operation.id),
             Self::Delete(operation) => Some(operation.id),
+        }
+    }
+
+    /// What is said of the product in other languages.
+    pub(crate) fn translations(&self) -> Option<&Said> {
+        match self {
+            Self::Create(operation) => Some(&operation.translations),
+            Self::Update(operation) => Some(&operation.translations),
+            Self::Delete(_) => None,
         }
     }
 
@@ -262,23 +283,30 @@ impl Names {
     /// Gives `names` to an operation on the product `own`, or none of them where somebody else has one. What a change
     /// leaves behind stays taken until the request is done: the database would see both for a moment.
     pub(crate) fn claim(&mut self, names: Vec<Name>, place: usize, own: Option<Uuid>) -> Result<(), ProductError> {
-        let is_own = |holder: &Holder| *holder == Holder::Operation(place) || own.map(Holder::Product) == Some(*holder);
-        for name in &names {
-            if self.0.get(name).is_some_and(|holder| !is_own(holder)) {
-                return Err(ProductError::Taken(name.describe().to_owned()));
-            }
-        }
+        self.check(&names, place, own)?;
         for name in names {
             self.0.entry(name).or_insert(Holder::Operation(place));
         }
         Ok(())
+    }
+
+    /// Refuses `names` that somebody else has.
+    pub(crate) fn check(&self, names: &[Name], place: usize, own: Option<Uuid>) -> Result<(), ProductError> {
+        let is_own = |holder: &Holder| *holder == Holder::Operation(place) || own.map(Holder::Product) == Some(*holder);
+        let taken = names
+            .iter()
+            .find(|name| self.0.get(name).is_some_and(|holder| !is_own(holder)));
+        match taken {
+            Some(name) => Err(ProductError::Taken(name.describe().to_owned())),
+            None => Ok(()),
+        }
     }
 }
 
 impl Name {
     fn describe(&self) -> &'static str {
         match self {
-            Self::Handle(_) => "product (by its handle)",
+            Self::Handle(_) | Self::Translated(..) => "product (by its handle)",
             Self::ExternalId(_) => "product (by its external_id)",
             Self::Sku(_) => "variant (by its sku)",
         }

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::handle::Handle;
+use super::translation::Alternate;
 
 /// What separates the names of a path in files.
 pub(crate) const SEPARATOR: &str = " > ";
@@ -32,6 +33,16 @@ pub(crate) struct Category {
     pub(crate) version: i64,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
+}
+
+/// A category by itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CategoryDetail {
+    #[serde(flatten)]
+    pub(crate) category: Category,
+    /// The same page in the languages of the shop, where it speaks several; else left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) alternates: Option<Vec<Alternate>>,
 }
 
 /// A category with everything below it.

@@ -12,6 +12,7 @@ use super::handle::Handle;
 use super::listing::{Description, Title};
 use super::merchandising::{NewSeo, Seo, SeoPatch};
 use super::rule::Rule;
+use super::translation::{Alternate, Handles};
 
 /// The most products of a collection that are chosen by hand.
 pub(crate) const MAX_CHOSEN: usize = 1_000;
@@ -42,6 +43,19 @@ pub(crate) struct AdminCollection {
     /// How many products belong to it, whatever their status.
     pub(crate) product_count: i64,
     pub(crate) version: i64,
+    /// What it is called in addresses of pages in other languages.
+    #[serde(skip)]
+    pub(crate) handles: Handles,
+}
+
+/// A collection by itself, as everybody sees it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct PublicCollection {
+    #[serde(flatten)]
+    pub(crate) collection: Collection,
+    /// The same page in the languages of the shop, where it speaks several; else left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) alternates: Option<Vec<Alternate>>,
 }
 
 /// A collection with the products that were chosen by hand.
@@ -154,6 +168,7 @@ impl NewCollection {
             rule: self.rule,
             product_count: 0,
             version: 1,
+            handles: Handles::default(),
         })
     }
 }
@@ -183,6 +198,7 @@ impl CollectionPatch {
             rule: self.rule.or(before.rule),
             product_count: before.product_count,
             version: before.version + 1,
+            handles: before.handles,
         })
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Seo {
 }
 
 /// What search engines are to read.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewSeo {
     #[serde(default)]

@@ -15,6 +15,7 @@ use super::image::ShownImage;
 use super::listing::ProductOption;
 use super::merchandising::Seo;
 use super::pairs::Pairs;
+use super::translation::Alternate;
 
 /// How far a product is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -74,6 +75,16 @@ pub(crate) struct Product {
     pub(crate) seo: Seo,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
+}
+
+/// A product by itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProductDetail {
+    #[serde(flatten)]
+    pub(crate) product: Product,
+    /// The same page in the languages of the shop, where it speaks several; else left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) alternates: Option<Vec<Alternate>>,
 }
 
 /// A product as staff see it.

@@ -6,9 +6,10 @@ use kernel::identity::SignedIn;
 use kernel::problem::ProblemSchema;
 use kernel::{Currency, Problem};
 
+use super::spoken::Spoken;
 use super::{EDITED, SOLD, cacheable, private};
 use crate::domain::filter::{PublicListQuery, read_currency};
-use crate::domain::product::{OwnPrices, Product, Suggestions};
+use crate::domain::product::{OwnPrices, Product, ProductDetail, Suggestions};
 use crate::service::{ProductList, Service};
 
 /// Lists active products. Repeated parameters are alternatives, different ones narrow each other; `attr.<name>=<value>`
@@ -30,6 +31,7 @@ use crate::service::{ProductList, Service};
         ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
         ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
         ("currency" = Option<String>, Query, description = "in which prices are shown; in any but the shop's own, lists do not go by prices"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
     ),
     responses(
         (status = 200, description = "a page of products", body = ProductList<Product>),
@@ -40,22 +42,25 @@ use crate::service::{ProductList, Service};
 #[get("/products")]
 pub(super) async fn list_products(
     service: web::Data<Service>,
-    query: Query<PublicListQuery>,
+    spoken: Query<Spoken<PublicListQuery>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let list = service.list(query.into_inner().0).await?;
-    cacheable(&request, SOLD, &list)
+    let Spoken { query, locale } = spoken.into_inner();
+    let language = service.language(locale)?;
+    let list = service.list(query.0, &language).await?;
+    cacheable(&request, &language.locale, SOLD, &list)
 }
 
 /// Shows an active product.
 #[utoipa::path(
     tag = "Catalogue",
     params(
-        ("id" = String, Path, description = "id or handle"),
+        ("id" = String, Path, description = "id, or handle in whatever language"),
         ("currency" = Option<String>, Query, description = "in which prices are shown; the shop's own where it is not given"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
     ),
     responses(
-        (status = 200, description = "the product", body = Product),
+        (status = 200, description = "the product", body = ProductDetail),
         (status = 304, description = "as you have it"),
         (status = 400, description = "a parameter is wrong", body = ProblemSchema),
         (status = 404, description = "unknown, or not on sale", body = ProblemSchema),
@@ -65,11 +70,14 @@ pub(super) async fn list_products(
 pub(super) async fn get_product(
     service: web::Data<Service>,
     id: Path<String>,
-    shown: Query<InCurrency>,
+    spoken: Query<Spoken<InCurrency>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let product = service.find(id.into_inner(), shown.into_inner().0).await?;
-    cacheable(&request, SOLD, &product)
+    let Spoken { query, locale } = spoken.into_inner();
+    let language = service.language(locale)?;
+    let locale = language.locale.clone();
+    let product = service.find(id.into_inner(), query.0, language).await?;
+    cacheable(&request, &locale, SOLD, &product)
 }
 
 /// In which currency prices are shown.
@@ -135,6 +143,7 @@ impl FromQuery for Typed {
     params(
         ("q" = String, Query, description = "what has been typed so far, at most 200 characters"),
         ("limit" = Option<i64>, Query, description = "of each kind, 1 to 20, 8 where it is not given"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
     ),
     responses(
         (status = 200, description = "suggestions", body = Suggestions),
@@ -145,10 +154,12 @@ impl FromQuery for Typed {
 #[get("/products/suggest")]
 pub(super) async fn suggest_products(
     service: web::Data<Service>,
-    typed: Query<Typed>,
+    spoken: Query<Spoken<Typed>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Typed { text, limit } = typed.into_inner();
-    let suggestions = service.suggest(text, limit).await?;
-    cacheable(&request, EDITED, &suggestions)
+    let Spoken { query, locale } = spoken.into_inner();
+    let language = service.language(locale)?;
+    let Typed { text, limit } = query;
+    let suggestions = service.suggest(text, limit, &language).await?;
+    cacheable(&request, &language.locale, EDITED, &suggestions)
 }

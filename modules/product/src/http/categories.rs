@@ -9,36 +9,47 @@ use kernel::id::CategoryId;
 use kernel::identity::Staff;
 use kernel::problem::ProblemSchema;
 
+use super::spoken::Spoken;
 use super::{EDITED, cacheable, private};
-use crate::domain::category::{Category, CategoryList, CategoryPatch, CategoryTree, NewCategory};
+use crate::domain::category::{Category, CategoryDetail, CategoryList, CategoryPatch, CategoryTree, NewCategory};
 use crate::domain::draft::CategoryReference;
 use crate::service::Service;
 
 /// Shows all categories as a tree.
 #[utoipa::path(
     tag = "Catalogue",
+    params(
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
+    ),
     responses(
         (status = 200, description = "the tree", body = CategoryTree),
         (status = 304, description = "as you have it"),
+        (status = 400, description = "a parameter is wrong", body = ProblemSchema),
     )
 )]
 #[get("/categories")]
 pub(super) async fn list_categories(
     service: web::Data<Service>,
-    _: Query<NoParameters>,
+    spoken: Query<Spoken<NoParameters>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let tree = service.category_tree().await?;
-    cacheable(&request, EDITED, &*tree)
+    let language = service.language(spoken.into_inner().locale)?;
+    let locale = language.locale.clone();
+    let tree = service.category_tree(language).await?;
+    cacheable(&request, &locale, EDITED, &*tree)
 }
 
 /// Shows a category.
 #[utoipa::path(
     tag = "Catalogue",
-    params(("id" = String, Path, description = "id or handle")),
+    params(
+        ("id" = String, Path, description = "id, or handle in whatever language"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
+    ),
     responses(
-        (status = 200, description = "the category", body = Category),
+        (status = 200, description = "the category", body = CategoryDetail),
         (status = 304, description = "as you have it"),
+        (status = 400, description = "a parameter is wrong", body = ProblemSchema),
         (status = 404, description = "unknown", body = ProblemSchema),
     )
 )]
@@ -46,11 +57,13 @@ pub(super) async fn list_categories(
 pub(super) async fn get_category(
     service: web::Data<Service>,
     id: Path<String>,
-    _: Query<NoParameters>,
+    spoken: Query<Spoken<NoParameters>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let category = service.find_category(CategoryReference::parse(&id)).await?;
-    cacheable(&request, EDITED, &category)
+    let language = service.language(spoken.into_inner().locale)?;
+    let locale = language.locale.clone();
+    let category = service.find_category(CategoryReference::parse(&id), language).await?;
+    cacheable(&request, &locale, EDITED, &category)
 }
 
 /// Lists all categories with their versions.

@@ -11,10 +11,11 @@ use kernel::problem::ProblemSchema;
 use kernel::{Currency, Problem};
 
 use super::product_types::Paged;
+use super::spoken::Spoken;
 use super::{EDITED, SOLD, cacheable, private, versioned};
 use crate::domain::collection::{
     AdminCollection, ChosenProducts, Collection, CollectionDetail, CollectionPatch, CollectionPreview,
-    CollectionReference, NewCollection, PreviewedRule,
+    CollectionReference, NewCollection, PreviewedRule, PublicCollection,
 };
 use crate::domain::filter::read_currency;
 use crate::domain::product::Product;
@@ -41,6 +42,7 @@ impl FromQuery for PagedInCurrency {
     params(
         ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
         ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
     ),
     responses(
         (status = 200, description = "a page of collections", body = Page<Collection>),
@@ -51,21 +53,28 @@ impl FromQuery for PagedInCurrency {
 #[get("/collections")]
 pub(super) async fn list_collections(
     service: web::Data<Service>,
-    paged: Query<Paged>,
+    spoken: Query<Spoken<Paged>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Paged { limit, cursor } = paged.into_inner();
-    let page = service.list_public_collections(limit, cursor).await?;
-    cacheable(&request, EDITED, &page)
+    let Spoken { query, locale } = spoken.into_inner();
+    let language = service.language(locale)?;
+    let page = service
+        .list_public_collections(query.limit, query.cursor, &language)
+        .await?;
+    cacheable(&request, &language.locale, EDITED, &page)
 }
 
 /// Shows a published collection.
 #[utoipa::path(
     tag = "Catalogue",
-    params(("id" = String, Path, description = "id or handle")),
+    params(
+        ("id" = String, Path, description = "id, or handle in whatever language"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
+    ),
     responses(
-        (status = 200, description = "the collection", body = Collection),
+        (status = 200, description = "the collection", body = PublicCollection),
         (status = 304, description = "as you have it"),
+        (status = 400, description = "a parameter is wrong", body = ProblemSchema),
         (status = 404, description = "unknown, or not published", body = ProblemSchema),
     )
 )]
@@ -73,11 +82,14 @@ pub(super) async fn list_collections(
 pub(super) async fn get_collection(
     service: web::Data<Service>,
     id: Path<String>,
-    _: Query<NoParameters>,
+    spoken: Query<Spoken<NoParameters>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let found = service.find_public_collection(CollectionReference::parse(&id)).await?;
-    cacheable(&request, EDITED, &found)
+    let language = service.language(spoken.into_inner().locale)?;
+    let locale = language.locale.clone();
+    let reference = CollectionReference::parse(&id);
+    let found = service.find_public_collection(reference, language).await?;
+    cacheable(&request, &locale, EDITED, &found)
 }
 
 /// Lists the active products of a published collection in its own order. `GET /products?collection=` filters and sorts
@@ -85,10 +97,11 @@ pub(super) async fn get_collection(
 #[utoipa::path(
     tag = "Catalogue",
     params(
-        ("id" = String, Path, description = "id or handle"),
+        ("id" = String, Path, description = "id, or handle in whatever language"),
         ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
         ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
         ("currency" = Option<String>, Query, description = "in which prices are shown; the shop's own where it is not given"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
     ),
     responses(
         (status = 200, description = "a page of products", body = Page<Product>),
@@ -101,16 +114,18 @@ pub(super) async fn get_collection(
 pub(super) async fn list_collection_products(
     service: web::Data<Service>,
     id: Path<String>,
-    paged: Query<PagedInCurrency>,
+    spoken: Query<Spoken<PagedInCurrency>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let PagedInCurrency { paged, currency } = paged.into_inner();
-    let Paged { limit, cursor } = paged;
+    let Spoken { query, locale } = spoken.into_inner();
+    let language = service.language(locale)?;
+    let locale = language.locale.clone();
+    let PagedInCurrency { paged, currency } = query;
     let reference = CollectionReference::parse(&id);
     let page = service
-        .list_collection_products(reference, limit, cursor, currency)
+        .list_collection_products(reference, paged.limit, paged.cursor, currency, language)
         .await?;
-    cacheable(&request, SOLD, &page)
+    cacheable(&request, &locale, SOLD, &page)
 }
 
 /// Lists all collections in the order in which they were made.

@@ -8,6 +8,7 @@ use kernel::identity::Staff;
 use kernel::problem::ProblemSchema;
 use kernel::{Currency, Problem};
 
+use super::spoken::Spoken;
 use super::{SOLD, cacheable, versioned};
 use crate::domain::filter::read_currency;
 use crate::domain::relation::{KINDS, NewRelations, RelatedProducts, RelationKind, Relations};
@@ -42,9 +43,10 @@ impl FromQuery for Kinds {
 #[utoipa::path(
     tag = "Catalogue",
     params(
-        ("id" = String, Path, description = "id or handle"),
+        ("id" = String, Path, description = "id, or handle in whatever language"),
         ("kind" = Option<Vec<RelationKind>>, Query, description = "related, upsell, cross_sell, accessory"),
         ("currency" = Option<String>, Query, description = "in which prices are shown; the shop's own where it is not given"),
+        ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
     ),
     responses(
         (status = 200, description = "the products", body = RelatedProducts),
@@ -57,12 +59,15 @@ impl FromQuery for Kinds {
 pub(super) async fn list_related_products(
     service: web::Data<Service>,
     id: Path<String>,
-    kinds: Query<Kinds>,
+    spoken: Query<Spoken<Kinds>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Kinds { kinds, currency } = kinds.into_inner();
-    let found = service.list_related(id.into_inner(), kinds, currency).await?;
-    cacheable(&request, SOLD, &found)
+    let Spoken { query, locale } = spoken.into_inner();
+    let language = service.language(locale)?;
+    let locale = language.locale.clone();
+    let Kinds { kinds, currency } = query;
+    let found = service.list_related(id.into_inner(), kinds, currency, language).await?;
+    cacheable(&request, &locale, SOLD, &found)
 }
 
 /// Shows what stands beside a product, whatever its status.

@@ -1,10 +1,12 @@
 //! One line of our own product files: a JSON object per product. Read by imports, written by exports.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
-use kernel::{Currencies, Currency, FieldErrors, Money, Text};
+use kernel::{Currencies, Currency, FieldErrors, Locale, Money, Text};
 use serde::{Deserialize, Serialize};
 
-use super::{ImportedProduct, WrongRow};
+use super::{Beside, ImportedProduct, WrongRow};
 use crate::domain::attributes::Attributes;
 use crate::domain::category::{CategoryName, SEPARATOR};
 use crate::domain::further_price::{FurtherPrice, WrittenPrice, further, one};
@@ -14,6 +16,7 @@ use crate::domain::listing::{Description, ListedVariant, Listing, Name, ProductO
 use crate::domain::merchandising::{ImportedMerchandising, NewSeo, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
+use crate::domain::translation::{ProductTranslation, Said};
 
 /// A text that may be empty, which is the same as not there.
 type Maybe = Option<Text<0, 120>>;
@@ -47,6 +50,9 @@ pub(super) struct Line {
     compare_at_price_minor: Option<i64>,
     prices: Option<Vec<LinePrice>>,
     stock: Option<i64>,
+    /// `null` takes back what was said in a language.
+    #[serde(default)]
+    translations: Said,
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,6 +151,7 @@ impl Line {
                 unpublish_at: self.unpublish_at,
             },
             variants: Some(variants),
+            translations: self.translations,
         })
     }
 }
@@ -225,6 +232,8 @@ struct WrittenLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     unpublish_at: Option<DateTime<Utc>>,
     variants: Vec<WrittenVariant<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    translations: Option<&'a BTreeMap<Locale, ProductTranslation>>,
 }
 
 #[derive(Serialize)]
@@ -242,12 +251,12 @@ struct WrittenVariant<'a> {
 }
 
 /// Writes a product as a line that an import reads back.
-pub(super) fn write(
-    out: &mut Vec<u8>,
-    listing: &Listing,
-    category: &[String],
-    product_type: Option<&str>,
-) -> std::io::Result<()> {
+pub(super) fn write(out: &mut Vec<u8>, listing: &Listing, beside: Beside<'_>) -> std::io::Result<()> {
+    let Beside {
+        category,
+        product_type,
+        translations,
+    } = beside;
     let decided = &listing.merchandising;
     let line = WrittenLine {
         id: listing.external_id.as_deref(),
@@ -268,6 +277,7 @@ pub(super) fn write(
         publish_at: decided.publish_at,
         unpublish_at: decided.unpublish_at,
         variants: listing.variants.iter().map(WrittenVariant::new).collect(),
+        translations,
     };
     serde_json::to_writer(&mut *out, &line)?;
     out.push(b'\n');

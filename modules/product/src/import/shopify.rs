@@ -18,6 +18,7 @@ use crate::domain::listing::{ListedVariant, Name, Tag, Title};
 use crate::domain::merchandising::{ImportedMerchandising, Seo, SeoDescription, SeoTitle};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
+use crate::domain::translation::Said;
 use columns::{Column, OPTIONS};
 use rows::{Group, Groups, Row, Source};
 
@@ -70,6 +71,7 @@ impl Reader {
                 ..ImportedMerchandising::default()
             },
             variants: (!variants.is_empty()).then_some(variants),
+            translations: Said::new(),
         })
     }
 

@@ -9,12 +9,14 @@ use diesel::prelude::*;
 use diesel::sql_types::Uuid as SqlUuid;
 use uuid::Uuid;
 
-use super::select::Select;
+use super::select::{Select, Verbatim};
+use super::translations;
 use super::writing::Paths;
 use crate::domain::SCHEMA;
 use crate::domain::category::{Category, StoredCategory};
 use crate::domain::draft::CategoryReference;
 use crate::domain::handle::Handle;
+use crate::domain::translation::{CategoryTranslation, Handles};
 use crate::schema::categories;
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -52,6 +54,23 @@ pub(crate) fn find(connection: &mut PgConnection, wanted: &CategoryReference) ->
             .optional()?,
     };
     Ok(row.map(Row::into_stored))
+}
+
+/// The same, with the handles that it has in other languages.
+pub(crate) fn find_with_handles(
+    connection: &mut PgConnection,
+    wanted: &CategoryReference,
+) -> QueryResult<Option<(Category, Handles)>> {
+    let query = categories::table.select((Row::as_select(), categories::translated_handles));
+    let row: Option<(Row, Option<Verbatim>)> = match wanted {
+        CategoryReference::Id(id) => query.filter(categories::id.eq(id)).first(connection).optional()?,
+        CategoryReference::Handle(handle) => query
+            .filter(categories::handle.eq(handle))
+            .first(connection)
+            .optional()?,
+    };
+    row.map(|(row, noted)| Ok((row.into_stored().category, translations::handles(noted.as_ref())?)))
+        .transpose()
 }
 
 /// Ids of the categories that are meant. Unknown ones are left out.
@@ -113,13 +132,15 @@ pub(crate) fn ids_by_path(connection: &mut PgConnection) -> QueryResult<HashMap<
     Ok(rows.into_iter().collect())
 }
 
-/// Which of these handles belong to categories.
+/// Which of these handles belong to categories, in whatever language.
 pub(crate) fn taken_handles(connection: &mut PgConnection, handles: &[Handle]) -> QueryResult<Vec<String>> {
-    let handles: Vec<&str> = handles.iter().map(Handle::as_str).collect();
-    categories::table
-        .filter(categories::handle.eq_any(handles))
+    let texts: Vec<&str> = handles.iter().map(Handle::as_str).collect();
+    let mut taken: Vec<String> = categories::table
+        .filter(categories::handle.eq_any(texts))
         .select(categories::handle)
-        .load(connection)
+        .load(connection)?;
+    taken.extend(translations::taken_handles::<CategoryTranslation>(connection, handles)?);
+    Ok(taken)
 }
 
 /// Adds categories; parents come before their children.

@@ -9,17 +9,19 @@ use uuid::Uuid;
 
 use super::membership::stored;
 use super::select::{Select, Verbatim, read};
+use super::translations::{handles, taken_handles as taken_by_translations};
 use crate::domain::SCHEMA;
 use crate::domain::collection::{AdminCollection, Collection, CollectionReference};
 use crate::domain::handle::Handle;
 use crate::domain::merchandising::Seo;
 use crate::domain::rule::StoredRule;
+use crate::domain::translation::CollectionTranslation;
 
 /// The columns of [`Row`], and where they come from.
 const ROWS: &str = "SELECT collection.id, collection.handle, collection.title, collection.description, \
     collection.seo_title, collection.seo_description, collection.published, collection.rule, collection.version, \
     collection.created_at, collection.updated_at, (SELECT count(*) FROM products.collection_products AS member \
-    WHERE member.collection_id = collection.id) FROM products.collections AS collection WHERE ";
+    WHERE member.collection_id = collection.id), collection.translated_handles FROM products.collections AS collection WHERE ";
 
 type RowSql = (
     SqlUuid,
@@ -34,6 +36,7 @@ type RowSql = (
     Timestamptz,
     Timestamptz,
     BigInt,
+    Nullable<Json>,
 );
 
 #[derive(Queryable)]
@@ -50,6 +53,7 @@ struct Row {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     product_count: i64,
+    translated_handles: Option<Verbatim>,
 }
 
 /// Keeps every other writer of collections and of products out until the transaction ends, and the tree as it is.
@@ -134,12 +138,15 @@ pub(crate) fn note_refreshed(connection: &mut PgConnection, ids: Vec<Uuid>, toda
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 
-/// Which of these handles belong to collections.
-pub(crate) fn taken_handles(connection: &mut PgConnection, handles: &[Handle]) -> QueryResult<Vec<String>> {
+/// Which of these handles belong to collections, in whatever language.
+pub(crate) fn taken_handles(connection: &mut PgConnection, wanted: &[Handle]) -> QueryResult<Vec<String>> {
     let mut select = Select::<Text>::new("SELECT handle FROM products.collections WHERE handle = ANY(");
-    let handles = handles.iter().map(Handle::to_string).collect();
-    select.bind(Bind::Texts(handles)).text(")");
-    select.load(connection)
+    select
+        .bind(Bind::Texts(wanted.iter().map(Handle::to_string).collect()))
+        .text(")");
+    let mut taken = select.load(connection)?;
+    taken.extend(taken_by_translations::<CollectionTranslation>(connection, wanted)?);
+    Ok(taken)
 }
 
 /// Adds a collection that has no products yet.
@@ -170,6 +177,14 @@ pub(crate) fn update(connection: &mut PgConnection, after: &AdminCollection, tod
         Bind::Uuid(after.collection.id.uuid()),
     ]);
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
+}
+
+/// Notes that a collection was edited in something that has a table of its own.
+pub(crate) fn raise_version(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.collections SET version = version + 1, updated_at = ? WHERE id = ?";
+    Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::Uuid(id)])
+        .execute(connection)
+        .map(drop)
 }
 
 /// Removes a collection. Its products stay.
@@ -239,6 +254,7 @@ impl Row {
             rule: rule.map(Into::into),
             product_count: self.product_count,
             version: self.version,
+            handles: handles(self.translated_handles.as_ref())?,
         })
     }
 }

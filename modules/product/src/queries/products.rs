@@ -14,6 +14,7 @@ use super::bundles;
 use super::levels::{TermsRow, TermsSql, terms};
 use super::prices;
 use super::select::{Select, Verbatim, read};
+use super::translations;
 use crate::domain::further_price::{FurtherPrice, WrittenPrice};
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, StoredImage};
@@ -26,6 +27,7 @@ use crate::domain::product::{
     AdminProduct, OpenPreorder, PriceRange, PriceTier, Product, ProductCategory, ShownPrices, Status, Variant, View,
 };
 use crate::domain::terms::Offer;
+use crate::domain::translation::{Handles, ProductTranslation};
 
 /// The columns of [`ProductRow`].
 pub(super) const COLUMNS: &str = "SELECT product.id, product.external_id, product.handle, product.title, \
@@ -93,6 +95,7 @@ type PricesSql = (
     Nullable<BigInt>,
     Nullable<Json>,
 );
+type ShownSql = (ProductSql, Nullable<Json>);
 
 #[derive(Queryable)]
 pub(super) struct ProductRow {
@@ -167,28 +170,26 @@ pub(super) struct PricesRow {
     further_prices: Option<Verbatim>,
 }
 
-/// The active product with this id.
-pub(crate) fn find_public(connection: &mut PgConnection, id: Uuid, view: View) -> QueryResult<Option<Product>> {
-    let mut select = Select::<ProductSql>::new(COLUMNS);
-    select
-        .text(TABLES)
-        .text(" WHERE product.deleted_at IS NULL AND product.status = 'active' AND product.id = ");
-    select.bind(Bind::Uuid(id));
-    Ok(find(connection, select, view)?.map(|product| product.product))
+/// The active product with this id, and the handles that it has in other languages.
+pub(crate) fn find_public(
+    connection: &mut PgConnection,
+    id: Uuid,
+    view: View,
+) -> QueryResult<Option<(Product, Handles)>> {
+    let mut select = public();
+    select.text("product.id = ").bind(Bind::Uuid(id));
+    find_shown(connection, select, view)
 }
 
-/// The active product with this handle.
+/// The same by the product's handle in the shop's own language.
 pub(crate) fn find_public_by_handle(
     connection: &mut PgConnection,
     handle: &str,
     view: View,
-) -> QueryResult<Option<Product>> {
-    let mut select = Select::<ProductSql>::new(COLUMNS);
-    select
-        .text(TABLES)
-        .text(" WHERE product.deleted_at IS NULL AND product.status = 'active' AND product.handle = ");
-    select.bind(Bind::Text(handle.to_owned()));
-    Ok(find(connection, select, view)?.map(|product| product.product))
+) -> QueryResult<Option<(Product, Handles)>> {
+    let mut select = public();
+    select.text("product.handle = ").bind(Bind::Text(handle.to_owned()));
+    find_shown(connection, select, view)
 }
 
 /// The product with this id, whatever its status.
@@ -283,11 +284,13 @@ pub(crate) fn owners_of_skus(connection: &mut PgConnection, skus: Vec<String>) -
     select.load(connection)
 }
 
-/// Which of these handles belong to products.
+/// Which of these handles belong to products, in whatever language.
 pub(crate) fn taken_handles(connection: &mut PgConnection, handles: &[Handle]) -> QueryResult<Vec<String>> {
-    let handles = handles.iter().map(Handle::to_string).collect();
-    let found = identify(connection, Vec::new(), handles)?;
-    Ok(found.into_iter().map(|(_, _, handle)| handle).collect())
+    let texts = handles.iter().map(Handle::to_string).collect();
+    let found = identify(connection, Vec::new(), texts)?;
+    let mut taken: Vec<String> = found.into_iter().map(|(_, _, handle)| handle).collect();
+    taken.extend(translations::taken_handles::<ProductTranslation>(connection, handles)?);
+    Ok(taken)
 }
 
 /// Whether there is any product.
@@ -372,6 +375,30 @@ fn find(connection: &mut PgConnection, select: Select<ProductSql>, view: View) -
         return Ok(None);
     };
     Ok(assemble(connection, vec![row], view)?.pop())
+}
+
+/// Begins a SELECT of active products.
+fn public() -> Select<ShownSql> {
+    let mut select = Select::new(COLUMNS);
+    select
+        .text(", product.translated_handles")
+        .text(TABLES)
+        .text(" WHERE product.deleted_at IS NULL AND product.status = 'active' AND ");
+    select
+}
+
+fn find_shown(
+    connection: &mut PgConnection,
+    select: Select<ShownSql>,
+    view: View,
+) -> QueryResult<Option<(Product, Handles)>> {
+    let found: Option<(ProductRow, Option<Verbatim>)> = select.get_result(connection).optional()?;
+    let Some((row, noted)) = found else {
+        return Ok(None);
+    };
+    let handles = translations::handles(noted.as_ref())?;
+    let product = assemble(connection, vec![row], view)?.pop();
+    Ok(product.map(|product| (product.product, handles)))
 }
 
 fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<Vec<Stored>> {

@@ -1,12 +1,12 @@
 //! What variants cost and how many can be sold: what carts ask.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use database::Bind;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Json, Nullable, Text, Uuid as SqlUuid};
-use kernel::{Currency, Money};
+use diesel::sql_types::{Array, BigInt, Json, Nullable, Text, Uuid as SqlUuid};
+use kernel::{Currency, Locale, Money};
 use product_api::{Quote, QuotedPrice};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -14,7 +14,10 @@ use uuid::Uuid;
 use super::offers::{ListedPrice, holding};
 use super::products::currency;
 use super::select::{Select, Verbatim, read};
+use super::translations;
+use crate::domain::listing::ProductOption;
 use crate::domain::pricing::{Offer, Step};
+use crate::domain::translation::{ProductTranslation, merged};
 
 type QuoteSql = (
     SqlUuid,
@@ -75,10 +78,22 @@ pub(crate) struct Enquiry {
     pub(crate) is_further: bool,
     /// The group of customers that the buyer belongs to.
     pub(crate) group: Option<Uuid>,
+    /// Where titles are looked for, the nearest first; nowhere in the shop's own language.
+    pub(crate) fallbacks: Vec<Locale>,
     pub(crate) now: DateTime<Utc>,
 }
 
-/// What variants cost and how many there are, for each enquiry, by one statement.
+/// What is said of a variant in other languages.
+#[derive(Default)]
+struct Said {
+    texts: BTreeMap<Locale, ProductTranslation>,
+    options: Vec<ProductOption>,
+    /// One for each option.
+    values: Vec<String>,
+}
+
+/// What variants cost and how many there are, for each enquiry, by one statement; by another one in which languages, where
+/// somebody asks in another than the shop's own.
 pub(crate) fn quote(connection: &mut PgConnection, enquiries: &[Enquiry]) -> QueryResult<Vec<Vec<Quote>>> {
     let all: BTreeSet<Uuid> = enquiries
         .iter()
@@ -138,11 +153,59 @@ pub(crate) fn quote(connection: &mut PgConnection, enquiries: &[Enquiry]) -> Que
     select.bind(Bind::Uuids(all.into_iter().collect())).text(")");
     let rows: Vec<QuoteRow> = select.load(connection)?;
     let rows: HashMap<Uuid, QuoteRow> = rows.into_iter().map(|row| (row.variant, row)).collect();
+    let said = said(connection, enquiries)?;
     let answer = |enquiry: &Enquiry| {
         let found = enquiry.variants.iter().filter_map(|variant| rows.get(variant));
-        found.map(|row| row.quote(enquiry)).collect()
+        let told = found.map(|row| {
+            let mut quote = row.quote(enquiry)?;
+            if let Some(said) = said.get(&row.variant) {
+                said.tell(&mut quote, &enquiry.fallbacks);
+            }
+            Ok(quote)
+        });
+        told.collect()
     };
     enquiries.iter().map(answer).collect()
+}
+
+/// What is said of the variants that are asked for in other languages, by their ids.
+fn said(connection: &mut PgConnection, enquiries: &[Enquiry]) -> QueryResult<HashMap<Uuid, Said>> {
+    let translated = || enquiries.iter().filter(|enquiry| !enquiry.fallbacks.is_empty());
+    if translated().next().is_none() {
+        return Ok(HashMap::new());
+    }
+    let variants: BTreeSet<Uuid> = translated().flat_map(|enquiry| &enquiry.variants).copied().collect();
+    let locales: BTreeSet<&Locale> = translated().flat_map(|enquiry| &enquiry.fallbacks).collect();
+    let mut select = Select::<(SqlUuid, Text, Json, Json, Array<Text>)>::new(
+        "SELECT variant.id, translation.locale, translation.texts, product.options, variant.option_values \
+         FROM products.variants AS variant JOIN products.products AS product ON product.id = variant.product_id \
+         JOIN products.product_translations AS translation ON translation.product_id = product.id \
+         WHERE variant.id = ANY(",
+    );
+    select.bind(Bind::Uuids(variants.into_iter().collect()));
+    select.text(") AND translation.locale = ANY(");
+    select.bind(Bind::Texts(locales.into_iter().map(Locale::to_string).collect()));
+    select.text(")");
+    let rows: Vec<(Uuid, String, Verbatim, Verbatim, Vec<String>)> = select.load(connection)?;
+    let mut said: HashMap<Uuid, Said> = HashMap::new();
+    for (variant, tag, texts, options, values) in rows {
+        let of_variant = said.entry(variant).or_default();
+        of_variant.texts.insert(translations::locale(&tag)?, read(&texts)?);
+        of_variant.options = read(&options)?;
+        of_variant.values = values;
+    }
+    Ok(said)
+}
+
+impl Said {
+    fn tell(&self, quote: &mut Quote, fallbacks: &[Locale]) {
+        let texts: ProductTranslation = merged(self.texts.clone(), fallbacks);
+        let values: Vec<&str> = self.values.iter().map(String::as_str).collect();
+        quote.variant_title = texts.variant_title(&quote.variant_title, &self.options, &values);
+        if let Some(title) = texts.title {
+            quote.title = title.into_string();
+        }
+    }
 }
 
 impl QuoteRow {

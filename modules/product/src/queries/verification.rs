@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Uuid as SqlUuid};
-use kernel::id::{CategoryId, ProductId, ReservationId, TransferId, VariantId};
+use kernel::id::{CategoryId, CollectionId, ProductId, ReservationId, TransferId, VariantId};
 use kernel::module::Finding;
 use uuid::Uuid;
 
@@ -48,7 +48,11 @@ fn transfer(id: Uuid) -> String {
     TransferId::from(id).to_string()
 }
 
-const RULES: [Rule; 17] = [
+fn collection(id: Uuid) -> String {
+    CollectionId::from(id).to_string()
+}
+
+const RULES: [Rule; 20] = [
     Rule {
         name: "shown_images_are_kept",
         subject: product,
@@ -225,5 +229,33 @@ const RULES: [Rule; 17] = [
             product.price_max, product.released_on, DATE '2000-01-01') AS holds) AS rule \
             WHERE collection.rule IS NOT NULL AND collection.refreshed_on IS NULL \
             AND rule.holds <> (member.product_id IS NOT NULL) LIMIT 1000",
+    },
+    Rule {
+        name: "products_know_translated_handles",
+        subject: product,
+        sql: "SELECT product.id, format('%s noted, %s said', product.translated_handles, said.handles) \
+            FROM products.products AS product LEFT JOIN (SELECT product_id, \
+            jsonb_object_agg(locale, handle) FILTER (WHERE handle IS NOT NULL) AS handles \
+            FROM products.product_translations GROUP BY product_id) AS said ON said.product_id = product.id \
+            WHERE product.translated_handles::jsonb IS DISTINCT FROM said.handles LIMIT 1000",
+    },
+    Rule {
+        name: "categories_know_translated_handles",
+        subject: category,
+        sql: "SELECT category.id, format('%s noted, %s said', category.translated_handles, said.handles) \
+            FROM products.categories AS category LEFT JOIN (SELECT category_id, \
+            jsonb_object_agg(locale, handle) FILTER (WHERE handle IS NOT NULL) AS handles \
+            FROM products.category_translations GROUP BY category_id) AS said ON said.category_id = category.id \
+            WHERE category.translated_handles::jsonb IS DISTINCT FROM said.handles LIMIT 1000",
+    },
+    Rule {
+        name: "collections_know_translated_handles",
+        subject: collection,
+        sql: "SELECT collection.id, format('%s noted, %s said', collection.translated_handles, said.handles) \
+            FROM products.collections AS collection LEFT JOIN (SELECT collection_id, \
+            jsonb_object_agg(locale, handle) FILTER (WHERE handle IS NOT NULL) AS handles \
+            FROM products.collection_translations GROUP BY collection_id) AS said \
+            ON said.collection_id = collection.id \
+            WHERE collection.translated_handles::jsonb IS DISTINCT FROM said.handles LIMIT 1000",
     },
 ];

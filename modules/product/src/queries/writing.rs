@@ -12,7 +12,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::offers::Ranges;
-use super::{bundles, media, membership, offers, stock};
+use super::{bundles, media, membership, offers, stock, translations};
 use crate::domain::SCHEMA;
 use crate::domain::attributes::Attributes;
 use crate::domain::further_price::FurtherPrice;
@@ -54,28 +54,29 @@ pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, s
 }
 
 /// Takes products and their variants out of the catalogue. The rows stay: orders and reservations refer to them. No
-/// collection has them any more, no product is related to them, and bundles among them consist of nothing. Fails on
-/// `bundle_components_component_fkey` where other bundles consist of them.
-pub(crate) fn delete_products(connection: &mut PgConnection, ids: &[Uuid], now: DateTime<Utc>) -> QueryResult<()> {
+/// collection has them any more, no product is related to them, what they were called in other languages is free, and
+/// bundles among them consist of nothing. Fails on `bundle_components_component_fkey` where other bundles consist of them.
+pub(crate) fn delete_products(connection: &mut PgConnection, products: &[Uuid], now: DateTime<Utc>) -> QueryResult<()> {
     const PRODUCTS: &str = "UPDATE @.products SET status = 'archived', deleted_at = ?, updated_at = ?, \
-        version = version + 1 WHERE id = ANY(?)";
+        translated_handles = NULL, version = version + 1 WHERE id = ANY(?)";
     const VARIANTS: &str =
         "UPDATE @.variants SET deleted_at = ?, updated_at = ? WHERE product_id = ANY(?) AND deleted_at IS NULL";
     const MEMBERS: &str = "DELETE FROM @.collection_products WHERE product_id = ANY(?)";
     const COMPONENTS: &str = "DELETE FROM @.bundle_components AS part USING @.variants AS bundle \
         WHERE part.bundle_id = bundle.id AND bundle.product_id = ANY(?)";
     const RELATIONS: &str = "DELETE FROM @.product_relations WHERE product_id = ANY(?) OR related_id = ANY(?)";
-    if ids.is_empty() {
+    if products.is_empty() {
         return Ok(());
     }
-    let binds = || Bind::Uuids(ids.to_vec());
+    let binds = || Bind::Uuids(products.to_vec());
     Statement::new(SCHEMA, COMPONENTS, [binds()]).execute(connection)?;
     for sql in [PRODUCTS, VARIANTS] {
         Statement::new(SCHEMA, sql, [Bind::Time(now), Bind::Time(now), binds()]).execute(connection)?;
     }
     Statement::new(SCHEMA, MEMBERS, [binds()]).execute(connection)?;
     Statement::new(SCHEMA, RELATIONS, [binds(), binds()]).execute(connection)?;
-    media::forget(connection, ids.to_vec())
+    media::forget(connection, products.to_vec())?;
+    translations::delete_of_products(connection, products.to_vec())
 }
 
 /// Gives products handles that nobody else can want, in a transaction that is undone.
@@ -102,8 +103,16 @@ pub(crate) fn give_up_skus(connection: &mut PgConnection, skus: Vec<String>) -> 
 
 /// Notes that a product, which is locked, was edited in something that has a table of its own.
 pub(crate) fn raise_version(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.products SET version = version + 1, updated_at = ? WHERE id = ?";
-    Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::Uuid(id)])
+    raise_versions(connection, vec![id], now)
+}
+
+/// The same of several.
+pub(crate) fn raise_versions(connection: &mut PgConnection, ids: Vec<Uuid>, now: DateTime<Utc>) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.products SET version = version + 1, updated_at = ? WHERE id = ANY(?)";
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Statement::new(SCHEMA, SQL, [Bind::Time(now), Bind::Uuids(ids)])
         .execute(connection)
         .map(drop)
 }

@@ -3,21 +3,16 @@
 use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
-use tantivy::schema::{
-    Field, INDEXED, IndexRecordOption, NumericOptions, STRING, Schema, TextFieldIndexing, TextOptions,
-};
+use tantivy::schema::{Field, INDEXED, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
 use tantivy::{TantivyDocument, Term};
 use uuid::Uuid;
 
-use super::text::{Stems, fold, words};
+use super::text::{Stems, Word, fold, words};
 use crate::domain::attributes::{AttributeValue, Attributes};
 use crate::domain::product::Status;
 
 /// The longest text of one attribute that is searched, in characters: what data sheets tell beyond drowns the rest.
 const SEARCHED_ATTRIBUTE: usize = 500;
-
-/// How many words name a thing: `toner cartridge`.
-const HEAD: usize = 2;
 
 /// A product as it is indexed.
 #[derive(Debug)]
@@ -57,11 +52,11 @@ pub(super) struct Fields {
     pub(super) description: Field,
     /// What a product is: the name of its category, whole.
     pub(super) kind: Field,
-    /// What a title names, as opposed to what that is for.
-    pub(super) head: Field,
+    /// The stems of all texts and codes.
+    pub(super) words: Field,
     /// Codes, whole.
     pub(super) code: Field,
-    /// Words as people write them, for beginnings and slips.
+    /// Words as people write them, for beginnings and slips; no codes.
     pub(super) vocabulary: Field,
     pub(super) status: Field,
     pub(super) brand_name: Field,
@@ -111,8 +106,8 @@ impl Fields {
             category: builder.add_text_field("category", bag.clone()),
             attributes: builder.add_text_field("attributes", bag.clone()),
             description: builder.add_text_field("description", bag.clone()),
-            kind: builder.add_text_field("kind", STRING),
-            head: builder.add_text_field("head", bag),
+            kind: builder.add_text_field("kind", set.clone()),
+            words: builder.add_text_field("words", set.clone()),
             code: builder.add_text_field("code", set.clone()),
             vocabulary: builder.add_text_field("vocabulary", set.clone()),
             status: builder.add_text_field("status", set.clone()),
@@ -137,7 +132,52 @@ impl Fields {
 
     /// The document of a product.
     pub(super) fn document(&self, product: &Indexed, stems: &mut Stems) -> TantivyDocument {
-        let mut document = TantivyDocument::default();
+        let mut texts = Texts::new(stems);
+        texts.add(self.title, &product.title);
+        texts.add(self.description, &product.description);
+        if let Some(brand) = &product.brand {
+            texts.add(self.brand, brand);
+        }
+        for tag in &product.tags {
+            texts.add(self.tags, tag);
+        }
+        for code in product.codes.iter().chain(&product.external_id) {
+            texts.add_code(self.codes, code);
+        }
+        for name in &product.category_path {
+            texts.add(self.category, name);
+        }
+        for (name, value) in &product.attributes.0 {
+            match value {
+                AttributeValue::Text(text) => {
+                    let searched: String = text.chars().take(SEARCHED_ATTRIBUTE).collect();
+                    texts.add(self.attributes, &searched);
+                }
+                AttributeValue::Boolean(true) => texts.add(self.attributes, name),
+                AttributeValue::Boolean(false) | AttributeValue::Number(_) => (),
+            }
+        }
+        let Texts {
+            mut document,
+            stems: found,
+            vocabulary,
+            ..
+        } = texts;
+        if let Some(name) = product.category_path.last() {
+            document.add_text(self.kind, stems.name(name).join(" "));
+        }
+        for stem in found {
+            document.add_text(self.words, stem);
+        }
+        for word in vocabulary {
+            document.add_text(self.vocabulary, word);
+        }
+        self.add_facts(&mut document, product);
+        document
+    }
+
+    /// What filters, facets and orders go by.
+    fn add_facts(&self, document: &mut TantivyDocument, product: &Indexed) {
         let (high, low) = product.id.as_u64_pair();
         document.add_bytes(self.id, product.id.as_bytes());
         document.add_u64(self.id_high, high);
@@ -147,81 +187,64 @@ impl Fields {
         document.add_i64(self.price_max, product.price_max);
         document.add_i64(self.released, i64::from(product.released_on.num_days_from_ce()));
         document.add_text(self.title_order, product.title.to_lowercase());
-        document.add_pre_tokenized_text(self.title, stems.tokens(&product.title));
-        document.add_pre_tokenized_text(self.head, stems.tokens(head(&product.title)));
-        document.add_pre_tokenized_text(self.description, stems.tokens(&product.description));
         if let Some(brand) = &product.brand {
-            document.add_pre_tokenized_text(self.brand, stems.tokens(brand));
             document.add_text(self.brand_name, brand);
             document.add_text(self.brand_start, [fold(brand).as_str(), "\0", brand].concat());
         }
         for tag in &product.tags {
-            document.add_pre_tokenized_text(self.tags, stems.tokens(tag));
             document.add_text(self.tag_name, tag);
         }
         for code in product.codes.iter().chain(&product.external_id) {
-            document.add_pre_tokenized_text(self.codes, stems.tokens(code));
             document.add_text(self.code, fold(code));
         }
-        for (id, name) in product.categories.iter().zip(&product.category_path) {
+        for id in &product.categories {
             document.add_text(self.category_id, id_key(*id));
-            document.add_pre_tokenized_text(self.category, stems.tokens(name));
         }
         for id in &product.collections {
             document.add_text(self.collection_id, id_key(*id));
         }
-        if let Some(name) = product.category_path.last() {
-            for kind in kinds(name) {
-                document.add_text(self.kind, stems.name(kind).join(" "));
-            }
-        }
         for (name, value) in &product.attributes.0 {
             document.add_text(self.attribute, attribute_key(name, value));
-            match value {
-                AttributeValue::Text(text) => {
-                    let searched: String = text.chars().take(SEARCHED_ATTRIBUTE).collect();
-                    document.add_pre_tokenized_text(self.attributes, stems.tokens(&searched));
-                }
-                AttributeValue::Boolean(true) => {
-                    document.add_pre_tokenized_text(self.attributes, stems.tokens(name));
-                }
-                AttributeValue::Boolean(false) | AttributeValue::Number(_) => (),
-            }
         }
-        for word in vocabulary(product) {
-            document.add_text(self.vocabulary, word);
-        }
-        document
     }
 }
 
-/// The words that questions are completed and corrected by.
-fn vocabulary(product: &Indexed) -> BTreeSet<String> {
-    let mut texts = vec![product.title.as_str()];
-    texts.extend(product.brand.as_deref());
-    texts.extend(product.tags.iter().map(String::as_str));
-    texts.extend(product.category_path.iter().map(String::as_str));
-    let found = texts.into_iter().flat_map(words).map(|word| word.text);
-    found.filter(|word| word.chars().count() > 1).collect()
+/// The texts of a product on their way into a document, and the words of all of them.
+struct Texts<'a> {
+    reader: &'a mut Stems,
+    document: TantivyDocument,
+    stems: BTreeSet<String>,
+    /// The words that questions are completed and corrected by.
+    vocabulary: BTreeSet<String>,
 }
 
-/// What a title names: the last words before it says what that is for, or comes with.
-fn head(title: &str) -> &str {
-    let ends = [" for ", " with ", " - ", ", ", " ("];
-    let end = ends.iter().filter_map(|end| title.find(end)).min();
-    let named = &title[..end.unwrap_or(title.len())];
-    let starts = named.rmatch_indices(char::is_whitespace).map(|(start, _)| start);
-    let start = starts.take(HEAD).last();
-    match named.split_whitespace().count() > HEAD {
-        true => named[start.unwrap_or(0)..].trim_start(),
-        false => named,
+impl<'a> Texts<'a> {
+    fn new(reader: &'a mut Stems) -> Self {
+        Self {
+            reader,
+            document: TantivyDocument::default(),
+            stems: BTreeSet::new(),
+            vocabulary: BTreeSet::new(),
+        }
     }
-}
 
-/// The kinds of things that the name of a category lists: `Drums and printer parts` are drums, and printer parts.
-fn kinds(name: &str) -> impl Iterator<Item = &str> {
-    let parts = name.split(" and ").flat_map(|part| part.split(['&', ',', '/']));
-    parts.map(str::trim).filter(|part| !part.is_empty())
+    fn add(&mut self, field: Field, text: &str) {
+        let words = words(text);
+        self.index(field, &words);
+        let words = words.into_iter().map(|word| word.text);
+        self.vocabulary.extend(words.filter(|word| word.chars().count() > 1));
+    }
+
+    /// Adds what is found but is no word: a question that names a code means no other one that looks like it.
+    fn add_code(&mut self, field: Field, code: &str) {
+        self.index(field, &words(code));
+    }
+
+    fn index(&mut self, field: Field, words: &[Word]) {
+        let tokens = self.reader.tokens(words);
+        self.stems.extend(tokens.tokens.iter().map(|token| token.text.clone()));
+        self.document.add_pre_tokenized_text(field, tokens);
+    }
 }
 
 /// How the index calls a category or a collection.
@@ -244,6 +267,8 @@ pub(super) fn attribute_key(name: &str, value: &AttributeValue) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tantivy::schema::Value;
+
     use super::*;
 
     #[test]
@@ -256,12 +281,37 @@ mod tests {
     }
 
     #[test]
-    fn what_a_product_is_for_is_not_its_head() {
-        assert_eq!(head("Printer toner cartridge for LaserJet"), "toner cartridge");
-        assert_eq!(head("Headset"), "Headset");
-        assert_eq!(
-            kinds("Drums and printer parts").collect::<Vec<_>>(),
-            ["Drums", "printer parts"]
-        );
+    fn the_words_of_all_texts_are_known_but_no_codes_are_taken_for_words() {
+        let product = Indexed {
+            id: Uuid::nil(),
+            external_id: None,
+            title: "Red shoes".to_owned(),
+            description: "For running".to_owned(),
+            brand: None,
+            status: Status::Active,
+            tags: vec!["summer".to_owned()],
+            codes: vec!["abc".to_owned()],
+            attributes: serde_json::from_str(r#"{"sole": "rubber", "vegan": true, "washable": false}"#).unwrap(),
+            released_on: NaiveDate::default(),
+            price_min: 0,
+            price_max: 0,
+            categories: Vec::new(),
+            collections: Vec::new(),
+            category_path: vec!["Footwear".to_owned()],
+        };
+        let (_, fields) = Fields::schema();
+        let document = fields.document(&product, &mut Stems::default());
+        let texts = |field: Field| -> Vec<String> {
+            let values = document.get_all(field);
+            values.filter_map(|value| Some(value.as_str()?.to_owned())).collect()
+        };
+        let words = [
+            "footwear", "for", "red", "rubber", "running", "shoes", "summer", "vegan",
+        ];
+        assert_eq!(texts(fields.vocabulary), words);
+        let stems = [
+            "abc", "footwear", "for", "red", "rubber", "run", "shoe", "summer", "vegan",
+        ];
+        assert_eq!(texts(fields.words), stems);
     }
 }

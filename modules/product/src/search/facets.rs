@@ -7,6 +7,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{BitSet, DocId, DocSet, Score, Searcher, SegmentOrdinal, SegmentReader, TERMINATED};
 
 use super::document::column;
+use super::limit::Limit;
 use super::page::{Ids, StockFilter};
 use crate::domain::facet::buckets;
 
@@ -88,15 +89,27 @@ impl SegmentCollector for SegmentMatches {
 
 impl Matches {
     /// The values of `field` that begin with `prefix`, without it; those that most products have, equal ones by name.
-    pub(super) fn values(&self, searcher: &Searcher, field: Field, prefix: &str) -> tantivy::Result<Vec<Count>> {
-        let mut counts = self.counts(searcher, field, prefix)?;
+    pub(super) fn values(
+        &self,
+        searcher: &Searcher,
+        field: Field,
+        prefix: &str,
+        limit: Limit,
+    ) -> tantivy::Result<Vec<Count>> {
+        let mut counts = self.counts(searcher, field, prefix, limit)?;
         counts.sort_unstable_by(|(one, first), (other, second)| second.cmp(first).then_with(|| one.cmp(other)));
         counts.truncate(MAX_VALUES);
         Ok(counts)
     }
 
     /// As [`Matches::values`], but all of them, in no order.
-    pub(super) fn counts(&self, searcher: &Searcher, field: Field, prefix: &str) -> tantivy::Result<Vec<Count>> {
+    pub(super) fn counts(
+        &self,
+        searcher: &Searcher,
+        field: Field,
+        prefix: &str,
+        limit: Limit,
+    ) -> tantivy::Result<Vec<Count>> {
         let mut counts: HashMap<String, i64> = HashMap::new();
         for (segment, found) in searcher.segment_readers().iter().zip(&self.0) {
             if found.len() == 0 {
@@ -108,6 +121,7 @@ impl Matches {
                 let Some(rest) = term.strip_prefix(prefix.as_bytes()) else {
                     break;
                 };
+                limit.check()?;
                 let mut count = 0;
                 let mut documents = index.read_postings_from_terminfo(information, IndexRecordOption::Basic)?;
                 while documents.doc() != TERMINATED {

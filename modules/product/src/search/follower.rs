@@ -17,6 +17,7 @@ use product_api::{CollectionChanged, ProductChanged};
 use tantivy::IndexWriter;
 use uuid::Uuid;
 
+use super::condition::Condition;
 use super::contents::members;
 use super::document::Indexed;
 use super::index::{Index, Progress, Slot, fault};
@@ -32,6 +33,8 @@ const EVENTS: i64 = 1_000;
 const PRODUCTS: usize = 500;
 /// An index that was written longer ago may have missed events that are gone since: they are kept for a week.
 const MEMORY: TimeDelta = TimeDelta::days(6);
+/// How often the files of the index are looked at.
+const INSPECTION: Duration = Duration::from_secs(1);
 /// After so long without news the writer gives its memory back.
 const REST: Duration = Duration::from_secs(10);
 
@@ -57,6 +60,8 @@ struct Followed {
     catalogue: Uuid,
     position: Position,
     last_write: Instant,
+    inspected: Option<Instant>,
+    condition: Condition,
 }
 
 /// An index that is to take the place of the one that is served.
@@ -89,8 +94,8 @@ impl Follower {
         if state.slot.is_none() {
             self.open(&mut state).await?;
         }
-        let is_there = state.live.as_ref().is_some_and(|live| live.index.is_there());
-        if !is_there && state.building.is_none() {
+        let condition = self.inspect(&mut state).await?;
+        if condition != Condition::Whole && state.building.is_none() {
             state.building = Some(self.begin(&state).await?);
         }
         let is_building = state.building.is_some();
@@ -99,7 +104,10 @@ impl Follower {
             state.building = None;
             return Err(error);
         }
-        // What is served is kept up while another index is made.
+        // What is served is kept up while another index is made, as long as it can be written.
+        if condition == Condition::Missing {
+            return Ok(Round::More);
+        }
         let has_more = match self.follow(&mut state).await {
             Ok(has_more) => has_more,
             Err(error) => {
@@ -113,6 +121,31 @@ impl Follower {
             true => Round::More,
             false => Round::Idle,
         })
+    }
+
+    /// Looks at the files of what is served now and then. What is damaged is served no longer; what only has no files any
+    /// more is, until another index is there.
+    async fn inspect(&self, state: &mut State) -> Result<Condition, Fault> {
+        let Some(live) = &mut state.live else {
+            return Ok(Condition::Damaged);
+        };
+        let is_recent = live.inspected.is_some_and(|then| then.elapsed() < INSPECTION);
+        if is_recent && !live.index.is_suspect() && live.condition == Condition::Whole {
+            return Ok(live.condition);
+        }
+        let index = Arc::clone(&live.index);
+        live.condition = blocking(move || Ok(index.condition())).await?;
+        live.inspected = Some(Instant::now());
+        let condition = live.condition;
+        if condition == Condition::Damaged
+            && let Some(live) = state.live.take()
+        {
+            tracing::error!(folder = %live.index.folder().display(), "the search index is damaged and is made anew");
+            self.shared.live.send_replace(None);
+            live.forget_writer();
+            remove(live.index.folder());
+        }
+        Ok(condition)
     }
 
     /// Takes a folder, and the index in it where that can be used.
@@ -305,6 +338,8 @@ impl Followed {
             catalogue,
             position,
             last_write: Instant::now(),
+            inspected: None,
+            condition: Condition::Whole,
         }
     }
 

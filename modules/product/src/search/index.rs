@@ -3,8 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use kernel::Fault;
@@ -16,10 +16,11 @@ use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument}
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::condition::{Condition, Seen};
 use super::document::Fields;
 
 /// Raised with every change of what is indexed and how; the fields themselves are compared besides.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// What the writer may hold in memory before it writes, in bytes.
 const WRITER_MEMORY: usize = 24 << 20;
 /// How many processes may share a data directory.
@@ -106,6 +107,8 @@ pub(super) struct Index {
     reader: IndexReader,
     fields: Fields,
     revision: AtomicU64,
+    is_suspect: AtomicBool,
+    seen: Mutex<Seen>,
 }
 
 impl Index {
@@ -142,12 +145,38 @@ impl Index {
             index,
             fields: Fields::schema().1,
             revision: AtomicU64::new(0),
+            is_suspect: false.into(),
+            seen: Mutex::default(),
         }))
     }
 
-    /// Whether its files are still there.
-    pub(super) fn is_there(&self) -> bool {
-        self.folder.join("meta.json").is_file()
+    /// Call where it has answered with an error that can only come from its files.
+    pub(super) fn suspect(&self) {
+        self.is_suspect.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_suspect(&self) -> bool {
+        self.is_suspect.load(Ordering::Acquire)
+    }
+
+    /// Whether its files are as they were written.
+    pub(super) fn condition(&self) -> Condition {
+        if self.is_suspect() {
+            return Condition::Damaged;
+        }
+        if !self.folder.join("meta.json").is_file() {
+            return Condition::Missing;
+        }
+        let Ok(segments) = self.index.searchable_segment_ids() else {
+            return Condition::Damaged;
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let condition = seen.inspect(&self.folder, &segments).unwrap_or(Condition::Missing);
+        match self.index.searchable_segment_ids() {
+            Ok(again) if again == segments => condition,
+            // Files come and go just now: the next look will tell.
+            _ => Condition::Whole,
+        }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -187,6 +216,8 @@ impl Index {
         commit.set_payload(&payload);
         commit.commit().map_err(fault)?;
         self.reader.reload().map_err(fault)?;
+        // What has just been written is known from the beginning.
+        self.condition();
         self.revision.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }

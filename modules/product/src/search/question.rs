@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The words of a question, each with what else it may be.
-    fn asked(&self, search: &str) -> tantivy::Result<Vec<Asked>> {
+    fn asked(&mut self, search: &str) -> tantivy::Result<Vec<Asked>> {
         let mut asked: Vec<Asked> = Vec::new();
         for chunk in fold(search).split_whitespace() {
             for word in Asked::of(chunk) {
@@ -209,8 +209,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds beginnings to the last word, and corrections to one that nothing or next to nothing is written with.
-    fn widen(&self, word: &mut Asked, is_last: bool) -> tantivy::Result<()> {
-        let known = Term::from_field_text(self.fields.vocabulary, &word.written);
+    fn widen(&mut self, word: &mut Asked, is_last: bool) -> tantivy::Result<()> {
+        // Whatever its ending: one that is only written in the singular is known in the plural.
+        let known = Term::from_field_text(self.fields.words, &self.stems.of(&word.written));
         let count = self.searcher.doc_freq(&known)?;
         let vocabulary = self.fields.vocabulary;
         if is_last && word.written.chars().count() > 1 {
@@ -246,7 +247,24 @@ impl<'a> Reader<'a> {
             });
             queries.push(Box::new(BooleanQuery::intersection(parts.collect())));
         }
-        Box::new(DisjunctionMaxQuery::with_tie_breaker(queries, self.ranking.others))
+        Box::new(DisjunctionMaxQuery::new(queries))
+    }
+
+    /// Products that have a word as it is written somewhere, or the parts of a model's name.
+    fn anywhere(&mut self, word: &Asked) -> Box<dyn Query> {
+        let mut has = |word: &str| -> Box<dyn Query> {
+            let term = Term::from_field_text(self.fields.words, &self.stems.of(word));
+            Box::new(TermQuery::new(term, IndexRecordOption::Basic))
+        };
+        let whole = has(word.likeliest());
+        if word.parts.is_empty() {
+            return whole;
+        }
+        let parts = word.parts.iter().map(|part| has(part)).collect();
+        Box::new(BooleanQuery::union(vec![
+            whole,
+            Box::new(BooleanQuery::intersection(parts)),
+        ]))
     }
 
     fn in_fields(&mut self, word: &str, weight: f32) -> Vec<Box<dyn Query>> {
@@ -254,7 +272,6 @@ impl<'a> Reader<'a> {
         let (fields, ranking) = (self.fields, self.ranking);
         let weights = [
             (fields.title, ranking.title),
-            (fields.head, ranking.head),
             (fields.brand, ranking.brand),
             (fields.codes, ranking.codes),
             (fields.tags, ranking.tags),
@@ -271,21 +288,17 @@ impl<'a> Reader<'a> {
 
     /// What is said of the question as a whole.
     fn signals(&mut self, asked: &[Asked]) -> Vec<Box<dyn Query>> {
-        let stems: Vec<String> = asked.iter().map(|word| self.stems.of(word.likeliest())).collect();
-        let title = |stem: &String| Term::from_field_text(self.fields.title, stem);
         let constant =
             |query: Box<dyn Query>, score: f32| -> Box<dyn Query> { Box::new(ConstScoreQuery::new(query, score)) };
-        let mut signals = Vec::new();
-        let each = stems
-            .iter()
-            .map(|stem| -> Box<dyn Query> { Box::new(TermQuery::new(title(stem), IndexRecordOption::Basic)) });
-        let all = BooleanQuery::intersection(each.collect());
-        signals.push(constant(Box::new(all), self.ranking.all_in_title));
-        if stems.len() > 1 {
-            let mut phrase = PhraseQuery::new(stems.iter().map(title).collect());
-            phrase.set_slop(1);
+        let each = asked.iter().map(|word| self.anywhere(word)).collect();
+        let all = BooleanQuery::intersection(each);
+        let mut signals = vec![constant(Box::new(all), self.ranking.all_words)];
+        if asked.len() > 1 {
+            let title = |word: &Asked| Term::from_field_text(self.fields.title, &self.stems.of(word.likeliest()));
+            let phrase = PhraseQuery::new(asked.iter().map(title).collect());
             signals.push(constant(Box::new(phrase), self.ranking.phrase_in_title));
         }
+        let stems: Vec<String> = asked.iter().map(|word| self.stems.of(word.likeliest())).collect();
         for (name, share) in names(&stems) {
             let term = Term::from_field_text(self.fields.kind, &name);
             let query = TermQuery::new(term, IndexRecordOption::Basic);

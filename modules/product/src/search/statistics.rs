@@ -4,15 +4,22 @@ use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::Field;
 use tantivy::{Searcher, Term};
 
-/// How many words a field has on average. An assumption, as the true figure changes with every product.
-const USUAL_LENGTH: u64 = 12;
+/// How many words a text has usually. An assumption, as the true figure changes with every product; one for all fields, so
+/// that a word in a short text counts the same whichever field that is.
+const USUAL_LENGTH: u64 = 16;
 /// Figures below these say little, and change much.
 const FEWEST_PRODUCTS: u64 = 4_096;
 const FEWEST_WITH_WORD: u64 = 16;
 
 /// Figures of an index, so round that they seldom change: the rank of a product then stays as it is while others come and
 /// go, and a list that is walked through page by page stays in order.
-pub(super) struct RoundFigures<'a>(pub(super) &'a Searcher);
+///
+/// How common a word is counts over all fields: one that is in most descriptions is no more telling where a title has it.
+pub(super) struct RoundFigures<'a> {
+    pub(super) searcher: &'a Searcher,
+    /// The field that has the words of all others.
+    pub(super) words: Field,
+}
 
 impl Bm25StatisticsProvider for RoundFigures<'_> {
     fn total_num_tokens(&self, _: Field) -> tantivy::Result<u64> {
@@ -20,14 +27,17 @@ impl Bm25StatisticsProvider for RoundFigures<'_> {
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
-        let count = self.0.total_num_docs()?.max(FEWEST_PRODUCTS).next_power_of_two();
+        let count = self.searcher.total_num_docs()?.max(FEWEST_PRODUCTS).next_power_of_two();
         // A power of four.
         Ok(count << (count.trailing_zeros() % 2))
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        let count = self.0.doc_freq(term)?.max(FEWEST_WITH_WORD);
+        let count = match term.value().as_str() {
+            Some(word) => self.searcher.doc_freq(&Term::from_field_text(self.words, word))?,
+            None => self.searcher.doc_freq(term)?,
+        };
         // Less than there are products in any case.
-        Ok(1 << count.ilog2())
+        Ok(1 << count.max(FEWEST_WITH_WORD).ilog2())
     }
 }

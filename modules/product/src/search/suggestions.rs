@@ -4,7 +4,6 @@ use kernel::Fault;
 use uuid::Uuid;
 
 use super::facets::MatchCollector;
-use super::index::fault;
 use super::text::{fold, words};
 use super::{Named, Snapshot};
 use crate::domain::filter::{Filter, Sort};
@@ -23,13 +22,12 @@ impl Snapshot {
             return Ok(None);
         }
         let active = self.question(&Filter::default(), &Named::default())?;
-        let matches = self
-            .searcher
-            .search(&*active.query(None), &MatchCollector { stock: None });
+        let collector = self.limited(MatchCollector { stock: None });
         let beginning = fold(typed);
-        let brands = matches
-            .and_then(|matches| matches.values(&self.searcher, self.fields.brand_start, &beginning))
-            .map_err(fault)?;
+        let brands = self.ask(|| {
+            let matches = self.searcher.search(&*active.query(None), &collector)?;
+            matches.values(&self.searcher, self.fields.brand_start, &beginning, self.limit)
+        })?;
         let brand = |(rest, _): (String, i64)| Some(rest.split_once('\0')?.1.to_owned());
         let searched = Filter {
             search: Some(typed.to_owned()),

@@ -128,9 +128,9 @@ impl Stems {
         stem
     }
 
-    /// The stems of a text, as the index takes them.
-    pub(super) fn tokens(&mut self, text: &str) -> PreTokenizedString {
-        let tokens = words(text).into_iter().map(|word| Token {
+    /// The stems of the words of a text, as the index takes them.
+    pub(super) fn tokens(&mut self, words: &[Word]) -> PreTokenizedString {
+        let tokens = words.iter().map(|word| Token {
             text: self.of(&word.text),
             position: word.position,
             ..Token::default()

@@ -7,13 +7,13 @@ use database::{Failure, refuse};
 use diesel::{Connection, PgConnection, QueryResult};
 use kernel::http::{Answer, Call};
 use kernel::id::{ProductId, UserId};
-use kernel::{Currencies, FieldErrors, Patch, Problem};
+use kernel::{Currencies, FieldErrors, Locales, Patch, Problem};
 use product_api::ProductError;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::media::{known_images, unknown_images};
-use super::{Service, editing, product_types};
+use super::{Service, editing, product_types, refuse_duplicates, translations};
 use crate::domain::SCHEMA;
 use crate::domain::bulk::{
     BulkOperation, BulkProducts, BulkProductsOutcome, CreateOperation, Name, Names, OperationOutcome, UpdateOperation,
@@ -24,6 +24,7 @@ use crate::domain::handle::Handle;
 use crate::domain::image;
 use crate::domain::listing::Listing;
 use crate::domain::plan::{Change, Outcome, Stored};
+use crate::domain::translation::{ProductTranslation, Said};
 use crate::queries::product_types::Definitions;
 use crate::queries::writing::Stamp;
 use crate::queries::{self, categories, products, writing};
@@ -42,13 +43,19 @@ impl Service {
         actor: UserId,
     ) -> Result<Answer<BulkProductsOutcome>, ProductError> {
         check_count("/operations", bulk.operations.len()).map_err(ProductError::Invalid)?;
-        let (stamp, currencies) = (self.stamp(actor), self.currencies.clone());
+        let stamp = self.stamp(actor);
+        let shop = ShopSettings {
+            currencies: self.currencies.clone(),
+            locales: self.locales.clone(),
+        };
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| {
-            categories::hold_tree(connection)?;
+            match bulk.operations.iter().any(|raw| translates_handle(raw)) {
+                true => categories::lock_tree(connection)?,
+                false => categories::hold_tree(connection)?,
+            }
             for _ in 0..TRIES {
-                match connection.transaction(|connection| carry_out(connection, &bulk.operations, &currencies, &stamp))
-                {
+                match connection.transaction(|connection| carry_out(connection, &bulk.operations, &shop, &stamp)) {
                     Err(Failure::Refused(ProductError::Taken(_))) => (),
                     other => return other.map(|results| BulkProductsOutcome { results }),
                 }
@@ -67,8 +74,13 @@ impl Service {
     }
 }
 
+struct ShopSettings {
+    currencies: Currencies,
+    locales: Locales,
+}
+
 /// What the operations need to know, read by one statement per table.
-struct Known {
+struct Known<'a> {
     stored: HashMap<Uuid, Stored>,
     categories: HashMap<CategoryReference, Uuid>,
     types: Definitions,
@@ -77,19 +89,19 @@ struct Known {
     names: Names,
     /// Which products consist of which: those of components, and those of the bundles.
     bundled: Vec<(Uuid, Uuid)>,
-    currencies: Currencies,
+    shop: &'a ShopSettings,
 }
 
 fn carry_out(
     connection: &mut PgConnection,
     raw: &[Box<RawValue>],
-    currencies: &Currencies,
+    shop: &ShopSettings,
     stamp: &Stamp,
 ) -> Work<Vec<OperationOutcome>> {
     let operations: Vec<Result<BulkOperation, Problem>> = raw.iter().map(|raw| BulkOperation::parse(raw)).collect();
-    let mut known = Known::of(connection, operations.iter().flatten(), currencies.clone(), stamp.now)?;
+    let mut known = Known::of(connection, operations.iter().flatten(), shop, stamp.now)?;
     let mut outcomes: Vec<Option<OperationOutcome>> = Vec::new();
-    let (mut changes, mut deleted) = (Vec::new(), Vec::new());
+    let (mut changes, mut said, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     for (place, operation) in operations.into_iter().enumerate() {
         let (id, outcome) = match operation {
@@ -106,8 +118,9 @@ fn carry_out(
         };
         outcomes.push(match (outcome, id) {
             (Err(problem), id) => Some(OperationOutcome::refused(id, &problem)),
-            (Ok(Some(change)), _) => {
+            (Ok(Some((change, texts))), _) => {
                 changes.push(change);
+                said.push(texts);
                 None
             }
             (Ok(None), Some(id)) => {
@@ -120,8 +133,12 @@ fn carry_out(
     // What is deleted goes first: its names are then free for others.
     writing::delete_products(connection, &deleted, stamp.now)?;
     editing::publish(connection, &deleted, stamp.now)?;
-    let plan = editing::write(connection, changes, stamp)?;
-    let edited: HashSet<Uuid> = plan.update_products.iter().map(|(id, _)| *id).collect();
+    let mut plan = editing::write(connection, changes, stamp)?;
+    let said: Vec<&Said> = said.iter().collect();
+    let raised = translations::follow(connection, &mut plan, &said, stamp.now).map_err(refuse_duplicates)?;
+    editing::publish(connection, &raised, stamp.now)?;
+    let mut edited: HashSet<Uuid> = plan.update_products.iter().map(|(id, _)| *id).collect();
+    edited.extend(raised);
     let mut written = plan.outcomes.iter().map(|(id, outcome)| match outcome {
         Outcome::Created => OperationOutcome::done(201, ProductId::from(*id), Some(1)),
         Outcome::Updated | Outcome::Unchanged => {
@@ -136,11 +153,11 @@ fn carry_out(
         .collect())
 }
 
-impl Known {
-    fn of<'a>(
+impl<'a> Known<'a> {
+    fn of<'b>(
         connection: &mut PgConnection,
-        operations: impl Iterator<Item = &'a BulkOperation> + Clone,
-        currencies: Currencies,
+        operations: impl Iterator<Item = &'b BulkOperation> + Clone,
+        shop: &'a ShopSettings,
         now: DateTime<Utc>,
     ) -> QueryResult<Self> {
         let ids = operations.clone().filter_map(|operation| Some(operation.id()?.uuid()));
@@ -159,9 +176,9 @@ impl Known {
             categories: categories::resolve(connection, wanted)?,
             types: queries::product_types::definitions(connection, types.into_iter().collect())?,
             images,
-            names: names(connection, operations, &stored)?,
+            names: names(connection, operations, &stored, &shop.locales)?,
             stored,
-            currencies,
+            shop,
         })
     }
 
@@ -190,20 +207,25 @@ impl Known {
         }
     }
 
-    fn create(&mut self, operation: CreateOperation, place: usize, stamp: &Stamp) -> Result<Change, ProductError> {
+    fn create(
+        &mut self,
+        operation: CreateOperation,
+        place: usize,
+        stamp: &Stamp,
+    ) -> Result<(Change, Said), ProductError> {
         let new = operation.product;
         let category = self.category(new.category_id.as_ref())?;
         let handle = match &new.handle {
             Some(handle) => handle.clone(),
             None => self.free_handle(&new.title)?,
         };
-        let listing = new.into_listing(handle, &self.currencies, stamp.now.date_naive());
+        let listing = new.into_listing(handle, &self.shop.currencies, stamp.now.date_naive());
         let mut after = listing.map_err(below_product)?;
         after.category = category;
-        self.accept(None, after, place)
+        self.accept(None, after, operation.translations, place)
     }
 
-    fn update(&mut self, operation: UpdateOperation, place: usize) -> Result<Change, ProductError> {
+    fn update(&mut self, operation: UpdateOperation, place: usize) -> Result<(Change, Said), ProductError> {
         let missing = || ProductError::NotFound("product".to_owned());
         let before = self.stored.get(&operation.id.uuid()).cloned().ok_or_else(missing)?;
         let mut patch = operation.product;
@@ -215,17 +237,36 @@ impl Known {
         };
         patch.apply(&mut after);
         after.check().map_err(below_product)?;
-        self.accept(Some(before), after, place)
+        self.accept(Some(before), after, operation.translations, place)
     }
 
-    fn accept(&mut self, before: Option<Stored>, after: Listing, place: usize) -> Result<Change, ProductError> {
+    fn accept(
+        &mut self,
+        before: Option<Stored>,
+        after: Listing,
+        said: Said,
+        place: usize,
+    ) -> Result<(Change, Said), ProductError> {
         product_types::check(&self.types, &after).map_err(below_product)?;
+        translations::check_said(&self.shop.locales, &said).map_err(ProductError::Invalid)?;
         unknown_images(&after, &self.images)
             .into_result()
             .map_err(below_product)?;
         let own = before.as_ref().map(|before| before.id);
-        self.names.claim(names_of(&after), place, own)?;
-        Ok(Change { before, after })
+        // A handle of one's own is nobody else's in any language, and the other way round.
+        let locales = self.shop.locales.others().iter();
+        let elsewhere = locales.map(|locale| Name::Translated(locale.clone(), after.handle.to_string()));
+        let translated: Vec<Name> = translated_handles(&said).collect();
+        let base = translated.iter().filter_map(|name| match name {
+            Name::Translated(_, handle) => Some(Name::Handle(handle.clone())),
+            _ => None,
+        });
+        let foreign: Vec<Name> = elsewhere.chain(base).collect();
+        self.names.check(&foreign, place, own)?;
+        let mut names = names_of(&after);
+        names.extend(translated);
+        self.names.claim(names, place, own)?;
+        Ok((Change { before, after }, said))
     }
 
     fn category(&self, reference: Option<&CategoryReference>) -> Result<Option<Uuid>, ProductError> {
@@ -272,10 +313,12 @@ fn names<'a>(
     connection: &mut PgConnection,
     operations: impl Iterator<Item = &'a BulkOperation>,
     stored: &HashMap<Uuid, Stored>,
+    locales: &Locales,
 ) -> QueryResult<Names> {
     let (mut handles, mut external_ids, mut skus) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gone, mut seen) = (HashSet::new(), HashSet::new());
     for operation in operations {
+        handles.extend(operation.translations().into_iter().flat_map(handles_of));
         // Of several operations on a product the first one counts.
         let is_first = operation.id().is_none_or(|id| seen.insert(id));
         match operation {
@@ -307,6 +350,12 @@ fn names<'a>(
         }
     }
     let mut names = Names::default();
+    if !locales.others().is_empty() {
+        let owners = queries::translations::owners_of_handles::<ProductTranslation>(connection, handles.clone())?;
+        for (id, locale, handle) in owners.into_iter().filter(|(id, _, _)| !gone.contains(id)) {
+            names.note(Name::Translated(locale, handle), id);
+        }
+    }
     for (id, external_id, handle) in products::identify(connection, external_ids, handles)? {
         if !gone.contains(&id) {
             names.note(Name::Handle(handle), id);
@@ -321,6 +370,26 @@ fn names<'a>(
         }
     }
     Ok(names)
+}
+
+fn translated_handles(said: &Said) -> impl Iterator<Item = Name> {
+    said.iter().filter_map(|(locale, texts)| {
+        let handle = texts.as_ref()?.handle.as_ref()?;
+        Some(Name::Translated(locale.clone(), handle.to_string()))
+    })
+}
+
+fn handles_of(said: &Said) -> impl Iterator<Item = String> {
+    said.values()
+        .filter_map(|texts| Some(texts.as_ref()?.handle.as_ref()?.to_string()))
+}
+
+/// Whether an operation gives a product a handle in another language. What cannot be read does nothing.
+fn translates_handle(raw: &RawValue) -> bool {
+    // Most operations say nothing of the kind, and are not read twice.
+    raw.get().contains("translations")
+        && BulkOperation::parse(raw)
+            .is_ok_and(|operation| operation.translations().is_some_and(translations::has_handles))
 }
 
 fn names_of(listing: &Listing) -> Vec<Name> {

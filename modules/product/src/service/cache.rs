@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kernel::Locale;
+
 use crate::domain::category::CategoryTree;
 use crate::domain::facet::FacetCounts;
 
@@ -12,13 +14,18 @@ use crate::domain::facet::FacetCounts;
 const LIFETIME: Duration = Duration::from_secs(2);
 /// How many different lists are remembered.
 const CAPACITY: u64 = 2_000;
+/// How many trees are, one for each language of the last two generations.
+const TREES: u64 = 60;
 
 /// Facets and the tree, each under the generation of the catalogue in which they were counted.
 pub(super) struct Cache {
     generation: AtomicU64,
     facets: moka::sync::Cache<(u64, String), Arc<Facets>>,
-    tree: moka::sync::Cache<u64, Arc<CategoryTree>>,
+    tree: moka::sync::Cache<(u64, Option<Locale>), Arc<CategoryTree>>,
 }
+
+/// Under which a tree is kept: its generation and language.
+pub(super) struct TreeKey((u64, Option<Locale>));
 
 /// Counts by the facet's name.
 pub(super) type Facets = BTreeMap<String, FacetCounts>;
@@ -32,7 +39,7 @@ impl Default for Cache {
                 .time_to_live(LIFETIME)
                 .build(),
             tree: moka::sync::Cache::builder()
-                .max_capacity(2)
+                .max_capacity(TREES)
                 .time_to_live(LIFETIME)
                 .build(),
         }
@@ -56,15 +63,16 @@ impl Cache {
         Ok(facets)
     }
 
-    /// The tree of categories, if it is known; else the generation to [`Cache::keep_tree`] it under.
-    pub(super) fn tree(&self) -> Result<Arc<CategoryTree>, u64> {
-        let generation = self.generation();
-        self.tree.get(&generation).ok_or(generation)
+    /// The tree of categories in a language, the shop's own where none is given, if it is known; else the key to
+    /// [`Cache::keep_tree`] it under.
+    pub(super) fn tree(&self, locale: Option<&Locale>) -> Result<Arc<CategoryTree>, TreeKey> {
+        let key = (self.generation(), locale.cloned());
+        self.tree.get(&key).ok_or(TreeKey(key))
     }
 
-    pub(super) fn keep_tree(&self, generation: u64, tree: CategoryTree) -> Arc<CategoryTree> {
+    pub(super) fn keep_tree(&self, key: TreeKey, tree: CategoryTree) -> Arc<CategoryTree> {
         let tree = Arc::new(tree);
-        self.tree.insert(generation, Arc::clone(&tree));
+        self.tree.insert(key.0, Arc::clone(&tree));
         tree
     }
 

@@ -4,27 +4,38 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use database::{Failure, OrRefuse};
+use diesel::PgConnection;
 use kernel::Currency;
 use kernel::id::{CustomerGroupId, ProductId};
 use product_api::{ProductApi, ProductError};
 
 use super::Service;
-use crate::domain::category::{Category, CategoryTree, tree};
+use super::languages::tell;
+use crate::domain::category::{CategoryDetail, CategoryTree, tree};
 use crate::domain::draft::CategoryReference;
-use crate::domain::product::{OwnPrice, OwnPrices, Product, Suggestions, View};
-use crate::queries::{categories, products, suggestions};
+use crate::domain::product::{OwnPrice, OwnPrices, Product, ProductDetail, Suggestions, View};
+use crate::domain::translation::{
+    CategoryTranslation, Handles, Language, ProductTranslation, alternates, localise_categories,
+};
+use crate::queries::{categories, products, suggestions, translations};
 
 impl Service {
-    /// An active product by its id or handle, with its prices in `currency`.
-    pub(crate) async fn find(&self, id_or_handle: String, currency: Option<Currency>) -> Result<Product, ProductError> {
+    /// An active product by its id, or its handle in whatever language, with its prices in `currency`.
+    pub(crate) async fn find(
+        &self,
+        id_or_handle: String,
+        currency: Option<Currency>,
+        language: Language,
+    ) -> Result<ProductDetail, ProductError> {
         let view = View::public(self.clock.now().date_naive(), self.shown_in(currency)?);
-        let found = self.db.run(move |connection| {
-            Ok::<_, Failure<ProductError>>(match id_or_handle.parse::<ProductId>() {
-                Ok(id) => products::find_public(connection, id.uuid(), view)?,
-                Err(_) => products::find_public_by_handle(connection, &id_or_handle, view)?,
-            })
-        });
-        found.await?.ok_or_else(|| ProductError::NotFound("product".to_owned()))
+        let locales = self.locales.clone();
+        let work = move |connection: &mut PgConnection| {
+            let (mut product, handles) = visible(connection, &id_or_handle, &language, view)?;
+            let alternates = alternates(&locales, &product.handle, &handles);
+            tell(connection, std::iter::once(&mut product), &language.fallbacks)?;
+            Ok(ProductDetail { product, alternates })
+        };
+        self.db.run(work).await
     }
 
     /// What the variants of an active product cost members of `group`.
@@ -35,15 +46,25 @@ impl Service {
         group: Option<CustomerGroupId>,
     ) -> Result<OwnPrices, ProductError> {
         let currency = self.shown_in(currency)?.unwrap_or(self.currencies.main());
-        let product = self.find(id_or_handle, None).await?;
+        let product = self.find(id_or_handle, None, self.language(None)?).await?.product;
         let variants = product.variants.iter().map(|variant| variant.id).collect();
-        let quotes = self.quote(variants, currency, group).await?;
+        let quotes = self.quote(variants, currency, None, group).await?;
         let data = quotes.into_iter().map(OwnPrice::from).collect();
         Ok(OwnPrices { currency, data })
     }
 
     /// What might be meant by what has been typed so far.
-    pub(crate) async fn suggest(&self, typed: String, limit: i64) -> Result<Suggestions, ProductError> {
+    pub(crate) async fn suggest(
+        &self,
+        typed: String,
+        limit: i64,
+        language: &Language,
+    ) -> Result<Suggestions, ProductError> {
+        let found = self.suggest_in_base(typed, limit).await?;
+        self.tell_suggestions(found, language).await
+    }
+
+    async fn suggest_in_base(&self, typed: String, limit: i64) -> Result<Suggestions, ProductError> {
         let typed = typed.trim().to_lowercase();
         let index = self.search.now().await?;
         self.db
@@ -75,28 +96,76 @@ impl Service {
     }
 
     /// All categories as a tree.
-    pub(crate) async fn category_tree(&self) -> Result<Arc<CategoryTree>, ProductError> {
-        let generation = match self.cache.tree() {
+    pub(crate) async fn category_tree(&self, language: Language) -> Result<Arc<CategoryTree>, ProductError> {
+        let locale = (!language.is_base()).then_some(&language.locale);
+        let key = match self.cache.tree(locale) {
             Ok(known) => return Ok(known),
-            Err(generation) => generation,
+            Err(key) => key,
         };
-        let all = self
-            .db
-            .run(|connection| Ok::<_, Failure<ProductError>>(categories::all(connection)?))
-            .await?;
-        Ok(self.cache.keep_tree(generation, tree(all)))
+        let work = move |connection: &mut PgConnection| {
+            let mut all = categories::all(connection)?;
+            if !language.is_base() {
+                let texts = translations::nearest_of_tree(connection, &language.fallbacks)?;
+                localise_categories(&mut all, &texts);
+            }
+            Ok::<_, Failure<ProductError>>(all)
+        };
+        let all = self.db.run(work).await?;
+        Ok(self.cache.keep_tree(key, tree(all)))
     }
 
-    /// A category by its id or handle.
-    pub(crate) async fn find_category(&self, reference: CategoryReference) -> Result<Category, ProductError> {
-        self.db
-            .run(move |connection| {
-                let found = categories::find(connection, &reference)?;
-                let missing = || ProductError::NotFound("category".to_owned());
-                found.map(|found| found.category).ok_or_else(missing).or_refuse()
-            })
-            .await
+    /// A category by its id, or its handle in whatever language.
+    pub(crate) async fn find_category(
+        &self,
+        reference: CategoryReference,
+        language: Language,
+    ) -> Result<CategoryDetail, ProductError> {
+        let locales = self.locales.clone();
+        let work = move |connection: &mut PgConnection| {
+            let mut found = categories::find_with_handles(connection, &reference)?;
+            if let (None, CategoryReference::Handle(handle)) = (&found, &reference) {
+                let near = &language.fallbacks;
+                if let Some(id) = translations::owner_of_handle::<CategoryTranslation>(connection, handle, near)? {
+                    found = categories::find_with_handles(connection, &CategoryReference::Id(id))?;
+                }
+            }
+            let missing = || ProductError::NotFound("category".to_owned());
+            let (mut category, handles) = found.ok_or_else(missing).or_refuse()?;
+            let alternates = alternates(&locales, &category.handle, &handles);
+            let id = category.id.uuid();
+            let names = translations::names_of_categories(connection, vec![id], &language.fallbacks)?;
+            if let Some(said) = names.get(&id) {
+                said.apply(&mut category.handle, &mut category.name, &mut category.path);
+            }
+            Ok(CategoryDetail { category, alternates })
+        };
+        self.db.run(work).await
     }
+}
+
+/// An active product by its id, or its handle in whatever language, as it is in the shop's own; and its other handles.
+pub(super) fn visible(
+    connection: &mut PgConnection,
+    id_or_handle: &str,
+    language: &Language,
+    view: View,
+) -> Result<(Product, Handles), Failure<ProductError>> {
+    let found = match id_or_handle.parse::<ProductId>() {
+        Ok(id) => products::find_public(connection, id.uuid(), view)?,
+        Err(_) => match products::find_public_by_handle(connection, id_or_handle, view)? {
+            Some(found) => Some(found),
+            None => {
+                let near = &language.fallbacks;
+                match translations::owner_of_handle::<ProductTranslation>(connection, id_or_handle, near)? {
+                    Some(id) => products::find_public(connection, id, view)?,
+                    None => None,
+                }
+            }
+        },
+    };
+    found
+        .ok_or_else(|| ProductError::NotFound("product".to_owned()))
+        .or_refuse()
 }
 
 /// What has been typed with its last word completed from `titles`: `gaming lap` becomes `gaming laptop`.

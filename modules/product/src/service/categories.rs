@@ -122,7 +122,7 @@ impl Service {
 }
 
 /// Tells the world that a category has changed.
-fn publish_category(connection: &mut PgConnection, category: CategoryId, now: DateTime<Utc>) -> Work<()> {
+pub(super) fn publish_category(connection: &mut PgConnection, category: CategoryId, now: DateTime<Utc>) -> Work<()> {
     let event = Event::of(&CategoryChanged { category }, now)
         .map_err(ProductError::Fault)
         .or_refuse()?;
@@ -172,7 +172,7 @@ fn relocate(connection: &mut PgConnection, before: &StoredCategory, after: Categ
     }
 }
 
-fn find(connection: &mut PgConnection, id: CategoryId, condition: &IfMatch) -> Work<StoredCategory> {
+pub(super) fn find(connection: &mut PgConnection, id: CategoryId, condition: &IfMatch) -> Work<StoredCategory> {
     let found = categories::find(connection, &CategoryReference::Id(id.uuid()))?;
     let stored = found
         .ok_or_else(|| ProductError::NotFound("category".to_owned()))

@@ -1,6 +1,6 @@
 //! Collections, for visitors and staff, and the job that follows the calendar.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use actix_web::web;
@@ -12,20 +12,22 @@ use kernel::http::{Answer, Call, IfMatch};
 use kernel::id::{CollectionId, ProductId};
 use kernel::job::{Job, Round, Wake};
 use kernel::page::Page;
-use kernel::{Currency, FieldErrors};
+use kernel::{Currency, FieldErrors, Locale};
 use product_api::{CollectionChanged, ProductError};
 use uuid::Uuid;
 
+use super::languages::tell as tell_products;
 use super::{Service, refuse_duplicates};
 use crate::domain::SCHEMA;
 use crate::domain::collection::{
     AdminCollection, ChosenProducts, Collection, CollectionDetail, CollectionPatch, CollectionPreview,
-    CollectionReference, MAX_CHOSEN, MAX_RULES, NewCollection,
+    CollectionReference, MAX_CHOSEN, MAX_RULES, NewCollection, PublicCollection,
 };
 use crate::domain::handle::Handle;
 use crate::domain::product::{Product, View};
 use crate::domain::rule::Rule;
-use crate::queries::{arranged, collections, membership};
+use crate::domain::translation::{CollectionTranslation, Language, alternates};
+use crate::queries::{arranged, collections, membership, translations};
 use crate::search::Changes;
 
 type Work<T> = Result<T, Failure<ProductError>>;
@@ -57,9 +59,20 @@ impl Service {
         &self,
         limit: i64,
         cursor: Option<String>,
+        language: &Language,
     ) -> Result<Page<Collection>, ProductError> {
         let page = self.collection_page("collections", true, limit, cursor).await?;
-        Ok(page.map(|row| row.collection))
+        let mut page = page.map(|row| row.collection);
+        if language.is_base() {
+            return Ok(page);
+        }
+        let fallbacks = language.fallbacks.clone();
+        self.db
+            .run(move |connection| {
+                tell(connection, &mut page.data, &fallbacks)?;
+                Ok::<_, Failure<ProductError>>(page)
+            })
+            .await
     }
 
     /// A page of all collections, for staff.
@@ -75,10 +88,20 @@ impl Service {
     pub(crate) async fn find_public_collection(
         &self,
         reference: CollectionReference,
-    ) -> Result<Collection, ProductError> {
-        self.db
-            .run(move |connection| Ok(published(connection, &reference)?.collection))
-            .await
+        language: Language,
+    ) -> Result<PublicCollection, ProductError> {
+        let locales = self.locales.clone();
+        let work = move |connection: &mut PgConnection| {
+            let AdminCollection {
+                mut collection,
+                handles,
+                ..
+            } = published(connection, &reference, &language)?;
+            let alternates = alternates(&locales, &collection.handle, &handles);
+            tell(connection, std::slice::from_mut(&mut collection), &language.fallbacks)?;
+            Ok::<_, Failure<ProductError>>(PublicCollection { collection, alternates })
+        };
+        self.db.run(work).await
     }
 
     /// A page of the active products of a published collection, in the collection's order.
@@ -88,11 +111,12 @@ impl Service {
         limit: i64,
         cursor: Option<String>,
         currency: Option<Currency>,
+        language: Language,
     ) -> Result<Page<Product>, ProductError> {
         let service = self.clone();
         let view = View::public(self.clock.now().date_naive(), self.shown_in(currency)?);
         let work = move |connection: &mut PgConnection| {
-            let id = published(connection, &reference)?.collection.id;
+            let id = published(connection, &reference, &language)?.collection.id;
             let list = format!("collection/{id}");
             let after = match cursor {
                 None => (i32::MIN, Uuid::nil()),
@@ -106,10 +130,9 @@ impl Service {
             let places = collections::active_products(connection, id.uuid(), after, limit + 1)?;
             let page = Page::from_surplus(places, limit, |last| service.cursors.seal(&list, last));
             let ids = page.data.iter().map(|(_, id)| *id).collect();
-            Ok::<_, Failure<ProductError>>(Page {
-                data: arranged::active_in_order(connection, ids, view)?,
-                page: page.page,
-            })
+            let mut data = arranged::active_in_order(connection, ids, view)?;
+            tell_products(connection, data.iter_mut(), &language.fallbacks)?;
+            Ok::<_, Failure<ProductError>>(Page { data, page: page.page })
         };
         self.db.run(work).await
     }
@@ -290,7 +313,7 @@ impl Service {
 }
 
 /// Tells the world that collections have changed.
-fn publish(connection: &mut PgConnection, collections: &[Uuid], now: DateTime<Utc>) -> Work<()> {
+pub(super) fn publish(connection: &mut PgConnection, collections: &[Uuid], now: DateTime<Utc>) -> Work<()> {
     let event = |id: &Uuid| {
         let collection = CollectionId::from(*id);
         Event::of(&CollectionChanged { collection }, now)
@@ -304,15 +327,26 @@ fn publish(connection: &mut PgConnection, collections: &[Uuid], now: DateTime<Ut
     Ok(outbox::append_all(connection, SCHEMA, &events)?)
 }
 
-fn published(connection: &mut PgConnection, reference: &CollectionReference) -> Work<AdminCollection> {
-    let found = collections::find(connection, reference)?;
+/// A published collection by its id, or its handle in whatever language, as it is in the shop's own.
+fn published(
+    connection: &mut PgConnection,
+    reference: &CollectionReference,
+    language: &Language,
+) -> Work<AdminCollection> {
+    let mut found = collections::find(connection, reference)?;
+    if let (None, CollectionReference::Handle(handle)) = (&found, reference) {
+        let near = &language.fallbacks;
+        if let Some(id) = translations::owner_of_handle::<CollectionTranslation>(connection, handle, near)? {
+            found = collections::find(connection, &CollectionReference::Id(id))?;
+        }
+    }
     found
         .filter(|collection| collection.published)
         .ok_or_else(missing)
         .or_refuse()
 }
 
-fn find(connection: &mut PgConnection, id: CollectionId, condition: &IfMatch) -> Work<AdminCollection> {
+pub(super) fn find(connection: &mut PgConnection, id: CollectionId, condition: &IfMatch) -> Work<AdminCollection> {
     let found = collections::find(connection, &CollectionReference::Id(id.uuid()))?;
     let found = found.ok_or_else(missing).or_refuse()?;
     match condition.allows(found.version) {
@@ -331,6 +365,18 @@ fn detail(connection: &mut PgConnection, id: CollectionId) -> Work<CollectionDet
         collection,
         product_ids: product_ids.map(|ids| ids.into_iter().map(ProductId::from).collect()),
     })
+}
+
+/// Tells collections in the nearest of `fallbacks`.
+fn tell(connection: &mut PgConnection, collections: &mut [Collection], fallbacks: &[Locale]) -> Work<()> {
+    let ids = collections.iter().map(|collection| collection.id.uuid()).collect();
+    let texts: HashMap<Uuid, CollectionTranslation> = translations::nearest(connection, ids, fallbacks)?;
+    for collection in collections {
+        if let Some(said) = texts.get(&collection.id.uuid()) {
+            said.apply(collection);
+        }
+    }
+    Ok(())
 }
 
 fn check_chosen(ids: &[ProductId]) -> Result<(), FieldErrors> {

@@ -1,15 +1,17 @@
 //! Exports of the catalogue. Products are read a page at a time, so that no transaction is open while somebody writes.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::time::Duration;
 
 use diesel::{PgConnection, QueryResult};
-use kernel::Fault;
+use kernel::{Fault, Locale, Locales};
 use uuid::Uuid;
 
 use super::Service;
-use crate::import::{self, ExportFormat, ImportError};
-use crate::queries::{product_types, products};
+use crate::domain::translation::ProductTranslation;
+use crate::import::{self, Beside, ExportFormat, ImportError};
+use crate::queries::{product_types, products, translations};
 
 /// How many products are read at a time.
 const PAGE: i64 = 100;
@@ -32,7 +34,8 @@ impl Service {
     pub(crate) async fn export_page(&self, format: ExportFormat, after: Option<Uuid>) -> Result<ExportPage, Fault> {
         let mut tries = 1;
         loop {
-            let work = move |connection: &mut PgConnection| Ok(page(connection, format, after)?);
+            let locales = self.locales.clone();
+            let work = move |connection: &mut PgConnection| Ok(page(connection, format, after, &locales)?);
             match self.db.run(work).await {
                 // A file that breaks off is worth nothing: whoever has begun one waits.
                 Err(Fault::Unavailable { .. }) if after.is_some() && tries < TRIES => {
@@ -49,7 +52,7 @@ impl Service {
         let mut connection = self.patient_connection()?;
         let (mut count, mut after) = (0, None);
         loop {
-            let page = page(&mut connection, format, after)
+            let page = page(&mut connection, format, after, &self.locales)
                 .map_err(|error| ImportError::Fault(database::failure::fault_of(&error)))?;
             out.write_all(&page.text)?;
             count += page.count;
@@ -63,7 +66,12 @@ impl Service {
     }
 }
 
-fn page(connection: &mut PgConnection, format: ExportFormat, after: Option<Uuid>) -> QueryResult<ExportPage> {
+fn page(
+    connection: &mut PgConnection,
+    format: ExportFormat,
+    after: Option<Uuid>,
+    locales: &Locales,
+) -> QueryResult<ExportPage> {
     let fail = |error: std::io::Error| diesel::result::Error::SerializationError(Box::new(error));
     let mut text = Vec::new();
     if after.is_none() {
@@ -71,10 +79,16 @@ fn page(connection: &mut PgConnection, format: ExportFormat, after: Option<Uuid>
     }
     let products = products::next(connection, after.unwrap_or_default(), PAGE)?;
     let types = product_types::handles(connection)?;
+    let ids = products.iter().map(|(product, _)| product.id).collect();
+    let said = spoken(connection, ids, locales)?;
     for (product, path) in &products {
         let product_type = product.listing.merchandising.product_type;
-        let product_type = product_type.and_then(|id| types.get(&id)).map(String::as_str);
-        import::write(&mut text, format, &product.listing, path, product_type).map_err(fail)?;
+        let beside = Beside {
+            category: path,
+            product_type: product_type.and_then(|id| types.get(&id)).map(String::as_str),
+            translations: said.get(&product.id),
+        };
+        import::write(&mut text, format, &product.listing, beside).map_err(fail)?;
     }
     let is_full = i64::try_from(products.len()).is_ok_and(|count| count == PAGE);
     Ok(ExportPage {
@@ -82,4 +96,21 @@ fn page(connection: &mut PgConnection, format: ExportFormat, after: Option<Uuid>
         count: products.len() as u64,
         last: products.last().filter(|_| is_full).map(|(product, _)| product.id),
     })
+}
+
+/// What is said of products in the languages that the shop speaks: an import takes no others.
+fn spoken(
+    connection: &mut PgConnection,
+    ids: Vec<Uuid>,
+    locales: &Locales,
+) -> QueryResult<HashMap<Uuid, BTreeMap<Locale, ProductTranslation>>> {
+    if locales.others().is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut said = translations::all::<ProductTranslation>(connection, ids)?;
+    said.retain(|_, texts| {
+        texts.retain(|locale, _| locales.others().contains(locale));
+        !texts.is_empty()
+    });
+    Ok(said)
 }

@@ -83,7 +83,11 @@ impl Service {
     ) -> Result<ImportReport, ImportError> {
         let products = import::read(source, format, self.currencies.clone())?;
         let connection = self.patient_connection()?;
-        let manner = Manner { dry_run, actor };
+        let manner = Manner {
+            dry_run,
+            actor,
+            locales: self.locales.clone(),
+        };
         let importer = Importer::new(
             connection,
             self.clock.clone(),
@@ -188,6 +192,7 @@ impl Service {
         let manner = Manner {
             dry_run: claim.dry_run,
             actor: claim.actor.clone(),
+            locales: self.locales.clone(),
         };
         let account = InTables {
             claim: claim.clone(),

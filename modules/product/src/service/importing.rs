@@ -246,6 +246,7 @@ impl<A: Account> Importer<A> {
             actor: &self.manner.actor,
             categories: &self.categories,
             names: &self.names,
+            locales: &self.manner.locales,
             dry_run,
         };
         let (account, before) = (&mut self.account, self.progress);

@@ -17,6 +17,7 @@ use crate::domain::draft::CategoryReference;
 use crate::domain::facet::{Facet, FacetCounts, FacetValue, PriceBucket, PriceFacet};
 use crate::domain::filter::{Audience, Filter, ListQuery, Position};
 use crate::domain::product::{AdminProduct, Product, Status};
+use crate::domain::translation::Language;
 use crate::queries::{categories, collections, lists};
 use crate::search::{Count, Named, Question, Snapshot, StockFilter, id_key};
 
@@ -65,19 +66,25 @@ struct Lookup {
 
 impl Service {
     /// Active products.
-    pub(crate) async fn list(&self, mut query: ListQuery) -> Result<ProductList<Product>, ProductError> {
+    pub(crate) async fn list(
+        &self,
+        mut query: ListQuery,
+        language: &Language,
+    ) -> Result<ProductList<Product>, ProductError> {
         query.currency = self.shown_in(query.currency)?;
         if query.currency.is_some() {
             let checked = query.check_price_terms(self.currencies.main());
             checked.map_err(ProductError::InvalidQuery)?;
         }
+        self.understand(&mut query.filter, language).await?;
         let list = self.list_admin(query).await?;
+        let products = list.data.into_iter().map(|row| row.product).collect();
         Ok(ProductList {
-            data: list.data.into_iter().map(|row| row.product).collect(),
+            data: self.tell_products(products, language).await?,
             page: list.page,
             total: list.total,
             did_you_mean: list.did_you_mean,
-            facets: list.facets,
+            facets: self.tell_facets(list.facets, language).await?,
         })
     }
 

@@ -11,9 +11,12 @@ use kernel::{Currency, FieldErrors};
 use product_api::ProductError;
 use uuid::Uuid;
 
+use super::catalogue::visible;
+use super::languages::tell;
 use super::{Service, editing};
 use crate::domain::product::{Product, View};
 use crate::domain::relation::{NewRelations, RelatedProduct, RelatedProducts, RelationKind, Relations};
+use crate::domain::translation::Language;
 use crate::queries::{arranged, categories, products, relations, writing};
 
 type Work<T> = Result<T, Failure<ProductError>>;
@@ -25,18 +28,16 @@ impl Service {
         id_or_handle: String,
         kinds: Vec<RelationKind>,
         currency: Option<Currency>,
+        language: Language,
     ) -> Result<RelatedProducts, ProductError> {
         let view = View::public(self.clock.now().date_naive(), self.shown_in(currency)?);
         let work = move |connection: &mut PgConnection| {
-            let id = match id_or_handle.parse::<ProductId>() {
-                Ok(id) => products::find_public(connection, id.uuid(), view)?,
-                Err(_) => products::find_public_by_handle(connection, &id_or_handle, view)?,
-            };
-            let id = id.ok_or_else(missing).or_refuse()?.id;
+            let id = visible(connection, &id_or_handle, &language, view)?.0.id;
             let mut wanted = relations::find(connection, id.uuid())?;
             wanted.retain(|relation| kinds.is_empty() || kinds.contains(&relation.kind));
             let ids = wanted.iter().map(|relation| relation.product_id.uuid()).collect();
-            let found = arranged::active_in_order(connection, ids, view)?;
+            let mut found = arranged::active_in_order(connection, ids, view)?;
+            tell(connection, found.iter_mut(), &language.fallbacks)?;
             let found: HashMap<ProductId, Product> = found.into_iter().map(|product| (product.id, product)).collect();
             let shown = wanted.into_iter().filter_map(|relation| {
                 Some(RelatedProduct {

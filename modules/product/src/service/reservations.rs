@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use database::{Failure, refuse};
 use diesel::PgConnection;
 use kernel::id::{CustomerGroupId, ReservationId, VariantId};
-use kernel::{Currency, Fault};
+use kernel::{Currency, Fault, Locale};
 use product_api::{Demand, ProductApi, ProductError, Quote, Reservation};
 use uuid::Uuid;
 
@@ -26,13 +26,16 @@ impl ProductApi for Service {
         &self,
         variants: Vec<VariantId>,
         currency: Currency,
+        locale: Option<Locale>,
         group: Option<CustomerGroupId>,
     ) -> Result<Vec<Quote>, ProductError> {
+        let spoken = locale.filter(|locale| self.locales.check(locale).is_ok());
         let enquiry = Enquiry {
             variants: variants.into_iter().map(VariantId::uuid).collect(),
             currency,
             is_further: currency != self.currencies.main(),
             group: group.map(CustomerGroupId::uuid),
+            fallbacks: spoken.map(|locale| self.locales.fallbacks(&locale)).unwrap_or_default(),
             now: self.clock.now(),
         };
         Ok(self.quotes.run(enquiry).await?)

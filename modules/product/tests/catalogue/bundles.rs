@@ -57,7 +57,7 @@ async fn shown(shop: &Shop, product: &Value) -> Value {
 
 async fn quoted(shop: &Shop, variant: VariantId) -> i64 {
     let currency: Currency = "USD".parse().unwrap();
-    shop.api().quote(vec![variant], currency, None).await.unwrap()[0].available
+    shop.api().quote(vec![variant], currency, None, None).await.unwrap()[0].available
 }
 
 async fn terms(shop: &Shop, variant: VariantId, body: Value) -> Response {

@@ -151,7 +151,11 @@ async fn only_active_locations_that_serve_orders_are_sold_from() {
     let shown = async || {
         let id = made["id"].as_str().unwrap();
         let shown = shop.get(&format!("/products/{id}")).await.body["variants"][0]["available"].clone();
-        let quotes = shop.api().quote(vec![mug], "USD".parse().unwrap(), None).await.unwrap();
+        let quotes = shop
+            .api()
+            .quote(vec![mug], "USD".parse().unwrap(), None, None)
+            .await
+            .unwrap();
         let level = stock(&shop, mug).await;
         assert_eq!((&shown, &level["sellable"]), (&json!(quotes[0].available), &shown));
         (quotes[0].available, level["on_hand"].as_i64().unwrap())

@@ -23,4 +23,6 @@ mod searching;
 mod selling;
 mod stock;
 mod support;
+mod translating;
+mod translations;
 mod tree;

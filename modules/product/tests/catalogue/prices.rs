@@ -41,7 +41,10 @@ async fn quoted(
     quantity: i64,
 ) -> Option<i64> {
     let currency: Currency = currency.parse().unwrap();
-    let quotes = shop.api().quote(vec![variant_id(product, 0)], currency, group).await;
+    let quotes = shop
+        .api()
+        .quote(vec![variant_id(product, 0)], currency, None, group)
+        .await;
     let price = quotes.unwrap()[0].unit_price(quantity);
     assert!(price.is_none_or(|price| price == Money::new(price.amount, currency)));
     price.map(|price| price.amount)

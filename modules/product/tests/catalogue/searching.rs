@@ -1,6 +1,8 @@
 //! The search and its index.
 
 use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use actix_web::http::Method;
 use diesel::connection::SimpleConnection;
@@ -49,6 +51,39 @@ async fn a_slip_is_told_and_what_was_written_comes_first() {
     let slip = shop.get("/products?q=keyborad").await.body;
     assert_eq!(slip["did_you_mean"], "keyboard");
     assert_eq!(slip["data"][0]["title"], "Keyboard");
+}
+
+#[actix_web::test]
+async fn a_word_that_is_known_in_another_form_is_no_slip() {
+    let shop = Shop::open().await;
+    for title in ["Van", "Fans"] {
+        shop.create(product(title, 100, 1)).await;
+    }
+    let found = shop.get("/products?q=vans").await.body;
+    assert_eq!(found.get("did_you_mean"), None);
+    assert_eq!(found["data"][0]["title"], "Van");
+}
+
+#[actix_web::test]
+async fn a_slip_in_a_word_that_only_descriptions_have_is_understood() {
+    let shop = Shop::open().await;
+    let mut thing = product("Music player", 100, 1);
+    thing["description"] = json!("Comes with earbuds.");
+    shop.create(thing).await;
+    let found = shop.get("/products?q=eabruds").await.body;
+    assert_eq!(found["did_you_mean"], "earbuds");
+    assert_eq!(found["data"][0]["title"], "Music player");
+}
+
+#[actix_web::test]
+async fn words_in_a_row_come_before_the_same_words_apart() {
+    let shop = Shop::open().await;
+    let together = "Portable pack of forty hours, a USB battery for long days outside";
+    for title in [together, "USB charger without battery"] {
+        shop.create(product(title, 100, 1)).await;
+    }
+    assert_eq!(shop.titles("q=usb+battery").await[0], together);
+    assert_eq!(shop.titles("q=battery+usb").await[0], "USB charger without battery");
 }
 
 #[actix_web::test]
@@ -200,6 +235,53 @@ async fn an_index_whose_files_are_deleted_is_made_anew_without_a_gap() {
     }
     eventually(async || shop.titles("q=newcomer&limit=100").await.len() == 20).await;
     assert_eq!(shop.titles("limit=100").await.len(), 21);
+}
+
+#[actix_web::test]
+async fn an_index_that_is_damaged_while_it_is_served_is_made_anew_by_itself() {
+    let shop = Shop::open().await;
+    for number in 0..3 {
+        shop.create(product(&format!("Survivor {number}"), 100, 1)).await;
+    }
+    let indexes = || -> Vec<PathBuf> {
+        let entries = fs::read_dir(shop.files.join("0")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.is_dir()).collect()
+    };
+    let files = |index: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(index).unwrap().map(|entry| entry.unwrap().path());
+        let is_data = |path: &PathBuf| path.extension().is_some_and(|kind| kind != "json" && kind != "lock");
+        entries.filter(is_data).collect()
+    };
+    let is_made_anew = async |before: &Vec<PathBuf>| {
+        eventually(async || indexes().len() == 1 && indexes() != *before).await;
+        eventually(async || shop.get("/products?q=survivor").await.body["total"]["value"] == 3).await;
+        let name = format!("Newcomer {}", before[0].display());
+        shop.create(product(&name, 100, 1)).await;
+        assert_eq!(
+            shop.get("/products?q=newcomer&sort=newest").await.body["data"][0]["title"],
+            name
+        );
+    };
+    // Each file is written over, in place: what is open sees it.
+    let before = indexes();
+    for file in files(&before[0]) {
+        let mut bytes = fs::read(&file).unwrap();
+        bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+        let mut open = fs::OpenOptions::new().write(true).open(&file).unwrap();
+        open.write_all(&bytes).unwrap();
+    }
+    // Whatever is asked meanwhile is answered or refused, and never brings the process down.
+    for query in ["q=survivor", "facets=brand,price", "sort=title", ""] {
+        let answer = shop.get(&format!("/products?{query}")).await;
+        assert!([200, 503].contains(&answer.status.as_u16()), "{query}: {}", answer.body);
+    }
+    is_made_anew(&before).await;
+    let before = indexes();
+    let stored = files(&before[0]).into_iter();
+    let mut stored = stored.filter(|path| path.extension().is_some_and(|kind| kind == "store"));
+    fs::remove_file(stored.next().unwrap()).unwrap();
+    is_made_anew(&before).await;
 }
 
 #[actix_web::test]

@@ -200,7 +200,7 @@ async fn what_is_promised_cannot_be_taken_away() {
     api.commit(order).await.unwrap();
     assert_eq!(level(&shop, mug).await, (0, 0));
     let quote = api
-        .quote(vec![mug, VariantId::generate()], "USD".parse().unwrap(), None)
+        .quote(vec![mug, VariantId::generate()], "USD".parse().unwrap(), None, None)
         .await
         .unwrap();
     assert_eq!(

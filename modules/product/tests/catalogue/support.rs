@@ -97,6 +97,13 @@ impl Shop {
         Self::open_with(|settings| settings.shop.currencies = further).await
     }
 
+    /// A shop that speaks these languages beside its own, which is English.
+    pub(crate) async fn speaking(others: &[&str]) -> Self {
+        let all = std::iter::once("en").chain(others.iter().copied());
+        let all = all.map(|tag| tag.parse().unwrap()).collect();
+        Self::open_with(|settings| settings.shop.locales = all).await
+    }
+
     /// A shop whose settings differ from those of the others.
     pub(crate) async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
         let server = Server::shared();
@@ -245,6 +252,20 @@ impl Shop {
         response.body
     }
 
+    /// Says something in another language, as the first edit of `thing`, a product as the API tells it or the like; answers
+    /// its next version.
+    pub(crate) async fn translate(&self, things: &str, thing: &Value, locale: &str, texts: Value) -> i64 {
+        let path = format!("/admin/{things}/{}/translations", thing["id"].as_str().unwrap());
+        let version = self.admin(Method::GET, &path, Value::Null).await.body["version"]
+            .as_i64()
+            .unwrap();
+        let response = self
+            .edit(Method::PUT, &format!("{path}/{locale}"), version, texts)
+            .await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.body["version"].as_i64().unwrap()
+    }
+
     /// A category, below another one or not.
     pub(crate) async fn category(&self, name: &str, parent: Option<&Value>) -> Value {
         let body = json!({"name": name, "parent_id": parent.map(|parent| &parent["id"])});
@@ -314,6 +335,18 @@ impl Shop {
                 ORDER BY transaction_id, sequence";
             let rows: Vec<EventRow> = diesel::sql_query(SQL).load(connection)?;
             Ok::<_, Failure<Fault>>(rows.into_iter().map(EventRow::into_event).collect())
+        };
+        self.database.run(read).await.unwrap()
+    }
+
+    /// The other events so far: the type and the subject of each.
+    pub(crate) async fn changes(&self) -> Vec<(String, String)> {
+        let read = |connection: &mut diesel::PgConnection| {
+            const SQL: &str = "SELECT id, type, subject, time, data FROM products.outbox WHERE type LIKE '%.changed' \
+                ORDER BY transaction_id, sequence";
+            let rows: Vec<EventRow> = diesel::sql_query(SQL).load(connection)?;
+            let told = rows.into_iter().map(|row| (row.r#type, row.subject));
+            Ok::<_, Failure<Fault>>(told.collect())
         };
         self.database.run(read).await.unwrap()
     }

@@ -1,6 +1,7 @@
 //! How to import, and where the account of an import is kept.
 
 use diesel::{PgConnection, QueryResult};
+use kernel::Locales;
 
 use super::Implied;
 use crate::import::{MAX_ERRORS, Progress, RowError};
@@ -12,6 +13,8 @@ pub(crate) struct Manner {
     pub(crate) dry_run: bool,
     /// Who stands in the ledger of stock.
     pub(crate) actor: String,
+    /// The languages that products are translated into.
+    pub(crate) locales: Locales,
 }
 
 /// Where the account of an import is kept.

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use database::outbox;
 use diesel::{PgConnection, QueryResult};
-use kernel::Currency;
 use kernel::event::Event;
 use kernel::id::{CategoryId, ProductId};
+use kernel::{Currency, Locales};
 use product_api::ProductChanged;
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ use crate::queries::writing::Stamp;
 use crate::queries::{categories, writing};
 use crate::service::categories::below;
 use crate::service::media::{known_images, unknown_images};
-use crate::service::product_types;
+use crate::service::{product_types, translations};
 
 /// What a batch needs to know.
 pub(super) struct Batch<'a> {
@@ -37,6 +37,7 @@ pub(super) struct Batch<'a> {
     pub(super) actor: &'a str,
     pub(super) categories: &'a HashMap<Vec<String>, Uuid>,
     pub(super) names: &'a Names,
+    pub(super) locales: &'a Locales,
     /// Whether all is undone, so that what rows before have done has been undone as well.
     pub(super) dry_run: bool,
 }
@@ -58,14 +59,18 @@ impl Batch<'_> {
         let types = Types::of(connection, products, &known)?;
         let images = self.images_of(connection, products, &known)?;
         let mut changes = Vec::with_capacity(products.len());
+        let mut said = Vec::with_capacity(products.len());
         let mut refused = Vec::new();
         for product in products {
             match self.change(product, &mut known, &category_ids, &types, &images) {
-                Ok(change) => changes.push(change),
+                Ok(change) => {
+                    changes.push(change);
+                    said.push(&product.translations);
+                }
                 Err(wrong) => refused.push(wrong),
             }
         }
-        let plan = Plan::of(changes, Uuid::now_v7);
+        let mut plan = Plan::of(changes, Uuid::now_v7);
         let listings = plan.insert_products.iter().chain(&plan.update_products);
         let used: HashSet<Uuid> = listings.filter_map(|(_, listing)| listing.category).collect();
         let paths = categories::paths(connection, used.into_iter().collect())?;
@@ -75,6 +80,7 @@ impl Batch<'_> {
             now: self.now,
         };
         writing::write(connection, &plan, &paths, &stamp)?;
+        translations::follow(connection, &mut plan, &said, self.now)?;
         self.publish(connection, &plan)?;
         Ok(Written {
             changed: changed(&plan).collect(),
@@ -125,6 +131,8 @@ impl Batch<'_> {
             })?;
             after.merchandising.product_type = Some(*id);
         }
+        translations::check_said(self.locales, &product.translations)
+            .map_err(|errors| WrongRow::of(product.line, &errors))?;
         after
             .check()
             .and_then(|()| product_types::check(&types.definitions, &after))
@@ -165,7 +173,13 @@ impl Batch<'_> {
             .map(|path| names(path))
             .collect();
         if wanted.iter().all(|path| self.categories.contains_key(path)) {
-            categories::hold_tree(connection)?;
+            match products
+                .iter()
+                .any(|product| translations::has_handles(&product.translations))
+            {
+                true => categories::lock_tree(connection)?,
+                false => categories::hold_tree(connection)?,
+            }
             let ids = categories::ids_by_path(connection)?;
             // Staff may have renamed or removed one since the batch before.
             let is_same = wanted.iter().all(|path| ids.contains_key(path));

@@ -23,7 +23,10 @@ pub(super) fn refusal(line: u64, error: &Error) -> WrongRow {
         WrongRow::new(line, pointer, "already_taken", detail)
     };
     match information.constraint_name() {
-        Some("products_handle_key") => taken("/handle", "handle"),
+        Some("products_handle_key" | "products_translated_handle") => taken("/handle", "handle"),
+        Some("product_translations_handle_key" | "product_translations_base_handle") => {
+            taken("/translations", "handle")
+        }
         Some("products_external_id_key") => taken("/id", "id"),
         Some("variants_sku_key") => taken("/variants", "SKU"),
         Some("bundle_components_component_fkey") => WrongRow::new(

@@ -1,0 +1,11 @@
+ALTER TABLE products DROP COLUMN translated_handles;
+ALTER TABLE categories DROP COLUMN translated_handles;
+ALTER TABLE collections DROP COLUMN translated_handles;
+DROP TRIGGER products_added_handles ON products;
+DROP TRIGGER products_changed_handle ON products;
+DROP TRIGGER categories_added_handle ON categories;
+DROP TRIGGER categories_changed_handle ON categories;
+DROP TRIGGER collections_added_handle ON collections;
+DROP TRIGGER collections_changed_handle ON collections;
+DROP TABLE product_translations, category_translations, collection_translations;
+DROP FUNCTION refuse_base_handle, refuse_translated_handle, refuse_translated_handles;
