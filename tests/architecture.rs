@@ -13,7 +13,7 @@ const MODULES: [&str; 4] = ["user", "product", "cart", "order"];
 fn metadata() -> Metadata {
     let mut command = MetadataCommand::new();
     command.manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-    command.other_options(["--offline".to_owned()]).exec().unwrap()
+    command.other_options(["--locked".to_owned()]).exec().unwrap()
 }
 
 /// The crates of the workspace, each with those that it depends on outside of its tests.
