@@ -33,6 +33,8 @@ ALTER TABLE variants
     ADD COLUMN low_stock_threshold BIGINT CHECK (low_stock_threshold BETWEEN 1 AND 1000000000),
     ADD COLUMN stock_version BIGINT NOT NULL DEFAULT 1,
     ADD CONSTRAINT variants_preorder CHECK (preorder_until IS NOT NULL OR preorder_limit = 0);
+-- Those whose day has come are looked for every day.
+CREATE INDEX variants_preorder_until ON variants (preorder_until) WHERE preorder_until IS NOT NULL;
 
 -- The row of a location. `oversell` is how far below zero the row may go: it follows the limits of the variant, but is
 -- never less than what was promised already when they were lowered.

@@ -1,3 +1,13 @@
+DROP FUNCTION stock_events(UUID, UUID, BIGINT, BIGINT, BIGINT, BIGINT);
+CREATE FUNCTION stock_events(variant_id UUID, product_id UUID, threshold BIGINT, before BIGINT, after BIGINT)
+RETURNS TABLE (type TEXT, subject TEXT, data JSONB) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+    SELECT line.type, type_id('variant', variant_id), jsonb_build_object('variant', type_id('variant', variant_id),
+        'product', type_id('product', product_id), 'available', after)
+    FROM (VALUES ('stock.low', before > threshold AND after <= threshold), ('stock.out', before > 0 AND after <= 0),
+        ('stock.back', before <= 0 AND after > 0)) AS line (type, is_crossed)
+    WHERE line.is_crossed;
+END;
 DROP FUNCTION bundle_offer;
 DROP VIEW bundle_parts;
 ALTER TABLE stock

@@ -68,3 +68,23 @@ BEGIN ATOMIC
         WHERE component.bundle_id = bundle
     ) AS part;
 END;
+
+-- The same events as before, and one more: where what can be bought of the product, or of a bundle with it, may be another
+-- than before. `oversell` is how far below zero the variant may be sold today.
+DROP FUNCTION stock_events(UUID, UUID, BIGINT, BIGINT, BIGINT);
+CREATE FUNCTION stock_events(
+    variant_id UUID, product_id UUID, threshold BIGINT, oversell BIGINT, before BIGINT, after BIGINT)
+RETURNS TABLE (type TEXT, subject TEXT, data JSONB) LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+    SELECT line.type, type_id('variant', variant_id), jsonb_build_object('variant', type_id('variant', variant_id),
+        'product', type_id('product', product_id), 'available', after)
+    FROM (VALUES ('stock.low', before > threshold AND after <= threshold), ('stock.out', before > 0 AND after <= 0),
+        ('stock.back', before <= 0 AND after > 0)) AS line (type, is_crossed)
+    WHERE line.is_crossed
+    UNION ALL
+    SELECT 'product.availability_changed', type_id('product', product_id),
+        jsonb_build_object('product', type_id('product', product_id))
+    WHERE (before + oversell > 0) <> (after + oversell > 0)
+    OR EXISTS (SELECT FROM bundle_components AS part WHERE part.component_id = stock_events.variant_id
+        AND (before + oversell >= part.quantity) <> (after + oversell >= part.quantity));
+END;

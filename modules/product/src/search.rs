@@ -45,7 +45,7 @@ use statistics::RoundFigures;
 
 pub(crate) use document::{Indexed, id_key};
 pub(crate) use facets::{Count, Prices};
-pub(crate) use page::{Found, SoldOut, StockFilter};
+pub(crate) use page::Found;
 pub(crate) use question::Question;
 
 /// How long the question whether a process is ready waits for it.
@@ -159,6 +159,12 @@ impl Search {
     /// Waits until the index of this process shows `changes` as they are now, a second at most. What is not shown by then
     /// soon will be: all changes are followed anyway.
     pub(crate) async fn settle(&self, changes: Changes) {
+        if !changes.is_empty() {
+            self.wait_for(changes).await;
+        }
+    }
+
+    async fn wait_for(&self, changes: Changes) {
         let (done, settled) = oneshot::channel();
         let is_asked = self.shared.ask(changes, move || {
             // Whoever waited may have gone.
@@ -167,6 +173,11 @@ impl Search {
         if is_asked && tokio::time::timeout(PATIENCE, settled).await.is_err() {
             tracing::debug!("a write was not searchable in time");
         }
+    }
+
+    /// Waits until the index of this process has taken in what was told by events until now, a second at most.
+    pub(crate) async fn catch_up(&self) {
+        self.wait_for(Changes::default()).await;
     }
 
     /// As [`Search::settle`], on a thread that may block.
@@ -211,7 +222,7 @@ impl Changes {
 impl Shared {
     /// Has the job look at `changes` next; `false` where there is nothing to do, or nobody who would.
     fn ask(&self, changes: Changes, done: impl FnOnce() + Send + 'static) -> bool {
-        if changes.is_empty() || !self.is_followed.load(Ordering::Acquire) {
+        if !self.is_followed.load(Ordering::Acquire) {
             return false;
         }
         self.requests().push(Request {
@@ -258,14 +269,8 @@ impl Snapshot {
         sort: Sort,
         after: Option<Position>,
         wanted: usize,
-        stock: Option<StockFilter>,
     ) -> Result<Found, Fault> {
-        let collector = self.limited(PageCollector {
-            sort,
-            after,
-            wanted,
-            stock,
-        });
+        let collector = self.limited(PageCollector { sort, after, wanted });
         let statistics = RoundFigures {
             searcher: &self.searcher,
             words: self.fields.words,
@@ -278,13 +283,8 @@ impl Snapshot {
 
     /// The values of a facet with most products, without those of its own condition. Categories are named by
     /// [`id_key`], all of them; attributes by their JSON text. Prices have [`Snapshot::prices`].
-    pub(crate) fn values(
-        &self,
-        question: &Question,
-        facet: &Facet,
-        stock: Option<StockFilter>,
-    ) -> Result<Vec<Count>, Fault> {
-        let matches = self.matches(question, facet, stock)?;
+    pub(crate) fn values(&self, question: &Question, facet: &Facet) -> Result<Vec<Count>, Fault> {
+        let matches = self.matches(question, facet)?;
         let (field, prefix) = match facet {
             Facet::Brand => (self.fields.brand_name, String::new()),
             Facet::Category => (self.fields.category_id, String::new()),
@@ -298,18 +298,13 @@ impl Snapshot {
     }
 
     /// How the products spread over prices, whatever the condition on prices is; `None` where there are none.
-    pub(crate) fn prices(&self, question: &Question, stock: Option<StockFilter>) -> Result<Option<Prices>, Fault> {
-        let matches = self.matches(question, &Facet::Price, stock)?;
+    pub(crate) fn prices(&self, question: &Question) -> Result<Option<Prices>, Fault> {
+        let matches = self.matches(question, &Facet::Price)?;
         self.ask(|| matches.prices(&self.searcher))
     }
 
-    fn matches(
-        &self,
-        question: &Question,
-        facet: &Facet,
-        stock: Option<StockFilter>,
-    ) -> Result<facets::Matches, Fault> {
-        let collector = self.limited(MatchCollector { stock });
+    fn matches(&self, question: &Question, facet: &Facet) -> Result<facets::Matches, Fault> {
+        let collector = self.limited(MatchCollector);
         self.ask(|| self.searcher.search(&*question.query(Some(facet)), &collector))
     }
 

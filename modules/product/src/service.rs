@@ -1,6 +1,5 @@
 //! The use cases of the catalogue, and what siblings may ask of it.
 
-mod availability;
 mod bulk;
 mod bundles;
 mod cache;
@@ -43,7 +42,6 @@ use crate::queries;
 use crate::queries::quotes::Enquiry;
 use crate::queries::reserving::{Attempt, Wanted};
 use crate::search::Search;
-use availability::Availability;
 use cache::Cache;
 use import_worker::Running;
 use media::Media;
@@ -68,7 +66,6 @@ pub(crate) struct Service {
     cursors: Cursors,
     cache: Arc<Cache>,
     search: Search,
-    availability: Arc<Availability>,
     misses: Arc<Misses>,
     /// Quotes and reservations of checkouts at the same moment.
     quotes: Together<Enquiry, Vec<Quote>>,
@@ -90,7 +87,6 @@ impl Service {
     pub(crate) fn new(context: &Context, db: Db) -> Self {
         Self {
             search: Search::new(context, db.clone()),
-            availability: Arc::default(),
             misses: Arc::default(),
             quotes: Together::new(db.clone(), queries::quotes::quote),
             reservations: Together::new(db.clone(), queries::reserving::reserve_at_default),

@@ -223,6 +223,22 @@ impl Payload for ProductChanged {
     }
 }
 
+/// What can be bought of a product may have changed: a variant of it is sold out now or no longer, or there is another
+/// number of it that a bundle needs. Visitors are told by no cache: sales are too many.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AvailabilityChanged {
+    /// The product.
+    pub product: ProductId,
+}
+
+impl Payload for AvailabilityChanged {
+    const TYPE: &'static str = "product.availability_changed";
+
+    fn subject(&self) -> String {
+        self.product.to_string()
+    }
+}
+
 /// A category has changed: created, edited, deleted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CategoryChanged {

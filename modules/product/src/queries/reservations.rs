@@ -66,7 +66,8 @@ pub(crate) fn release(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc
             SELECT variant_id, location_id, quantity FROM @.reservation_lines WHERE reservation_id = ? \
         ), held AS MATERIALIZED ( \
             SELECT stock.variant_id, stock.location_id, variant.product_id, variant.low_stock_threshold, location.sells, \
-                stock.on_hand - stock.reserved AS available, line.quantity \
+                stock.on_hand - stock.reserved AS available, line.quantity, @.oversell_limit(variant.backorder_limit, \
+                    variant.preorder_until, variant.preorder_limit, ?) AS oversell \
             FROM @.stock AS stock JOIN @.locations AS location ON location.id = stock.location_id \
             JOIN @.variants AS variant ON variant.id = stock.variant_id \
             LEFT JOIN line ON line.variant_id = stock.variant_id AND line.location_id = stock.location_id \
@@ -92,20 +93,21 @@ pub(crate) fn release(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc
             SELECT held.variant_id, held.location_id, 'restock', held.quantity, 'order cancelled', 'order', released.id, ? \
             FROM held, released WHERE held.quantity IS NOT NULL AND released.state = 'committed' RETURNING variant_id \
         ), change AS ( \
-            SELECT held.variant_id, held.product_id, held.low_stock_threshold, \
+            SELECT held.variant_id, held.product_id, held.low_stock_threshold, held.oversell, \
                 coalesce(sum(held.available) FILTER (WHERE held.sells), 0)::bigint AS before, \
                 coalesce(sum(held.available + coalesce(held.quantity, 0)) FILTER (WHERE held.sells), 0)::bigint AS after \
-            FROM held, released GROUP BY held.variant_id, held.product_id, held.low_stock_threshold \
+            FROM held, released GROUP BY held.variant_id, held.product_id, held.low_stock_threshold, held.oversell \
         ), told AS ( \
             INSERT INTO @.outbox (id, type, subject, time, data) \
             SELECT gen_random_uuid(), event.type, event.subject, ?, event.data FROM change \
             CROSS JOIN LATERAL @.stock_events(change.variant_id, change.product_id, change.low_stock_threshold, \
-                change.before, change.after) AS event RETURNING id \
+                change.oversell, change.before, change.after) AS event RETURNING id \
         ) \
         SELECT coalesce((SELECT state FROM before), (SELECT 'forbidden' FROM forbidden)) AS before";
     let [again, time] = [Bind::Uuid(id), Bind::Time(now)];
     let binds = [
         again.clone(),
+        time.clone(),
         again.clone(),
         time.clone(),
         again,

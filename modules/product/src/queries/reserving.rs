@@ -130,7 +130,8 @@ impl Taken {
 /// that is edited at this moment is what it was before or what it is after.
 fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: Assumed) -> QueryResult<Taken> {
     // `held` waits for whoever has a row, and sees what they left: all rows of a variant that count in its sum, so that
-    // it crosses a line once. NOT IN is looked up in a table, however many orders and lines there are. `claimed` reads
+    // it crosses a line once. It sees that of the rows of stock alone: `stock.oversell` is what terms that were lowered
+    // meanwhile have left. NOT IN is looked up in a table, however many orders and lines there are. `claimed` reads
     // `held` to its end, everything after reads `claimed`: that is what puts the steps in order.
     const SQL: &str = "WITH part AS MATERIALIZED ( \
             SELECT wanted.reservation_id, coalesce(part.component_id, wanted.variant_id) AS variant_id, \
@@ -139,14 +140,16 @@ fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: A
             LEFT JOIN @.bundle_parts AS part ON part.bundle_id = wanted.variant_id AND NOT ? \
             GROUP BY 1, 2, 3 \
         ), held AS MATERIALIZED ( \
-            SELECT stock.variant_id, stock.location_id, variant.product_id, variant.low_stock_threshold, \
+            SELECT stock.variant_id, stock.location_id, variant.product_id, variant.low_stock_threshold, terms.oversell, \
                 stock.on_hand - stock.reserved AS available, \
                 CASE WHEN variant.deleted_at IS NULL AND product.deleted_at IS NULL AND product.status = 'active' \
-                THEN stock.on_hand - stock.reserved + CASE WHEN stock.location_id = ? THEN @.oversell_limit( \
-                    variant.backorder_limit, variant.preorder_until, variant.preorder_limit, ?) ELSE 0 END \
+                THEN stock.on_hand - stock.reserved \
+                    + CASE WHEN stock.location_id = ? THEN least(terms.oversell, stock.oversell) ELSE 0 END \
                 ELSE 0 END AS sellable \
             FROM @.stock AS stock JOIN @.variants AS variant ON variant.id = stock.variant_id \
             JOIN @.products AS product ON product.id = variant.product_id \
+            CROSS JOIN LATERAL (SELECT @.oversell_limit(variant.backorder_limit, variant.preorder_until, \
+                variant.preorder_limit, ?) AS oversell) AS terms \
             WHERE stock.variant_id = ANY (ARRAY (SELECT DISTINCT variant_id FROM part)) \
             AND stock.location_id = ANY (ARRAY (SELECT id FROM @.locations WHERE sells)) \
             ORDER BY stock.variant_id, stock.location_id FOR UPDATE OF stock \
@@ -172,15 +175,16 @@ fn take(connection: &mut PgConnection, orders: &[(&Wanted, &[Part])], assumed: A
             SELECT part.reservation_id, part.variant_id, part.location_id, part.quantity \
             FROM part JOIN claimed ON claimed.id = part.reservation_id RETURNING variant_id \
         ), change AS ( \
-            SELECT held.variant_id, held.product_id, held.low_stock_threshold, sum(held.available)::bigint AS before, \
+            SELECT held.variant_id, held.product_id, held.low_stock_threshold, held.oversell, \
+                sum(held.available)::bigint AS before, \
                 (sum(held.available) - sum(coalesce(total.quantity, 0)))::bigint AS after \
             FROM held LEFT JOIN total USING (variant_id, location_id) \
-            GROUP BY held.variant_id, held.product_id, held.low_stock_threshold \
+            GROUP BY held.variant_id, held.product_id, held.low_stock_threshold, held.oversell \
         ), told AS ( \
             INSERT INTO @.outbox (id, type, subject, time, data) \
             SELECT gen_random_uuid(), event.type, event.subject, ?, event.data FROM change \
             CROSS JOIN LATERAL @.stock_events(change.variant_id, change.product_id, change.low_stock_threshold, \
-                change.before, change.after) AS event RETURNING id \
+                change.oversell, change.before, change.after) AS event RETURNING id \
         ) \
         SELECT ARRAY (SELECT id FROM claimed) AS claimed, \
             (SELECT count(*) FROM @.locations WHERE sells) > 1 AS are_several";

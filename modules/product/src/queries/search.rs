@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::select::{Select, Verbatim};
@@ -15,8 +15,9 @@ use crate::search::Indexed;
 const COLUMNS: &str = "SELECT product.id, product.external_id, product.title, product.description, product.brand, \
     product.status, product.tags, product.codes, product.attributes, product.released_on, product.price_min, \
     product.price_max, category.ancestors, category.path, ARRAY(SELECT member.collection_id \
-    FROM products.collection_products AS member WHERE member.product_id = product.id ORDER BY member.collection_id) \
-    FROM products.products AS product \
+    FROM products.collection_products AS member WHERE member.product_id = product.id ORDER BY member.collection_id), ";
+
+const TABLES: &str = " FROM products.products AS product \
     LEFT JOIN products.categories AS category ON category.id = product.category_id WHERE product.deleted_at IS NULL";
 
 const PARKED: &str = "SELECT parked.product_id, product.title, parked.reason, parked.parked_at \
@@ -41,6 +42,7 @@ type RowSql = (
     BigInt,
     Nullable<(Array<SqlUuid>, Array<Text>)>,
     Array<SqlUuid>,
+    Bool,
 );
 
 #[derive(Queryable)]
@@ -59,6 +61,7 @@ struct Row {
     price_max: i64,
     category: Option<(Vec<Uuid>, Vec<String>)>,
     collections: Vec<Uuid>,
+    in_stock: bool,
 }
 
 /// Products to index, and those that cannot be, each with a reason.
@@ -81,20 +84,53 @@ pub(crate) fn identity(connection: &mut PgConnection) -> QueryResult<Uuid> {
     Select::<SqlUuid>::new("SELECT identity FROM products.search_catalogue").get_result(connection)
 }
 
-/// Products by their ids, whatever their status. Those that are gone are left out.
-pub(crate) fn read(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryResult<Read> {
-    let mut select = Select::<RowSql>::new(COLUMNS);
+/// Products by their ids, whatever their status, with what can be bought `today`. Those that are gone are left out.
+pub(crate) fn read(connection: &mut PgConnection, ids: Vec<Uuid>, today: NaiveDate) -> QueryResult<Read> {
+    let mut select = select(today);
     select.text(" AND product.id = ANY(").bind(Bind::Uuids(ids)).text(")");
     Ok(sort_out(select.load(connection)?))
 }
 
 /// The next products in the order of their ids.
-pub(crate) fn next(connection: &mut PgConnection, after: Uuid, limit: usize) -> QueryResult<Read> {
-    let mut select = Select::<RowSql>::new(COLUMNS);
+pub(crate) fn next(connection: &mut PgConnection, after: Uuid, limit: usize, today: NaiveDate) -> QueryResult<Read> {
+    let mut select = select(today);
     select.text(" AND product.id > ").bind(Bind::Uuid(after));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     select.text(" ORDER BY product.id LIMIT ").bind(Bind::BigInt(limit));
     Ok(sort_out(select.load(connection)?))
+}
+
+/// Products of which something was sold before its day, which has come after `since`, `today` at the latest.
+pub(crate) fn shipped(connection: &mut PgConnection, since: NaiveDate, today: NaiveDate) -> QueryResult<Vec<Uuid>> {
+    let mut select = Select::<SqlUuid>::new(
+        "SELECT DISTINCT variant.product_id FROM products.variants AS variant \
+         WHERE variant.deleted_at IS NULL AND variant.preorder_until > ",
+    );
+    select.bind(Bind::Text(since.to_string()));
+    select.text("::date AND variant.preorder_until <= ");
+    select.bind(Bind::Text(today.to_string())).text("::date");
+    select.load(connection)
+}
+
+/// Begins a SELECT of products that are not deleted. In stock is one with a variant that can be bought `today`: from what
+/// lies where orders are served from, or beyond it. The same as `Terms::offer` in Rust.
+fn select(today: NaiveDate) -> Select<RowSql> {
+    let day = || Bind::Text(today.to_string());
+    let mut select = Select::new(COLUMNS);
+    select.text(
+        "EXISTS (SELECT FROM products.variants AS variant \
+         WHERE variant.product_id = product.id AND variant.deleted_at IS NULL \
+         AND CASE WHEN variant.is_bundle THEN (SELECT offer.sellable FROM products.bundle_offer(variant.id, ",
+    );
+    select.bind(day()).text(
+        "::date) AS offer) ELSE coalesce((SELECT sum(stock.on_hand - stock.reserved) FROM products.stock AS stock \
+            JOIN products.locations AS location ON location.id = stock.location_id \
+            WHERE stock.variant_id = variant.id AND location.sells), 0) + CASE WHEN variant.preorder_until > ",
+    );
+    select.bind(day());
+    select.text("::date THEN variant.preorder_limit ELSE variant.backorder_limit END END > 0)");
+    select.text(TABLES);
+    select
 }
 
 fn sort_out(rows: Vec<Row>) -> Read {
@@ -130,6 +166,7 @@ impl Row {
             categories,
             category_path,
             collections: self.collections,
+            in_stock: self.in_stock,
         })
     }
 }
@@ -182,24 +219,4 @@ pub(crate) fn unpark(connection: &mut PgConnection, products: Vec<Uuid>) -> Quer
     Statement::new(SCHEMA, SQL, [Bind::Uuids(products)])
         .execute(connection)
         .map(drop)
-}
-
-/// Products of every status that have nothing that can be bought `today`: no stock at the locations that serve orders, and
-/// nothing that may be sold beyond it. The same as `Terms::offer` in Rust.
-pub(crate) fn sold_out(connection: &mut PgConnection, today: NaiveDate) -> QueryResult<Vec<Uuid>> {
-    let mut select = Select::<SqlUuid>::new(
-        "SELECT product.id FROM products.products AS product WHERE product.deleted_at IS NULL AND NOT EXISTS \
-         (SELECT FROM products.variants AS variant LEFT JOIN (SELECT stock.variant_id, \
-            sum(stock.on_hand - stock.reserved) AS available FROM products.stock AS stock \
-            JOIN products.locations AS location ON location.id = stock.location_id WHERE location.sells \
-            GROUP BY stock.variant_id) AS level ON level.variant_id = variant.id \
-         WHERE variant.product_id = product.id AND variant.deleted_at IS NULL \
-         AND CASE WHEN variant.is_bundle THEN (SELECT offer.sellable FROM products.bundle_offer(variant.id, ",
-    );
-    select
-        .bind(Bind::Text(today.to_string()))
-        .text("::date) AS offer) ELSE coalesce(level.available, 0) + CASE WHEN variant.preorder_until > ")
-        .bind(Bind::Text(today.to_string()))
-        .text("::date THEN variant.preorder_limit ELSE variant.backorder_limit END END > 0)");
-    select.load(connection)
 }

@@ -123,6 +123,7 @@ pub(crate) fn tell(connection: &mut PgConnection, held: &[Held], now: DateTime<U
     const SQL: &str = "INSERT INTO @.outbox (id, type, subject, time, data) \
         SELECT gen_random_uuid(), event.type, event.subject, ?, event.data FROM ( \
             SELECT variant.id, variant.product_id, variant.low_stock_threshold, before.available AS before, \
+                @.oversell_limit(variant.backorder_limit, variant.preorder_until, variant.preorder_limit, ?) AS oversell, \
                 coalesce(sum(stock.on_hand - stock.reserved) FILTER (WHERE location.sells), 0)::bigint AS after \
             FROM unnest(?, ?) AS before (variant_id, available) \
             JOIN @.variants AS variant ON variant.id = before.variant_id \
@@ -130,7 +131,7 @@ pub(crate) fn tell(connection: &mut PgConnection, held: &[Held], now: DateTime<U
             JOIN @.locations AS location ON location.id = stock.location_id \
             GROUP BY variant.id, before.available \
         ) AS change CROSS JOIN LATERAL @.stock_events(change.id, change.product_id, change.low_stock_threshold, \
-            change.before, change.after) AS event";
+            change.oversell, change.before, change.after) AS event";
     let mut before: BTreeMap<Uuid, i64> = BTreeMap::new();
     for row in held {
         let available = if row.sells { row.on_hand - row.reserved } else { 0 };
@@ -140,7 +141,12 @@ pub(crate) fn tell(connection: &mut PgConnection, held: &[Held], now: DateTime<U
         return Ok(());
     }
     let (variants, available) = before.into_iter().unzip();
-    let binds = [Bind::Time(now), Bind::Uuids(variants), Bind::BigInts(available)];
+    let binds = [
+        Bind::Time(now),
+        Bind::Time(now),
+        Bind::Uuids(variants),
+        Bind::BigInts(available),
+    ];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 

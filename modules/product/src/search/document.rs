@@ -35,6 +35,8 @@ pub(crate) struct Indexed {
     pub(crate) category_path: Vec<String>,
     /// Of every kind, published or not, in the order of their ids.
     pub(crate) collections: Vec<Uuid>,
+    /// Whether something of it can be bought.
+    pub(crate) in_stock: bool,
 }
 
 /// The fields of the index. Texts are stems; what filters compare is kept as it was written.
@@ -66,6 +68,8 @@ pub(super) struct Fields {
     pub(super) category_id: Field,
     pub(super) collection_id: Field,
     pub(super) attribute: Field,
+    /// `true` or `false`.
+    pub(super) in_stock: Field,
     pub(super) price_min: Field,
     pub(super) price_max: Field,
     pub(super) released: Field,
@@ -116,7 +120,8 @@ impl Fields {
             tag_name: builder.add_text_field("tag_name", set.clone()),
             category_id: builder.add_text_field("category_id", set.clone()),
             collection_id: builder.add_text_field("collection_id", set.clone()),
-            attribute: builder.add_text_field("attribute", set),
+            attribute: builder.add_text_field("attribute", set.clone()),
+            in_stock: builder.add_text_field("in_stock", set),
             price_min: builder.add_i64_field(column::PRICE_MIN, number.clone()),
             price_max: builder.add_i64_field(column::PRICE_MAX, number.clone()),
             released: builder.add_i64_field(column::RELEASED, number),
@@ -183,6 +188,7 @@ impl Fields {
         document.add_u64(self.id_high, high);
         document.add_u64(self.id_low, low);
         document.add_text(self.status, product.status.name());
+        document.add_text(self.in_stock, product.in_stock.to_string());
         document.add_i64(self.price_min, product.price_min);
         document.add_i64(self.price_max, product.price_max);
         document.add_i64(self.released, i64::from(product.released_on.num_days_from_ce()));
@@ -297,6 +303,7 @@ mod tests {
             price_max: 0,
             categories: Vec::new(),
             collections: Vec::new(),
+            in_stock: true,
             category_path: vec!["Footwear".to_owned()],
         };
         let (_, fields) = Fields::schema();

@@ -8,7 +8,6 @@ use tantivy::{BitSet, DocId, DocSet, Score, Searcher, SegmentOrdinal, SegmentRea
 
 use super::document::column;
 use super::limit::Limit;
-use super::page::{Ids, StockFilter};
 use crate::domain::facet::buckets;
 
 /// The most values of one facet.
@@ -30,15 +29,11 @@ pub(crate) struct Prices {
 pub(super) struct Matches(Vec<BitSet>);
 
 /// Collects [`Matches`].
-pub(super) struct MatchCollector {
-    pub(super) stock: Option<StockFilter>,
-}
+pub(super) struct MatchCollector;
 
 /// Collects from one segment.
 pub(super) struct SegmentMatches {
     number: SegmentOrdinal,
-    ids: Option<Ids>,
-    stock: Option<StockFilter>,
     found: BitSet,
 }
 
@@ -47,14 +42,8 @@ impl Collector for MatchCollector {
     type Child = SegmentMatches;
 
     fn for_segment(&self, number: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentMatches> {
-        let ids = match self.stock {
-            None => None,
-            Some(_) => Some(Ids::of(segment)?),
-        };
         Ok(SegmentMatches {
             number,
-            ids,
-            stock: self.stock.clone(),
             found: BitSet::with_max_value(segment.max_doc()),
         })
     }
@@ -73,13 +62,7 @@ impl SegmentCollector for SegmentMatches {
     type Fruit = (SegmentOrdinal, BitSet);
 
     fn collect(&mut self, doc: DocId, _: Score) {
-        let is_shown = match (&self.stock, &self.ids) {
-            (Some(stock), Some(ids)) => stock.admits(ids.get(doc)),
-            _ => true,
-        };
-        if is_shown {
-            self.found.insert(doc);
-        }
+        self.found.insert(doc);
     }
 
     fn harvest(self) -> (SegmentOrdinal, BitSet) {

@@ -2,18 +2,19 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use database::Failure;
 use database::outbox::OutboxFeed;
 use diesel::{PgConnection, QueryResult};
 use kernel::Fault;
 use kernel::event::{Event, Feed, Position};
 use kernel::job::Round;
-use product_api::{CollectionChanged, ProductChanged};
+use product_api::{AvailabilityChanged, CollectionChanged, ProductChanged};
 use tantivy::IndexWriter;
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ use super::index::{Index, Progress, Slot, fault};
 use super::text::Stems;
 use super::{Changes, Request, Shared};
 use crate::domain::SCHEMA;
-use crate::queries::{membership, search as queries};
+use crate::queries::{bundles, membership, search as queries};
 
 /// How often news are looked for; whoever writes here wakes the job besides.
 pub(super) const EVERY: Duration = Duration::from_millis(250);
@@ -59,6 +60,8 @@ struct Followed {
     writing: Arc<std::sync::Mutex<Writing>>,
     catalogue: Uuid,
     position: Position,
+    /// The day up to which it knows what can be bought before it is there.
+    day: NaiveDate,
     last_write: Instant,
     inspected: Option<Instant>,
     condition: Condition,
@@ -101,7 +104,10 @@ impl Follower {
         let is_building = state.building.is_some();
         if is_building && let Err(error) = self.build(&mut state).await {
             // Whatever it was: the next round begins anew.
-            state.building = None;
+            if let Some(building) = state.building.take() {
+                building.followed.forget_writer();
+                remove(building.followed.index.folder());
+            }
             return Err(error);
         }
         // What is served is kept up while another index is made, as long as it can be written.
@@ -176,7 +182,7 @@ impl Follower {
             progress.catalogue == catalogue && progress.position <= end && progress.at >= oldest
         });
         if let Some((index, progress)) = usable {
-            let followed = Followed::new(Arc::clone(&index), catalogue, progress.position);
+            let followed = Followed::new(Arc::clone(&index), &progress);
             state.live = Some(followed);
             self.shared.live.send_replace(Some(index));
         }
@@ -195,8 +201,9 @@ impl Follower {
             Index::create(slot.new_folder())
         })
         .await?;
+        let now = self.shared.clock.now();
         Ok(Building {
-            followed: Followed::new(index, catalogue, position),
+            followed: Followed::new(index, &Progress::new(catalogue, position, now.date_naive(), now)),
             after: Uuid::nil(),
             count: 0,
             since: Instant::now(),
@@ -208,23 +215,21 @@ impl Follower {
         let Some(building) = &mut state.building else {
             return Ok(());
         };
-        let after = building.after;
+        let (after, today) = (building.after, self.today());
         let read = self
-            .query(move |connection| queries::next(connection, after, PRODUCTS))
+            .query(move |connection| queries::next(connection, after, PRODUCTS, today))
             .await?;
         if let Some(last) = read.last_id() {
             building.after = last;
             building.count += read.products.len();
-            let readable = read.products.iter().map(|product| product.id).collect();
-            self.sort_out(readable, read.unreadable).await?;
-            return building.followed.add(read.products).await;
+            let mut readable: Vec<Uuid> = read.products.iter().map(|product| product.id).collect();
+            let mut failed = building.followed.add(read.products).await?;
+            readable.retain(|id| failed.iter().all(|(failed, _)| failed != id));
+            failed.extend(read.unreadable);
+            return self.sort_out(readable, failed).await;
         }
-        let progress = Progress::new(
-            building.followed.catalogue,
-            building.followed.position,
-            self.shared.clock.now(),
-        );
-        building.followed.commit(progress).await?;
+        let (position, day) = (building.followed.position, building.followed.day);
+        building.followed.commit(position, day, self.shared.clock.now()).await?;
         let Some(Building {
             followed, count, since, ..
         }) = state.building.take()
@@ -255,32 +260,42 @@ impl Follower {
             waiting.push(request.done);
         }
         events.iter().for_each(|(_, event)| note(&mut changes, event));
+        let (since, today) = (live.day, self.today());
+        if since < today {
+            let shipped = self.query(move |connection| queries::shipped(connection, since, today));
+            changes.products.extend(shipped.await?);
+        }
         let products = self.affected(live, changes).await?;
         if products.is_empty() {
-            live.position = position;
+            (live.position, live.day) = (position, today);
             live.rest();
             waiting.into_iter().for_each(|done| done());
             return Ok(has_more);
         }
         for some in products.chunks(PRODUCTS) {
             let ids = some.to_vec();
-            let read = self.query(move |connection| queries::read(connection, ids)).await?;
+            let read = self
+                .query(move |connection| queries::read(connection, ids, today))
+                .await?;
+            live.remove(some.to_vec()).await?;
+            let mut failed = live.add(read.products).await?;
+            failed.extend(read.unreadable);
             // Those that are gone are not waited for any more either.
             let mut readable = some.to_vec();
-            readable.retain(|id| read.unreadable.iter().all(|(unreadable, _)| unreadable != id));
-            self.sort_out(readable, read.unreadable).await?;
-            live.remove(some.to_vec()).await?;
-            live.add(read.products).await?;
+            readable.retain(|id| failed.iter().all(|(failed, _)| failed != id));
+            self.sort_out(readable, failed).await?;
         }
-        let progress = Progress::new(live.catalogue, position, self.shared.clock.now());
-        live.commit(progress).await?;
-        live.position = position;
+        live.commit(position, today, self.shared.clock.now()).await?;
         waiting.into_iter().for_each(|done| done());
         Ok(has_more)
     }
 
-    /// The products that may not be in the index as they are. Of a collection these are the ones that only the index or only
-    /// the database has in it: its other products need not be read.
+    fn today(&self) -> NaiveDate {
+        self.shared.clock.now().date_naive()
+    }
+
+    /// The products that may not be in the index as they are, with those whose bundles consist of them. Of a collection these
+    /// are the ones that only the index or only the database has in it: its other products need not be read.
     async fn affected(&self, live: &Followed, changes: Changes) -> Result<Vec<Uuid>, Fault> {
         let Changes {
             mut products,
@@ -299,6 +314,11 @@ impl Follower {
                     .collect::<HashSet<_>>()
                     .symmetric_difference(&indexed),
             );
+        }
+        if !products.is_empty() {
+            let components = products.iter().copied().collect();
+            let users = self.query(move |connection| bundles::users(connection, components));
+            products.extend(users.await?.into_iter().map(|(_, bundle)| bundle));
         }
         Ok(products.into_iter().collect())
     }
@@ -331,12 +351,13 @@ impl Follower {
 }
 
 impl Followed {
-    fn new(index: Arc<Index>, catalogue: Uuid, position: Position) -> Self {
+    fn new(index: Arc<Index>, progress: &Progress) -> Self {
         Self {
             index,
             writing: Arc::default(),
-            catalogue,
-            position,
+            catalogue: progress.catalogue,
+            position: progress.position,
+            day: progress.day,
             last_write: Instant::now(),
             inspected: None,
             condition: Condition::Whole,
@@ -353,27 +374,39 @@ impl Followed {
         .await
     }
 
-    async fn add(&mut self, products: Vec<Indexed>) -> Result<(), Fault> {
+    /// Adds products; answers those of which no document can be made, each with the reason.
+    async fn add(&mut self, products: Vec<Indexed>) -> Result<Vec<(Uuid, String)>, Fault> {
         self.write(move |index, writer, stems| {
+            let mut failed = Vec::new();
             for product in &products {
-                let document = index.fields().document(product, stems);
-                writer.add_document(document).map_err(fault)?;
+                match guarded(|| index.fields().document(product, stems)) {
+                    Some(document) => drop(writer.add_document(document).map_err(fault)?),
+                    None => {
+                        // It may be half-way through a word.
+                        *stems = Stems::default();
+                        failed.push((product.id, "no document can be made of it".to_owned()));
+                    }
+                }
             }
-            Ok(())
+            Ok(failed)
         })
         .await
     }
 
-    async fn commit(&mut self, progress: Progress) -> Result<(), Fault> {
+    /// Stores what was written: everything up to `position`, and what can be bought on `day`.
+    async fn commit(&mut self, position: Position, day: NaiveDate, now: DateTime<Utc>) -> Result<(), Fault> {
+        let progress = Progress::new(self.catalogue, position, day, now);
         self.write(move |index, writer, _| index.commit(writer, &progress))
-            .await
+            .await?;
+        (self.position, self.day) = (position, day);
+        Ok(())
     }
 
     /// Writes on a thread that may block.
-    async fn write(
+    async fn write<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&Index, &mut IndexWriter, &mut Stems) -> Result<(), Fault> + Send + 'static,
-    ) -> Result<(), Fault> {
+        work: impl FnOnce(&Index, &mut IndexWriter, &mut Stems) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
         self.last_write = Instant::now();
         let (index, writing) = (Arc::clone(&self.index), Arc::clone(&self.writing));
         blocking(move || {
@@ -411,11 +444,21 @@ fn note(changes: &mut Changes, event: &Event) {
         Some(Err(error)) => unreadable(error),
         None => (),
     }
+    match event.payload::<AvailabilityChanged>() {
+        Some(Ok(changed)) => drop(changes.products.insert(changed.product.uuid())),
+        Some(Err(error)) => unreadable(error),
+        None => (),
+    }
     match event.payload::<CollectionChanged>() {
         Some(Ok(changed)) => drop(changes.collections.insert(changed.collection.uuid())),
         Some(Err(error)) => unreadable(error),
         None => (),
     }
+}
+
+/// What `work` makes; `None` where it panics. One product that a library cannot bear holds up no other.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 fn remove(folder: &Path) {
@@ -431,4 +474,15 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + S
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Fault::internal(format!("search index: {error}")))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_that_cannot_be_made_is_no_panic() {
+        assert_eq!(guarded(|| 1), Some(1));
+        assert_eq!(guarded(|| [0; 1][std::hint::black_box(1)]), None);
+    }
 }

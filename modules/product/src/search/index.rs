@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use kernel::Fault;
 use kernel::event::Position;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use super::condition::{Condition, Seen};
 use super::document::Fields;
 
 /// Raised with every change of what is indexed and how; the fields themselves are compared besides.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// What the writer may hold in memory before it writes, in bytes.
 const WRITER_MEMORY: usize = 24 << 20;
 /// How many processes may share a data directory.
@@ -35,18 +35,21 @@ pub(super) struct Progress {
     pub(super) catalogue: Uuid,
     /// Everything up to this event is in the index.
     pub(super) position: Position,
+    /// What can be bought before it is there is told as of this day, or of a later one.
+    pub(super) day: NaiveDate,
     /// When it was written.
     pub(super) at: DateTime<Utc>,
 }
 
 impl Progress {
-    /// Of a catalogue that has been read up to `position`.
-    pub(super) fn new(catalogue: Uuid, position: Position, at: DateTime<Utc>) -> Self {
+    /// Of a catalogue that has been read up to `position`, as of `day`.
+    pub(super) fn new(catalogue: Uuid, position: Position, day: NaiveDate, at: DateTime<Utc>) -> Self {
         Self {
             format: FORMAT,
             fields: fields_hash(),
             catalogue,
             position,
+            day,
             at,
         }
     }

@@ -1,8 +1,7 @@
 //! A page of a list, collected in one pass over what matches.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashSet};
-use std::sync::Arc;
+use std::collections::BinaryHeap;
 
 use chrono::{Datelike, NaiveDate};
 use tantivy::collector::{Collector, SegmentCollector};
@@ -16,22 +15,6 @@ use crate::domain::filter::{Position, Sort};
 /// How finely ranks are told apart; what differs by less is a tie, as sums of fractions depend on their order.
 const RANKS: f32 = 1_000.0;
 
-/// Products that cannot be bought just now.
-pub(crate) type SoldOut = Arc<HashSet<Uuid>>;
-
-/// What stock a list is limited to: products that are in `sold_out`, or those that are not.
-#[derive(Clone, Debug)]
-pub(crate) struct StockFilter {
-    pub(crate) in_stock: bool,
-    pub(crate) sold_out: SoldOut,
-}
-
-impl StockFilter {
-    pub(super) fn admits(&self, id: Uuid) -> bool {
-        self.sold_out.contains(&id) != self.in_stock
-    }
-}
-
 /// What was found: how many there are in all, and the first ones after a position, each with its own.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -44,7 +27,6 @@ pub(super) struct PageCollector {
     pub(super) sort: Sort,
     pub(super) after: Option<Position>,
     pub(super) wanted: usize,
-    pub(super) stock: Option<StockFilter>,
 }
 
 /// What a product is sorted by within a segment, made so that what comes first is less.
@@ -89,7 +71,6 @@ pub(super) struct SegmentPage {
     ids: Ids,
     after: Option<Key>,
     wanted: usize,
-    stock: Option<StockFilter>,
     total: i64,
     /// The last of those kept is on top.
     kept: BinaryHeap<Key>,
@@ -117,7 +98,6 @@ impl Collector for PageCollector {
             ids: Ids::of(segment)?,
             after,
             wanted: self.wanted,
-            stock: self.stock.clone(),
             total: 0,
             kept: BinaryHeap::with_capacity(self.wanted + 1),
         })
@@ -145,9 +125,6 @@ impl SegmentCollector for SegmentPage {
 
     fn collect(&mut self, doc: DocId, score: Score) {
         let id = self.ids.get(doc);
-        if self.stock.as_ref().is_some_and(|stock| !stock.admits(id)) {
-            return;
-        }
         self.total += 1;
         let key = self.key(doc, score, id);
         if self.after.is_some_and(|after| key <= after) {

@@ -13,7 +13,7 @@ use super::Named;
 use super::document::{Fields, attribute_key, id_key};
 use super::ranking::Ranking;
 use super::text::{Stems, fold, has_digit, runs, words};
-use super::vocabulary;
+use super::vocabulary::Vocabulary;
 use crate::domain::attributes::AttributeValue;
 use crate::domain::facet::Facet;
 use crate::domain::filter::{Audience, Filter};
@@ -55,7 +55,7 @@ impl Question {
     ) -> tantivy::Result<Self> {
         let text = match &filter.search {
             None => None,
-            Some(search) => Some(Reader::new(searcher, fields, ranking).read(search)?),
+            Some(search) => Some(Reader::new(searcher, fields, ranking, shown(fields, filter)).read(search)?),
         };
         Ok(Self {
             text,
@@ -87,18 +87,25 @@ impl Question {
     }
 }
 
+/// What the products have one of that the list's audience may see; none where it may see all.
+fn shown(fields: &Fields, filter: &Filter) -> Vec<Term> {
+    let statuses = match &filter.audience {
+        Audience::Public => &[Status::Active][..],
+        Audience::Staff(statuses) => statuses,
+    };
+    let term = |status: &Status| Term::from_field_text(fields.status, status.name());
+    statuses.iter().map(term).collect()
+}
+
 fn conditions(fields: &Fields, filter: &Filter, named: &Named) -> Vec<(Option<Facet>, Box<dyn Query>)> {
     let mut conditions: Vec<(Option<Facet>, Box<dyn Query>)> = Vec::new();
     let any = |field: Field, texts: Vec<String>| -> Box<dyn Query> {
         let terms = texts.iter().map(|text| Term::from_field_text(field, text));
         Box::new(TermSetQuery::new(terms))
     };
-    let statuses = match &filter.audience {
-        Audience::Public => vec![Status::Active.name().to_owned()],
-        Audience::Staff(statuses) => statuses.iter().map(|status| status.name().to_owned()).collect(),
-    };
+    let statuses = shown(fields, filter);
     if !statuses.is_empty() {
-        conditions.push((None, any(fields.status, statuses)));
+        conditions.push((None, Box::new(TermSetQuery::new(statuses))));
     }
     if !filter.category_ids.is_empty() || !filter.category_handles.is_empty() {
         let keys = named.categories.iter().map(|id| id_key(*id)).collect();
@@ -110,6 +117,9 @@ fn conditions(fields: &Fields, filter: &Filter, named: &Named) -> Vec<(Option<Fa
     }
     if !filter.brands.is_empty() {
         conditions.push((Some(Facet::Brand), any(fields.brand_name, filter.brands.clone())));
+    }
+    if let Some(in_stock) = filter.in_stock {
+        conditions.push((None, any(fields.in_stock, vec![in_stock.to_string()])));
     }
     if !filter.tags.is_empty() {
         conditions.push((None, any(fields.tag_name, filter.tags.clone())));
@@ -144,18 +154,22 @@ fn meanings(text: &str) -> Vec<AttributeValue> {
 
 /// Understands what somebody searches for.
 struct Reader<'a> {
-    searcher: &'a Searcher,
     fields: &'a Fields,
     ranking: &'a Ranking,
+    vocabulary: Vocabulary<'a>,
     stems: Stems,
 }
 
 impl<'a> Reader<'a> {
-    fn new(searcher: &'a Searcher, fields: &'a Fields, ranking: &'a Ranking) -> Self {
+    fn new(searcher: &'a Searcher, fields: &'a Fields, ranking: &'a Ranking, shown: Vec<Term>) -> Self {
         Self {
-            searcher,
             fields,
             ranking,
+            vocabulary: Vocabulary {
+                searcher,
+                field: fields.vocabulary,
+                shown,
+            },
             stems: Stems::default(),
         }
     }
@@ -212,10 +226,9 @@ impl<'a> Reader<'a> {
     fn widen(&mut self, word: &mut Asked, is_last: bool) -> tantivy::Result<()> {
         // Whatever its ending: one that is only written in the singular is known in the plural.
         let known = Term::from_field_text(self.fields.words, &self.stems.of(&word.written));
-        let count = self.searcher.doc_freq(&known)?;
-        let vocabulary = self.fields.vocabulary;
+        let count = self.vocabulary.count(&known)?;
         if is_last && word.written.chars().count() > 1 {
-            let longer = vocabulary::beginning_with(self.searcher, vocabulary, &word.written)?;
+            let longer = self.vocabulary.beginning_with(&word.written)?;
             let beginnings = longer.into_iter().map(|meant| (meant.text, self.ranking.beginning));
             word.alternatives.extend(beginnings);
         }
@@ -223,7 +236,7 @@ impl<'a> Reader<'a> {
         if !word.alternatives.is_empty() && count == 0 {
             return Ok(());
         }
-        let corrections = vocabulary::slips_of(self.searcher, vocabulary, &word.written, count)?;
+        let corrections = self.vocabulary.slips_of(&word.written, count)?;
         if count == 0 {
             word.meant = corrections.first().map(|meant| meant.text.clone());
         }

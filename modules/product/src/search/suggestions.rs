@@ -22,7 +22,7 @@ impl Snapshot {
             return Ok(None);
         }
         let active = self.question(&Filter::default(), &Named::default())?;
-        let collector = self.limited(MatchCollector { stock: None });
+        let collector = self.limited(MatchCollector);
         let beginning = fold(typed);
         let brands = self.ask(|| {
             let matches = self.searcher.search(&*active.query(None), &collector)?;
@@ -38,7 +38,6 @@ impl Snapshot {
             Sort::Relevance,
             None,
             limit,
-            None,
         )?;
         Ok(Some(Suggested {
             products: found.hits.into_iter().map(|(id, _)| id).collect(),

@@ -1,8 +1,10 @@
 //! The words that products are written with: for beginnings and slips.
 
+use std::collections::HashMap;
+
 use tantivy::query::FuzzyTermQuery;
-use tantivy::schema::Field;
-use tantivy::{Searcher, Term};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocSet, Searcher, TERMINATED, Term};
 
 /// How many words of a beginning are looked at, and how many are taken.
 const LOOKED_AT: usize = 2_000;
@@ -22,70 +24,124 @@ pub(super) struct Meant {
     pub(super) slips: usize,
 }
 
-/// Words of `field` that begin with `prefix` and are longer, the most common first.
-pub(super) fn beginning_with(searcher: &Searcher, field: Field, prefix: &str) -> tantivy::Result<Vec<Meant>> {
-    let mut found: std::collections::HashMap<String, u64> = std::collections::HashMap::new();
-    for segment in searcher.segment_readers() {
-        let index = segment.inverted_index(field)?;
-        let mut stream = index.terms().range().gt(prefix).into_stream()?;
-        let mut looked_at = 0;
-        while let Some((term, info)) = stream.next() {
-            looked_at += 1;
-            if !term.starts_with(prefix.as_bytes()) || looked_at > LOOKED_AT {
+/// The words that the products are written with which somebody may see. The words of others, and of products that are gone,
+/// are in the index too, and would tell of these.
+pub(super) struct Vocabulary<'a> {
+    pub(super) searcher: &'a Searcher,
+    pub(super) field: Field,
+    /// What all those products have one of; none where all may be seen.
+    pub(super) shown: Vec<Term>,
+}
+
+impl Vocabulary<'_> {
+    /// In how many products there is a word, roughly; 0 where none of them may be seen.
+    pub(super) fn count(&self, word: &Term) -> tantivy::Result<u64> {
+        match self.is_shown(word)? {
+            true => self.searcher.doc_freq(word),
+            false => Ok(0),
+        }
+    }
+
+    /// Words that begin with `prefix` and are longer, the most common first.
+    pub(super) fn beginning_with(&self, prefix: &str) -> tantivy::Result<Vec<Meant>> {
+        let mut found: HashMap<String, u64> = HashMap::new();
+        for segment in self.searcher.segment_readers() {
+            let index = segment.inverted_index(self.field)?;
+            let mut stream = index.terms().range().gt(prefix).into_stream()?;
+            let mut looked_at = 0;
+            while let Some((term, info)) = stream.next() {
+                looked_at += 1;
+                if !term.starts_with(prefix.as_bytes()) || looked_at > LOOKED_AT {
+                    break;
+                }
+                if let Ok(text) = str::from_utf8(term) {
+                    *found.entry(text.to_owned()).or_default() += u64::from(info.doc_freq);
+                }
+            }
+        }
+        let meant = found.into_iter().map(|(text, count)| Meant { text, count, slips: 0 });
+        self.best(meant.collect(), BEGINNINGS)
+    }
+
+    /// Words that `word` may be a slip of, which itself is in `count` products: with fewest slips first, then the most
+    /// common. Two letters that have changed places are one slip.
+    pub(super) fn slips_of(&self, word: &str, count: u64) -> tantivy::Result<Vec<Meant>> {
+        let most = match word.chars().count() {
+            0..=3 => return Ok(Vec::new()),
+            4..=7 => 1,
+            _ => 2,
+        };
+        for slips in 1..=most {
+            let mut found = self.within(word, slips)?;
+            found.retain(|meant| meant.count > count.saturating_mul(FAR_MORE_COMMON));
+            let best = self.best(found, CORRECTIONS)?;
+            if !best.is_empty() {
+                return Ok(best);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn within(&self, word: &str, slips: u8) -> tantivy::Result<Vec<Meant>> {
+        let query = FuzzyTermQuery::new(Term::from_field_text(self.field, word), slips, true);
+        let mut found: HashMap<String, u64> = HashMap::new();
+        for segment in self.searcher.segment_readers() {
+            let index = segment.inverted_index(self.field)?;
+            let mut stream = index.terms().search(query.automaton()?).into_stream()?;
+            while let Some((term, info)) = stream.next() {
+                if let Ok(text) = str::from_utf8(term)
+                    && text != word
+                    && text.bytes().any(|byte| byte.is_ascii_digit()) == word.bytes().any(|byte| byte.is_ascii_digit())
+                {
+                    *found.entry(text.to_owned()).or_default() += u64::from(info.doc_freq);
+                }
+            }
+        }
+        let slips = usize::from(slips);
+        Ok(found
+            .into_iter()
+            .map(|(text, count)| Meant { text, count, slips })
+            .collect())
+    }
+
+    /// The most common ones that may be told.
+    fn best(&self, mut found: Vec<Meant>, most: usize) -> tantivy::Result<Vec<Meant>> {
+        found.sort_unstable_by(|one, other| other.count.cmp(&one.count).then_with(|| one.text.cmp(&other.text)));
+        let mut best = Vec::new();
+        for meant in found {
+            if best.len() == most {
                 break;
             }
-            if let Ok(text) = str::from_utf8(term) {
-                *found.entry(text.to_owned()).or_default() += u64::from(info.doc_freq);
+            if self.is_shown(&Term::from_field_text(self.field, &meant.text))? {
+                best.push(meant);
             }
         }
+        Ok(best)
     }
-    let meant = found.into_iter().map(|(text, count)| Meant { text, count, slips: 0 });
-    Ok(best(meant.collect(), BEGINNINGS))
-}
 
-/// Words of `field` that `word` may be a slip of, which itself is in `count` products: with fewest slips first, then the
-/// most common. Two letters that have changed places are one slip.
-pub(super) fn slips_of(searcher: &Searcher, field: Field, word: &str, count: u64) -> tantivy::Result<Vec<Meant>> {
-    let most = match word.chars().count() {
-        0..=3 => return Ok(Vec::new()),
-        4..=7 => 1,
-        _ => 2,
-    };
-    for slips in 1..=most {
-        let found = within(searcher, field, word, slips)?;
-        let common = |meant: &Meant| meant.count > count.saturating_mul(FAR_MORE_COMMON);
-        let found: Vec<Meant> = found.into_iter().filter(common).collect();
-        if !found.is_empty() {
-            return Ok(best(found, CORRECTIONS));
-        }
-    }
-    Ok(Vec::new())
-}
-
-fn within(searcher: &Searcher, field: Field, word: &str, slips: u8) -> tantivy::Result<Vec<Meant>> {
-    let query = FuzzyTermQuery::new(Term::from_field_text(field, word), slips, true);
-    let mut found: std::collections::HashMap<String, u64> = std::collections::HashMap::new();
-    for segment in searcher.segment_readers() {
-        let index = segment.inverted_index(field)?;
-        let mut stream = index.terms().search(query.automaton()?).into_stream()?;
-        while let Some((term, info)) = stream.next() {
-            if let Ok(text) = str::from_utf8(term)
-                && text != word
-                && text.bytes().any(|byte| byte.is_ascii_digit()) == word.bytes().any(|byte| byte.is_ascii_digit())
-            {
-                *found.entry(text.to_owned()).or_default() += u64::from(info.doc_freq);
+    /// Whether a product that may be seen has the word. The first one decides, so that common words cost next to nothing.
+    fn is_shown(&self, word: &Term) -> tantivy::Result<bool> {
+        for segment in self.searcher.segment_readers() {
+            let read = |term: &Term| {
+                let index = segment.inverted_index(term.field())?;
+                Ok::<_, tantivy::TantivyError>(index.read_postings(term, IndexRecordOption::Basic)?)
+            };
+            let Some(mut products) = read(word)? else { continue };
+            let mut shown = Vec::new();
+            for term in &self.shown {
+                shown.extend(read(term)?);
+            }
+            while products.doc() != TERMINATED {
+                let doc = products.doc();
+                let is_among = |list: &mut tantivy::postings::SegmentPostings| {
+                    (list.doc() < doc && list.seek(doc) == doc) || list.doc() == doc
+                };
+                if !segment.is_deleted(doc) && (self.shown.is_empty() || shown.iter_mut().any(is_among)) {
+                    return Ok(true);
+                }
+                products.advance();
             }
         }
+        Ok(false)
     }
-    let slips = usize::from(slips);
-    Ok(found
-        .into_iter()
-        .map(|(text, count)| Meant { text, count, slips })
-        .collect())
-}
-
-fn best(mut found: Vec<Meant>, most: usize) -> Vec<Meant> {
-    found.sort_unstable_by(|one, other| other.count.cmp(&one.count).then_with(|| one.text.cmp(&other.text)));
-    found.truncate(most);
-    found
 }

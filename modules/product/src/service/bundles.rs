@@ -37,10 +37,11 @@ impl Service {
             replaced.on_violation("stock_bundle", || has_stock("is in stock"))?;
             writing::raise_version(connection, product, now)?;
             publish(connection, &[product], now)?;
-            variant_of(read(connection, product, now)?, id).or_refuse()
+            let changed = variant_of(read(connection, product, now)?, id).or_refuse()?;
+            Ok((product, changed))
         };
-        let changed = self.db.transaction(work).await?;
-        self.cache.outdate();
+        let (product, changed) = self.db.transaction(work).await?;
+        self.show(vec![product]).await;
         Ok(changed)
     }
 }

@@ -6,7 +6,7 @@ use diesel::PgConnection;
 use kernel::event::Event;
 use kernel::http::{Answer, Call, IfMatch};
 use kernel::id::{CollectionId, ProductId, UserId, VariantId};
-use kernel::{FieldErrors, Patch};
+use kernel::{Fault, FieldErrors, Patch};
 use product_api::{ProductChanged, ProductError};
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use crate::domain::listing::Listing;
 use crate::domain::plan::{Change, Outcome, Plan, Stored};
 use crate::domain::product::{AdminProduct, AdminVariant};
 use crate::queries::writing::Stamp;
-use crate::queries::{categories, media, products, writing};
+use crate::queries::{arranged, categories, media, products, writing};
 use crate::search::Changes;
 
 type Work<T> = Result<T, Failure<ProductError>>;
@@ -197,10 +197,21 @@ impl Service {
         self.search.settle(Changes::of_collections([collection.uuid()])).await;
     }
 
+    /// Has lists of this process show what can be bought of variants now.
+    pub(super) async fn show_stock(&self, variants: Vec<Uuid>) {
+        let products = self
+            .db
+            .run(move |connection| Ok::<_, Failure<Fault>>(arranged::products_of(connection, variants)?));
+        match products.await {
+            Ok(products) => self.show(products).await,
+            // It is written all the same, and events tell of it.
+            Err(error) => tracing::warn!(%error, "a change of stock is shown a moment later"),
+        }
+    }
+
     /// What was counted before is not used again.
     pub(super) fn outdate(&self) {
         self.cache.outdate();
-        self.availability.outdate();
     }
 
     pub(super) fn stamp(&self, actor: UserId) -> Stamp {

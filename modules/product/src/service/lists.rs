@@ -19,7 +19,7 @@ use crate::domain::filter::{Audience, Filter, ListQuery, Position};
 use crate::domain::product::{AdminProduct, Product, Status};
 use crate::domain::translation::Language;
 use crate::queries::{categories, collections, lists};
-use crate::search::{Count, Named, Question, Snapshot, StockFilter, id_key};
+use crate::search::{Count, Named, Question, Snapshot, id_key};
 
 /// How often a page is filled up whose products turn out not to be as the index has them.
 const ATTEMPTS: usize = 20;
@@ -61,7 +61,6 @@ pub(crate) struct Total {
 struct Lookup {
     index: Snapshot,
     question: Question,
-    stock: Option<StockFilter>,
 }
 
 impl Service {
@@ -104,7 +103,7 @@ impl Service {
         // The index is asked on the pool's threads too: a search is as long as a statement, what it finds is read at once,
         // and there is one queue that tells when it is too much.
         let found = self.db.run(move |connection| {
-            let lookup = service.look_up(connection, index, &query.filter)?;
+            let lookup = look_up(connection, index, &query.filter)?;
             let (data, last, total) = page(connection, &lookup, &query, after)?;
             let facets = match query.facets.is_empty() {
                 true => None,
@@ -131,23 +130,9 @@ impl Service {
         Ok(list)
     }
 
-    fn look_up(&self, connection: &mut PgConnection, index: Snapshot, filter: &Filter) -> Work<Lookup> {
-        let named = resolve(connection, filter)?;
-        let stock = match filter.in_stock {
-            None => None,
-            Some(in_stock) => Some(StockFilter {
-                in_stock,
-                sold_out: self.availability.sold_out(connection, filter.today)?,
-            }),
-        };
-        let question = index.question(filter, &named).map_err(refused)?;
-        Ok(Lookup { index, question, stock })
-    }
-
     fn count_facets(&self, connection: &mut PgConnection, lookup: &Lookup, query: &ListQuery) -> Work<Arc<Facets>> {
         let names: Vec<String> = query.facets.iter().map(Facet::name).collect();
-        let stock = lookup.stock.as_ref().map(|stock| Arc::as_ptr(&stock.sold_out).addr());
-        let key = format!("{}/{stock:?}/{names:?}/{}", lookup.index.name(), query.filter.name());
+        let key = format!("{}/{names:?}/{}", lookup.index.name(), query.filter.name());
         self.cache.facets(&key, || {
             let mut count = |facet| self.count(connection, lookup, facet);
             query
@@ -162,10 +147,7 @@ impl Service {
         if *facet == Facet::Price {
             return Ok(FacetCounts::Price(self.count_prices(lookup)?));
         }
-        let counts = lookup
-            .index
-            .values(&lookup.question, facet, lookup.stock.clone())
-            .map_err(refused)?;
+        let counts = lookup.index.values(&lookup.question, facet).map_err(refused)?;
         Ok(FacetCounts::Values(match facet {
             Facet::Category => named(connection, counts)?,
             Facet::Attribute(_) => {
@@ -181,10 +163,7 @@ impl Service {
 
     fn count_prices(&self, lookup: &Lookup) -> Work<Option<PriceFacet>> {
         let money = |amount| Money::new(amount, self.currencies.main());
-        let prices = lookup
-            .index
-            .prices(&lookup.question, lookup.stock.clone())
-            .map_err(refused)?;
+        let prices = lookup.index.prices(&lookup.question).map_err(refused)?;
         Ok(prices.map(|prices| PriceFacet {
             min: money(prices.min),
             max: money(prices.max),
@@ -199,6 +178,12 @@ impl Service {
                 .collect(),
         }))
     }
+}
+
+fn look_up(connection: &mut PgConnection, index: Snapshot, filter: &Filter) -> Work<Lookup> {
+    let named = resolve(connection, filter)?;
+    let question = index.question(filter, &named).map_err(refused)?;
+    Ok(Lookup { index, question })
 }
 
 /// The ids of what `filter` names. Visitors see no collection that is not published.
@@ -233,9 +218,7 @@ fn page(
     let mut total = 0;
     for attempt in 0..ATTEMPTS {
         let wanted = limit + 1 - shown.len();
-        let found = lookup
-            .index
-            .page(&lookup.question, query.sort, after, wanted, lookup.stock.clone());
+        let found = lookup.index.page(&lookup.question, query.sort, after, wanted);
         let found = found.map_err(refused)?;
         if attempt == 0 {
             total = found.total;

@@ -90,6 +90,7 @@ impl Service {
         };
         let location = self.db.transaction(work).await?;
         self.outdate();
+        self.search.catch_up().await;
         Ok(location)
     }
 

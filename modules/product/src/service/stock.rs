@@ -49,6 +49,7 @@ impl Service {
         actor: UserId,
     ) -> Result<Answer<StockLevel>, ProductError> {
         new.check().map_err(ProductError::Invalid)?;
+        let changed = vec![new.variant_id.uuid()];
         let (stamp, shown) = (self.stamp(actor), self.shown(new.variant_id));
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| {
@@ -59,7 +60,7 @@ impl Service {
             Ok(level)
         };
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.availability.outdate();
+        self.show_stock(changed).await;
         Ok(answer)
     }
 
@@ -89,7 +90,7 @@ impl Service {
             shown.read(connection, Movements::latest())
         };
         let level = self.db.transaction(work).await?;
-        self.outdate();
+        self.show(vec![level.product_id.uuid()]).await;
         Ok(level)
     }
 

@@ -52,11 +52,12 @@ impl Service {
         actor: UserId,
     ) -> Result<Answer<Transfer>, ProductError> {
         new.check().map_err(ProductError::Invalid)?;
+        let changed = new.lines.iter().map(|line| line.variant_id.uuid()).collect();
         let stamp = self.stamp(actor);
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| transfer(connection, new, &stamp);
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.outdate();
+        self.show_stock(changed).await;
         Ok(answer)
     }
 
@@ -69,11 +70,12 @@ impl Service {
         actor: UserId,
     ) -> Result<Answer<Count>, ProductError> {
         new.check().map_err(ProductError::Invalid)?;
+        let changed = new.lines.iter().map(|line| line.variant_id.uuid()).collect();
         let stamp = self.stamp(actor);
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| count(connection, &new, &stamp);
         let answer = self.db.once(SCHEMA, call, 201, now, work).await?;
-        self.outdate();
+        self.show_stock(changed).await;
         Ok(answer)
     }
 }

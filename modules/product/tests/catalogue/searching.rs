@@ -54,6 +54,36 @@ async fn a_slip_is_told_and_what_was_written_comes_first() {
 }
 
 #[actix_web::test]
+async fn words_of_products_that_nobody_may_see_are_not_told_and_correct_nothing() {
+    let shop = Shop::open().await;
+    shop.create(product("Keyboard", 100, 1)).await;
+    let gone = shop.create(product("Zephyrous glove", 100, 1)).await;
+    let mut hidden = product("Zephyrix headset", 100, 1);
+    hidden["status"] = json!("draft");
+    shop.create(hidden).await;
+    let mut old = product("Keybord", 100, 1);
+    old["status"] = json!("archived");
+    shop.create(old).await;
+    let answer = shop
+        .admin_with(Method::DELETE, &path(&gone), Value::Null, &[("If-Match", "*")])
+        .await;
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    for typed in ["zephyrox", "zephyrousx", "zephyri", "headzet"] {
+        let found = shop.get(&format!("/products?q={typed}")).await.body;
+        let seen = (&found["total"]["value"], found.get("did_you_mean"));
+        assert_eq!(seen, (&json!(0), None), "{typed}");
+    }
+    let found = shop.get("/products?q=keybord").await.body;
+    assert_eq!(
+        (&found["did_you_mean"], &found["data"][0]["title"]),
+        (&json!("keyboard"), &json!("Keyboard"))
+    );
+    // Staff see drafts, and are helped to find them.
+    let found = shop.admin(Method::GET, "/admin/products?q=zephyrox", Value::Null).await;
+    assert_eq!(found.body["did_you_mean"], "zephyrix");
+}
+
+#[actix_web::test]
 async fn a_word_that_is_known_in_another_form_is_no_slip() {
     let shop = Shop::open().await;
     for title in ["Van", "Fans"] {
