@@ -31,6 +31,15 @@ struct ComponentRow {
     quantity: i64,
 }
 
+/// Holds a variant that may become a bundle, or cease to be one, until the transaction ends: nobody changes its terms or
+/// opens its books somewhere meanwhile. Its stock is held after it. Whether it is a bundle is a part of a key, so that it is
+/// held more firmly than for other changes.
+pub(crate) fn hold(connection: &mut PgConnection, variant: Uuid) -> QueryResult<()> {
+    let mut select = Select::<SqlUuid>::new("SELECT id FROM products.variants WHERE id = ");
+    select.bind(Bind::Uuid(variant)).text(" FOR UPDATE");
+    select.load(connection).map(|_: Vec<Uuid>| ())
+}
+
 /// What these variants are; those that are deleted or unknown are left out. Whoever holds their products keeps them so.
 pub(crate) fn roles(connection: &mut PgConnection, variants: Vec<Uuid>) -> QueryResult<Vec<Role>> {
     let mut select = Select::<(SqlUuid, Bool, Bool, Bool)>::new(
@@ -66,7 +75,7 @@ pub(crate) fn is_sold(connection: &mut PgConnection, variant: Uuid) -> QueryResu
 }
 
 /// Makes a variant a bundle of these components; with none it is no bundle any more. Fails on `stock_bundle` where it has
-/// stock.
+/// stock, on `variants_bundle_terms` where it has terms.
 pub(crate) fn replace(connection: &mut PgConnection, bundle: Uuid, components: &[NewComponent]) -> QueryResult<()> {
     const ROLE: &str = "UPDATE @.variants SET is_bundle = ? WHERE id = ? AND is_bundle <> ?";
     const INSERT: &str = "INSERT INTO @.bundle_components (bundle_id, component_id, quantity, position) \
