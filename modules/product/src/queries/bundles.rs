@@ -28,6 +28,7 @@ struct ComponentRow {
     product_handle: String,
     title: String,
     variant_title: String,
+    on_sale: bool,
     quantity: i64,
 }
 
@@ -92,10 +93,11 @@ pub(crate) fn replace(connection: &mut PgConnection, bundle: Uuid, components: &
     Statement::new(SCHEMA, INSERT, binds).execute(connection).map(drop)
 }
 
-/// The components of a bundle, of which the statement that reads variants has made JSON.
-pub(super) fn components(json: &Verbatim) -> QueryResult<Vec<Component>> {
+/// The components of a bundle, of which the statement that reads variants has made JSON. What those are called that are not
+/// on sale is told only `to_staff`.
+pub(super) fn components(json: &Verbatim, to_staff: bool) -> QueryResult<Vec<Component>> {
     let rows: Vec<ComponentRow> = read(json)?;
-    Ok(rows.into_iter().map(ComponentRow::into_component).collect())
+    Ok(rows.into_iter().map(|row| row.into_component(to_staff)).collect())
 }
 
 /// Bundles that are deleted consist of nothing any more.
@@ -107,12 +109,14 @@ pub(super) fn remove(connection: &mut PgConnection, bundles: &[Uuid]) -> QueryRe
 }
 
 impl ComponentRow {
-    fn into_component(self) -> Component {
+    fn into_component(self, to_staff: bool) -> Component {
+        let is_told = to_staff || self.on_sale;
+        let told = |name: String| is_told.then_some(name);
         Component {
             variant_id: self.variant.into(),
-            product_handle: self.product_handle,
-            title: self.title,
-            variant_title: self.variant_title,
+            product_handle: told(self.product_handle),
+            title: told(self.title),
+            variant_title: told(self.variant_title),
             quantity: self.quantity,
         }
     }
