@@ -3,13 +3,13 @@
 
 mod account;
 mod batch;
+mod gathered;
 mod known;
 mod merge;
 mod names;
 mod refusal;
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::result::Error;
@@ -20,20 +20,13 @@ use uuid::Uuid;
 use crate::domain::plan::Outcome;
 use crate::import::{ImportError, ImportReport, ImportedProduct, Products, Progress, RowError, Unread, WrongRow};
 use batch::Batch;
+use gathered::Gathered;
 use names::Names;
 use refusal::{is_passing, is_refusal, refusal};
 
 pub(crate) use account::{Account, Entry, InMemory, Manner};
 pub(crate) use names::Implied;
 
-/// How many products are written at a time, and how many bytes of a file at most.
-const BATCH: usize = 250;
-const BATCH_BYTES: usize = 8 << 20;
-/// How many wrong rows are noted at a time.
-const WRONG: usize = 1000;
-/// How long rows are read before those that there are are seen to: well within the lease, which is renewed then. Wrong rows
-/// may be long, and take long to be read.
-const LONGEST_READING: Duration = Duration::from_secs(2);
 /// How often a batch is tried that lost a race for a lock.
 const TRIES: usize = 3;
 /// An import of at most so many products ends when they can be found. More are followed by their events, which takes
@@ -55,16 +48,6 @@ pub(crate) struct Importer<A> {
     progress: Progress,
     changed: Vec<Uuid>,
     batches: u32,
-}
-
-/// Rows that are seen to at a time.
-#[derive(Default)]
-struct Gathered {
-    /// Each with its number in the file.
-    products: Vec<(u64, ImportedProduct)>,
-    wrong: Vec<(u64, WrongRow)>,
-    /// The number of the last of all.
-    last: u64,
 }
 
 /// How an attempt to write a batch ended.
@@ -94,46 +77,6 @@ struct Written {
 impl From<Error> for End {
     fn from(error: Error) -> Self {
         Self::Database(error)
-    }
-}
-
-impl Gathered {
-    /// The rows after number `last`, and whether there are more. After `patience` no further one is begun.
-    fn read(
-        products: &mut Products,
-        names: &mut Names,
-        last: u64,
-        patience: Duration,
-    ) -> (Self, Result<bool, ImportError>) {
-        let mut gathered = Self {
-            last,
-            ..Self::default()
-        };
-        let started = Instant::now();
-        let mut size = 0;
-        while gathered.products.len() < BATCH && gathered.wrong.len() < WRONG && size < BATCH_BYTES {
-            let row = match products.next() {
-                None => return (gathered, Ok(false)),
-                Some(Err(Unread::File(error))) => return (gathered, Err(error)),
-                Some(Err(Unread::Row(wrong))) => Err(wrong),
-                Some(Ok(product)) => match names.admit(&product) {
-                    Ok(admitted) => admitted.map(|()| product),
-                    Err(error) => return (gathered, Err(error)),
-                },
-            };
-            gathered.last += 1;
-            match row {
-                Ok(product) => {
-                    size += product.size;
-                    gathered.products.push((gathered.last, product));
-                }
-                Err(wrong) => gathered.wrong.push((gathered.last, wrong)),
-            }
-            if started.elapsed() >= patience {
-                break;
-            }
-        }
-        (gathered, Ok(true))
     }
 }
 
@@ -179,7 +122,7 @@ impl<A: Account> Importer<A> {
 
     /// Imports the next rows of a file, some hundred of them; false at its end. What is wrong is reported and left out.
     pub(crate) fn step(&mut self, products: &mut Products) -> Result<bool, ImportError> {
-        let (gathered, outcome) = Gathered::read(products, &mut self.names, self.progress.rows, LONGEST_READING);
+        let (gathered, outcome) = Gathered::next(products, &mut self.names, self.progress.rows);
         if gathered.last > self.progress.rows {
             self.write(&gathered)?;
             self.teach_planner();
@@ -403,24 +346,5 @@ fn note(account: &mut impl Account, connection: &mut PgConnection, entry: &Entry
     match account.note(connection, entry)? {
         true => Ok(()),
         false => Err(End::Lost),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wrong_rows(count: u64) -> Products {
-        let row = |line| Err(Unread::Row(WrongRow::new(line, "", "invalid_json", "no")));
-        Box::new((1..=count).map(row))
-    }
-
-    #[test]
-    fn rows_that_take_long_to_read_are_seen_to_before_all_of_them_are_read() {
-        let (mut rows, mut names) = (wrong_rows(3), Names::default());
-        let (few, more) = Gathered::read(&mut rows, &mut names, 7, Duration::ZERO);
-        assert_eq!((few.wrong.len(), few.last, more.unwrap()), (1, 8, true));
-        let (rest, more) = Gathered::read(&mut rows, &mut names, few.last, Duration::MAX);
-        assert_eq!((rest.wrong.len(), rest.last, more.unwrap()), (2, 10, false));
     }
 }

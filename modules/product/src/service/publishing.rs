@@ -42,7 +42,7 @@ pub(crate) fn job(service: &web::Data<Service>) -> Job {
     let walk = Arc::new(Mutex::new(Walk::default()));
     Job::new("publication", EVERY, Wake::default(), move || {
         let (service, walk) = (service.clone(), Arc::clone(&walk));
-        async move { Ok(service.publish_due(&mut *walk.lock().await).await?) }
+        async move { service.publish_due(&mut *walk.lock().await).await }
     })
 }
 
