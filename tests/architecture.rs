@@ -246,3 +246,33 @@ fn the_modules_have_the_same_anatomy() {
         }
     }
 }
+
+/// What diesel calls a migration. Two of the same name are silently one.
+fn version(folder: &str) -> String {
+    folder.split('_').next().unwrap_or(folder).replace('-', "")
+}
+
+/// The names of the folders in a folder.
+fn folders(path: &Path) -> Vec<String> {
+    let entries = fs::read_dir(path).unwrap().map(Result::unwrap);
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    folders
+        .map(|folder| folder.file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn no_two_migrations_of_a_schema_have_the_same_version() {
+    let all = root().join("migrations");
+    // A schema has those of the foundation in the same table as its own.
+    let shared = folders(&all.join("foundation"));
+    for schema in folders(&all) {
+        let mut known: BTreeMap<String, String> = BTreeMap::new();
+        let foundation = shared.iter().filter(|_| schema != "foundation");
+        for folder in folders(&all.join(&schema)).iter().chain(foundation) {
+            let before = known.insert(version(folder), folder.clone());
+            assert_eq!(before, None, "{folder} of {schema} has the version of another");
+        }
+        assert!(!known.is_empty(), "{schema} has no migrations");
+    }
+}

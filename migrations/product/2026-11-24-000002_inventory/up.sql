@@ -37,13 +37,14 @@ ALTER TABLE variants
 CREATE INDEX variants_preorder_until ON variants (preorder_until) WHERE preorder_until IS NOT NULL;
 
 -- The row of a location. `oversell` is how far below zero the row may go: it follows the limits of the variant, but is
--- never less than what was promised already when they were lowered.
+-- never less than what was promised already when they were lowered. Staff may book up to 1,000,000,000; what orders give back
+-- comes on top of that, as it must never be refused.
 ALTER TABLE stock
     ADD COLUMN location_id UUID NOT NULL DEFAULT '01900000-0000-7000-8000-000000000001' REFERENCES locations (id),
     ADD COLUMN oversell BIGINT NOT NULL DEFAULT 0 CHECK (oversell >= 0);
 ALTER TABLE stock ALTER COLUMN location_id DROP DEFAULT;
 ALTER TABLE stock DROP CONSTRAINT stock_on_hand, DROP CONSTRAINT stock_reserved,
-    ADD CONSTRAINT stock_on_hand CHECK (on_hand BETWEEN -oversell AND 1000000000),
+    ADD CONSTRAINT stock_on_hand CHECK (on_hand BETWEEN -oversell AND 2000000000),
     ADD CONSTRAINT stock_reserved CHECK (reserved >= 0 AND on_hand - reserved >= -oversell);
 ALTER TABLE stock DROP CONSTRAINT stock_pkey, ADD PRIMARY KEY (variant_id, location_id);
 CREATE INDEX stock_location ON stock (location_id);

@@ -35,16 +35,17 @@ pub(crate) struct NewComponent {
     pub(crate) quantity: i64,
 }
 
-/// A component as it is shown with its bundle.
+/// A component as it is shown with its bundle. What it is called while its product is not on sale is told to staff alone;
+/// else its names are `null`, and the bundle is not to be had.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Component {
     pub(crate) variant_id: VariantId,
     /// Where the component's own product is found, if it is on sale.
-    pub(crate) product_handle: String,
+    pub(crate) product_handle: Option<String>,
     /// The title of that product.
-    pub(crate) title: String,
+    pub(crate) title: Option<String>,
     /// The component's own title, e.g. `S / Black`.
-    pub(crate) variant_title: String,
+    pub(crate) variant_title: Option<String>,
     /// How many are in one bundle.
     pub(crate) quantity: i64,
 }

@@ -15,7 +15,8 @@ use uuid::Uuid;
 use super::location::DEFAULT_LOCATION;
 use super::terms::Terms;
 
-/// The most of one variant that the books take.
+/// The most of one variant at a location that staff may book. What orders give back comes on top of it: the database takes
+/// twice as many.
 pub(crate) const MAX_STOCK: i64 = 1_000_000_000;
 
 /// The most lines of a transfer or a count.

@@ -21,6 +21,15 @@ pub enum ImportError {
     /// A row does not end: most likely a quote is not closed.
     #[error("the row that begins on line {0} has more than 1 MiB: is a quote not closed?")]
     EndlessRow(u64),
+    /// A line does not end.
+    #[error("line {0} has more than 64 MiB: is there one product a line?")]
+    EndlessLine(u64),
+    /// A product of many rows does not end.
+    #[error("the rows of the product that begins on line {0} have more than 64 MiB")]
+    EndlessProduct(u64),
+    /// There is nothing in the file for a long while.
+    #[error("before line {0} there is more than 1 MiB of blank lines")]
+    Blank(u64),
     /// The file names more products than can be compared with each other.
     #[error("a file may have at most {0} ids, handles and SKUs; cut it into several")]
     TooLarge(usize),
@@ -43,8 +52,9 @@ impl ImportError {
             Self::Unreadable(_) => "unreadable_file",
             Self::NotProducts(_) => "not_a_product_file",
             Self::Encoding(_) => "unsupported_encoding",
-            Self::EndlessRow(_) => "row_too_long",
-            Self::TooLarge(_) => "too_many_rows",
+            Self::EndlessRow(_) | Self::EndlessLine(_) => "row_too_long",
+            Self::EndlessProduct(_) | Self::TooLarge(_) => "too_many_rows",
+            Self::Blank(_) => "blank_lines",
             Self::Stuck(_) => "stuck",
             Self::Interrupted => "interrupted",
             Self::Fault(_) => "internal",

@@ -1,14 +1,18 @@
 //! NDJSON: one JSON object a line.
 
-use std::io::{self, BufRead, Read};
+use std::io::{BufRead, Read};
 
 use kernel::{Currencies, FieldError};
 
 use super::line::Line;
-use super::{ImportedProduct, Unread, WrongRow};
+use super::{ImportError, ImportedProduct, Unread, WrongRow};
 
 /// The longest line, as the longest body of a request.
 const MAX_LINE: u64 = 1 << 20;
+/// The most bytes of blank lines between two others.
+const MAX_BLANK: u64 = 1 << 20;
+/// How many bytes of a line that is too long are passed over.
+const MAX_PASSED: u64 = 64 << 20;
 
 /// The products of a file.
 pub(super) fn read(
@@ -45,15 +49,17 @@ impl Iterator for Lines {
             Ok(Some(Ok(()))) => Some(self.parse()),
             Err(error) => {
                 self.broken = true;
-                Some(Err(error.into()))
+                Some(Err(Unread::File(error)))
             }
         }
     }
 }
 
 impl Lines {
-    /// Reads the next line that is not blank into the buffer; `None` at the end of the file.
-    fn next_line(&mut self) -> io::Result<Option<Result<(), WrongRow>>> {
+    /// Reads the next line that is not blank into the buffer; `None` at the end of the file. Ends after a bounded number of
+    /// bytes, so that whoever reads can say now and then that he lives: some packed kilobytes may be gigabytes of nothing.
+    fn next_line(&mut self) -> Result<Option<Result<(), WrongRow>>, ImportError> {
+        let mut blank = 0;
         loop {
             self.buffer.clear();
             let count = self
@@ -74,11 +80,16 @@ impl Lines {
             if !self.buffer.trim_ascii().is_empty() {
                 return Ok(Some(Ok(())));
             }
+            blank += count as u64;
+            if blank > MAX_BLANK {
+                return Err(ImportError::Blank(self.line));
+            }
         }
     }
 
-    fn skip_line(&mut self) -> io::Result<()> {
-        loop {
+    fn skip_line(&mut self) -> Result<(), ImportError> {
+        let mut passed = 0;
+        while passed <= MAX_PASSED {
             let available = self.source.fill_buf()?;
             let (count, found) = match available.iter().position(|byte| *byte == b'\n') {
                 Some(end) => (end + 1, true),
@@ -88,7 +99,9 @@ impl Lines {
             if found {
                 return Ok(());
             }
+            passed += count as u64;
         }
+        Err(ImportError::EndlessLine(self.line))
     }
 
     fn parse(&self) -> Result<ImportedProduct, Unread> {
@@ -123,6 +136,8 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     fn rows(text: impl Into<Vec<u8>>) -> Vec<Result<ImportedProduct, WrongRow>> {
@@ -187,5 +202,30 @@ mod tests {
         let rows = rows(text);
         assert!(rows[0].is_err() && rows[1].is_ok() && rows.len() == 2);
         assert_eq!(rows[1].as_ref().unwrap().line, 2);
+    }
+    /// How a file ends, and how many rows are before.
+    fn end(text: impl Read + Send + 'static) -> (usize, Option<ImportError>) {
+        let source = Box::new(io::BufReader::new(text));
+        let rows = read(source, Currencies::new("USD".parse().unwrap(), &[]));
+        let mut before = 0;
+        for row in rows {
+            match row {
+                Err(Unread::File(error)) => return (before, Some(error)),
+                _ => before += 1,
+            }
+        }
+        (before, None)
+    }
+
+    #[test]
+    fn a_file_of_blank_lines_or_of_one_line_is_not_read_without_end() {
+        let line = r#"{"handle":"a","title":"A","price_minor":1}"#;
+        let blank = " \n".repeat(MAX_BLANK as usize / 2);
+        let (rows, end) = end(io::Cursor::new(format!("{line}\n{blank}{line}\n{blank}{line}")));
+        assert!(rows == 3 && end.is_none(), "{end:?}");
+        let (rows, end) = self::end(io::Cursor::new(format!("{line}\n{blank}\n{line}")));
+        assert!(rows == 1 && matches!(end, Some(ImportError::Blank(_))), "{end:?}");
+        let (rows, end) = self::end(io::repeat(b'x').take(MAX_PASSED + 8 * MAX_LINE));
+        assert!(rows == 0 && matches!(end, Some(ImportError::EndlessLine(1))), "{end:?}");
     }
 }

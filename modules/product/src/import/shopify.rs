@@ -187,7 +187,7 @@ fn tags(text: &str) -> Result<Vec<String>, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
+    use std::io::{BufReader, Cursor, Read};
 
     use super::*;
 
@@ -267,5 +267,22 @@ mod tests {
             read(source, "USD".parse().unwrap()),
             Err(ImportError::NotProducts(_))
         ));
+    }
+    #[test]
+    fn the_rows_of_a_wrong_product_are_not_passed_over_without_end() {
+        let line = format!("a,,{},,,,true,,,,1,1,,,,\n", "x".repeat(1 << 19));
+        let head = Cursor::new(format!("{HEADER}\nb,B,,,,,true,,,,1,1,,,,\n"));
+        let rest = Cursor::new(line.into_bytes());
+        let rest = (0..200).fold(Box::new(rest.clone()) as Box<dyn Read + Send>, |read, _| {
+            Box::new(read.chain(rest.clone()))
+        });
+        let source: Source = Box::new(BufReader::new(head.chain(rest)));
+        let mut rows = read(source, "USD".parse().unwrap()).unwrap();
+        assert!(matches!(rows.next(), Some(Ok(_))));
+        assert!(matches!(
+            rows.next(),
+            Some(Err(Unread::File(ImportError::EndlessProduct(3))))
+        ));
+        assert!(rows.next().is_none());
     }
 }

@@ -13,8 +13,14 @@ use super::select::Select;
 use crate::domain::plan::Stored;
 use crate::domain::product::{Product, View};
 
-/// At most `limit` products whose time to be published or taken back has come at `now`.
-pub(crate) fn due(connection: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Uuid>> {
+/// At most `limit` products whose time to be published or taken back has come at `now`, after `after`, in the order of their
+/// ids.
+pub(crate) fn due(
+    connection: &mut PgConnection,
+    now: DateTime<Utc>,
+    after: Uuid,
+    limit: i64,
+) -> QueryResult<Vec<Uuid>> {
     let mut select = Select::<SqlUuid>::new(
         "SELECT due.id FROM (SELECT product.id FROM products.products AS product WHERE product.deleted_at IS NULL \
          AND product.status = 'draft' AND product.publish_at <= ",
@@ -26,7 +32,8 @@ pub(crate) fn due(connection: &mut PgConnection, now: DateTime<Utc>, limit: i64)
              AND product.status = 'active' AND product.unpublish_at <= ",
         )
         .bind(Bind::Time(now));
-    select.text(") AS due LIMIT ").bind(Bind::BigInt(limit));
+    select.text(") AS due WHERE due.id > ").bind(Bind::Uuid(after));
+    select.text(" ORDER BY due.id LIMIT ").bind(Bind::BigInt(limit));
     select.load(connection)
 }
 

@@ -28,7 +28,17 @@ struct ComponentRow {
     product_handle: String,
     title: String,
     variant_title: String,
+    on_sale: bool,
     quantity: i64,
+}
+
+/// Holds a variant that may become a bundle, or cease to be one, until the transaction ends: nobody changes its terms or
+/// opens its books somewhere meanwhile. Its stock is held after it. Whether it is a bundle is a part of a key, so that it is
+/// held more firmly than for other changes.
+pub(crate) fn hold(connection: &mut PgConnection, variant: Uuid) -> QueryResult<()> {
+    let mut select = Select::<SqlUuid>::new("SELECT id FROM products.variants WHERE id = ");
+    select.bind(Bind::Uuid(variant)).text(" FOR UPDATE");
+    select.load(connection).map(|_: Vec<Uuid>| ())
 }
 
 /// What these variants are; those that are deleted or unknown are left out. Whoever holds their products keeps them so.
@@ -66,7 +76,7 @@ pub(crate) fn is_sold(connection: &mut PgConnection, variant: Uuid) -> QueryResu
 }
 
 /// Makes a variant a bundle of these components; with none it is no bundle any more. Fails on `stock_bundle` where it has
-/// stock.
+/// stock, on `variants_bundle_terms` where it has terms.
 pub(crate) fn replace(connection: &mut PgConnection, bundle: Uuid, components: &[NewComponent]) -> QueryResult<()> {
     const ROLE: &str = "UPDATE @.variants SET is_bundle = ? WHERE id = ? AND is_bundle <> ?";
     const INSERT: &str = "INSERT INTO @.bundle_components (bundle_id, component_id, quantity, position) \
@@ -83,10 +93,11 @@ pub(crate) fn replace(connection: &mut PgConnection, bundle: Uuid, components: &
     Statement::new(SCHEMA, INSERT, binds).execute(connection).map(drop)
 }
 
-/// The components of a bundle, of which the statement that reads variants has made JSON.
-pub(super) fn components(json: &Verbatim) -> QueryResult<Vec<Component>> {
+/// The components of a bundle, of which the statement that reads variants has made JSON. What those are called that are not
+/// on sale is told only `to_staff`.
+pub(super) fn components(json: &Verbatim, to_staff: bool) -> QueryResult<Vec<Component>> {
     let rows: Vec<ComponentRow> = read(json)?;
-    Ok(rows.into_iter().map(ComponentRow::into_component).collect())
+    Ok(rows.into_iter().map(|row| row.into_component(to_staff)).collect())
 }
 
 /// Bundles that are deleted consist of nothing any more.
@@ -98,12 +109,14 @@ pub(super) fn remove(connection: &mut PgConnection, bundles: &[Uuid]) -> QueryRe
 }
 
 impl ComponentRow {
-    fn into_component(self) -> Component {
+    fn into_component(self, to_staff: bool) -> Component {
+        let is_told = to_staff || self.on_sale;
+        let told = |name: String| is_told.then_some(name);
         Component {
             variant_id: self.variant.into(),
-            product_handle: self.product_handle,
-            title: self.title,
-            variant_title: self.variant_title,
+            product_handle: told(self.product_handle),
+            title: told(self.title),
+            variant_title: told(self.variant_title),
             quantity: self.quantity,
         }
     }

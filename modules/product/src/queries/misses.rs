@@ -13,16 +13,24 @@ use crate::domain::searching::SearchMiss;
 /// How many different searches of one day are kept.
 const PER_DAY: i64 = 2_000;
 
-/// Adds to the searches of a day: each with how often and when it was last seen. New ones find no place where the day is
-/// full; those with the most come first. Within a transaction.
+/// Adds to the searches of a day: each with how often and when it was last seen. Where the day is full, new ones take the
+/// places of those that were seen once, the oldest first: whoever thinks up thousands of searches hides no others. Of new
+/// ones those with the most come first. Within a transaction.
 pub(crate) fn add(connection: &mut PgConnection, day: NaiveDate, misses: &[SearchMiss]) -> QueryResult<()> {
     const SQL: &str = "WITH added AS (SELECT * FROM unnest(?, ?, ?) AS added (query, count, last_seen_at)), \
-        known AS (SELECT query FROM @.search_misses WHERE day = ?::date), \
-        new AS (SELECT added.query FROM added WHERE added.query NOT IN (SELECT query FROM known) \
-            ORDER BY added.count DESC, added.query LIMIT greatest(0, ? - (SELECT count(*) FROM known))) \
+        known AS MATERIALIZED (SELECT query, count, last_seen_at FROM @.search_misses WHERE day = ?::date), \
+        new AS (SELECT added.query, row_number() OVER (ORDER BY added.count DESC, added.query) AS place \
+            FROM added WHERE added.query NOT IN (SELECT query FROM known)), \
+        yielding AS (SELECT query, row_number() OVER (ORDER BY last_seen_at, query) AS place FROM known \
+            WHERE count = 1 AND query NOT IN (SELECT query FROM added)), \
+        free AS (SELECT ? - (SELECT count(*) FROM known) AS places), \
+        gone AS (DELETE FROM @.search_misses AS miss USING yielding, free WHERE miss.day = ?::date \
+            AND miss.query = yielding.query AND yielding.place <= (SELECT count(*) FROM new) - free.places), \
+        taken AS (SELECT new.query FROM new, free \
+            WHERE new.place <= free.places + (SELECT count(*) FROM yielding)) \
         INSERT INTO @.search_misses (day, query, count, last_seen_at) \
         SELECT ?::date, added.query, added.count, added.last_seen_at FROM added \
-        WHERE added.query IN (SELECT query FROM known) OR added.query IN (SELECT query FROM new) ORDER BY added.query \
+        WHERE added.query IN (SELECT query FROM known) OR added.query IN (SELECT query FROM taken) ORDER BY added.query \
         ON CONFLICT (day, query) DO UPDATE SET count = search_misses.count + excluded.count, \
         last_seen_at = greatest(search_misses.last_seen_at, excluded.last_seen_at)";
     // Another process would count the same rows at the same time otherwise.
@@ -33,6 +41,7 @@ pub(crate) fn add(connection: &mut PgConnection, day: NaiveDate, misses: &[Searc
         Bind::Times(misses.iter().map(|miss| miss.last_seen_at).collect()),
         Bind::Text(day.to_string()),
         Bind::BigInt(PER_DAY),
+        Bind::Text(day.to_string()),
         Bind::Text(day.to_string()),
     ];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)

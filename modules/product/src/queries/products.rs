@@ -314,7 +314,7 @@ pub(super) fn variants(
          bundle.available, bundle.sellable, bundle.ships_on, \
          (SELECT json_agg(json_build_object('variant', part.component_id, \
                 'product_handle', product.handle, 'title', product.title, 'variant_title', component.title, \
-                'quantity', part.quantity) ORDER BY part.position) \
+                'on_sale', product.status = 'active', 'quantity', part.quantity) ORDER BY part.position) \
             FROM products.bundle_components AS part \
             JOIN products.variants AS component ON component.id = part.component_id \
             JOIN products.products AS product ON product.id = component.product_id \
@@ -542,7 +542,10 @@ impl VariantRow {
             Some((available, sellable, ships_on)) => Offer::new(available, sellable, ships_on),
             None => terms(self.terms).offer(self.available, view.today),
         };
-        let components = self.components.as_ref().map(bundles::components).transpose()?;
+        let components = self.components.as_ref();
+        let components = components
+            .map(|json| bundles::components(json, view.prices == ShownPrices::Written))
+            .transpose()?;
         let money = |amount| Money::new(amount, currency);
         let prices = self.prices;
         let mut variant = Variant {

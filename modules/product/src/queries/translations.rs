@@ -23,13 +23,15 @@ pub(crate) trait Translated: Translation {
     const ROWS: &'static str;
     const OWNER: &'static str;
     const OWNERS_OF_HANDLES: &'static str;
+    /// The same for those whose pages anybody may see.
+    const SHOWN_OWNERS_OF_HANDLES: &'static str;
     const UPSERT: &'static str;
     const DELETE: &'static str;
     const NOTE_HANDLES: &'static str;
 }
 
 macro_rules! translated {
-    ($translation:ty, $table:literal, $translations:literal, $owner:literal) => {
+    ($translation:ty, $table:literal, $translations:literal, $owner:literal, $shown:literal) => {
         impl Translated for $translation {
             const ROWS: &'static str = concat!(
                 "SELECT translation.",
@@ -45,6 +47,17 @@ macro_rules! translated {
                 ", translation.locale, translation.handle FROM products.",
                 $translations,
                 " AS translation WHERE translation.handle = ANY("
+            );
+            const SHOWN_OWNERS_OF_HANDLES: &'static str = concat!(
+                "SELECT owner.id, translation.locale, translation.handle FROM products.",
+                $translations,
+                " AS translation JOIN products.",
+                $table,
+                " AS owner ON owner.id = translation.",
+                $owner,
+                " WHERE ",
+                $shown,
+                " AND translation.handle = ANY("
             );
             const UPSERT: &'static str = concat!(
                 "INSERT INTO @.",
@@ -77,18 +90,26 @@ macro_rules! translated {
     };
 }
 
-translated!(ProductTranslation, "products", "product_translations", "product_id");
+translated!(
+    ProductTranslation,
+    "products",
+    "product_translations",
+    "product_id",
+    "owner.deleted_at IS NULL AND owner.status = 'active'"
+);
 translated!(
     CategoryTranslation,
     "categories",
     "category_translations",
-    "category_id"
+    "category_id",
+    "true"
 );
 translated!(
     CollectionTranslation,
     "collections",
     "collection_translations",
-    "collection_id"
+    "collection_id",
+    "owner.published"
 );
 
 type RowSql = (SqlUuid, Text, Json);
@@ -181,21 +202,17 @@ pub(crate) fn owners_of_handles<T: Translated>(
     connection: &mut PgConnection,
     handles: Vec<String>,
 ) -> QueryResult<Vec<(Uuid, Locale, String)>> {
-    let mut select = Select::<(SqlUuid, Text, Text)>::new(T::OWNERS_OF_HANDLES);
-    select.bind(Bind::Texts(handles)).text(") ORDER BY translation.locale");
-    let rows: Vec<(Uuid, String, String)> = select.load(connection)?;
-    rows.into_iter()
-        .map(|(id, tag, handle)| Ok((id, locale(&tag)?, handle)))
-        .collect()
+    owners(connection, T::OWNERS_OF_HANDLES, handles)
 }
 
-/// The resource that has a handle in some language: in one of `fallbacks` if there is one, else in the first by its tag.
-pub(crate) fn owner_of_handle<T: Translated>(
+/// The resource that has a handle in some language, among those that anybody may see: in one of `fallbacks` if there is one,
+/// else in the first by its tag. One that is hidden keeps no other from being found.
+pub(crate) fn shown_owner_of_handle<T: Translated>(
     connection: &mut PgConnection,
     handle: &str,
     fallbacks: &[Locale],
 ) -> QueryResult<Option<Uuid>> {
-    let owners = owners_of_handles::<T>(connection, vec![handle.to_owned()])?;
+    let owners = owners(connection, T::SHOWN_OWNERS_OF_HANDLES, vec![handle.to_owned()])?;
     let near = |(_, locale, _): &&(Uuid, Locale, String)| {
         let place = fallbacks.iter().position(|near| near == locale);
         place.unwrap_or(fallbacks.len())
@@ -265,6 +282,19 @@ pub(crate) fn delete_of_products(connection: &mut PgConnection, ids: Vec<Uuid>) 
 /// Translated handles as they are noted beside their owner.
 pub(super) fn handles(noted: Option<&Verbatim>) -> QueryResult<Handles> {
     noted.map(read).transpose().map(Option::unwrap_or_default)
+}
+
+fn owners(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    handles: Vec<String>,
+) -> QueryResult<Vec<(Uuid, Locale, String)>> {
+    let mut select = Select::<(SqlUuid, Text, Text)>::new(sql);
+    select.bind(Bind::Texts(handles)).text(") ORDER BY translation.locale");
+    let rows: Vec<(Uuid, String, String)> = select.load(connection)?;
+    rows.into_iter()
+        .map(|(id, tag, handle)| Ok((id, locale(&tag)?, handle)))
+        .collect()
 }
 
 fn by_owner<T: Translation>(rows: Vec<(Uuid, String, Verbatim)>) -> QueryResult<HashMap<Uuid, BTreeMap<Locale, T>>> {

@@ -1,7 +1,8 @@
 //! What staff decide about bundles. What a bundle consists of is a part of its product.
 
-use database::{Failure, OnViolation, OrRefuse, refuse};
+use database::{Failure, OrRefuse, refuse};
 use diesel::PgConnection;
+use diesel::result::Error;
 use kernel::FieldErrors;
 use kernel::http::IfMatch;
 use kernel::id::VariantId;
@@ -30,11 +31,10 @@ impl Service {
         new.check(id).map_err(ProductError::Invalid)?;
         let work = move |connection: &mut PgConnection| {
             let product = lock(connection, id, &new, &condition)?;
+            bundles::hold(connection, id.uuid())?;
             check_roles(connection, id, &new)?;
             check_stock(connection, id, &new)?;
-            let replaced = bundles::replace(connection, id.uuid(), &new.components);
-            // An adjustment at a location where the variant had no stock yet may be a moment ahead of the look at it.
-            replaced.on_violation("stock_bundle", || has_stock("is in stock"))?;
+            bundles::replace(connection, id.uuid(), &new.components).map_err(refuse_late)?;
             writing::raise_version(connection, product, now)?;
             publish(connection, &[product], now)?;
             let changed = variant_of(read(connection, product, now)?, id).or_refuse()?;
@@ -117,6 +117,19 @@ fn check_stock(connection: &mut PgConnection, bundle: VariantId, new: &NewCompon
     match bundles::is_sold(connection, bundle.uuid())? {
         true => refuse(has_stock("has been sold")),
         false => Ok(()),
+    }
+}
+
+/// What the database knows better than the look at it a moment ago.
+fn refuse_late(error: Error) -> Failure<ProductError> {
+    let constraint = match &error {
+        Error::DatabaseError(_, information) => information.constraint_name(),
+        _ => None,
+    };
+    match constraint {
+        Some("stock_bundle") => Failure::Refused(has_stock("is in stock")),
+        Some("variants_bundle_terms") => Failure::Refused(has_stock("is sold beyond its stock")),
+        _ => error.into(),
     }
 }
 

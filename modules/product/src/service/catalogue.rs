@@ -125,7 +125,8 @@ impl Service {
             let mut found = categories::find_with_handles(connection, &reference)?;
             if let (None, CategoryReference::Handle(handle)) = (&found, &reference) {
                 let near = &language.fallbacks;
-                if let Some(id) = translations::owner_of_handle::<CategoryTranslation>(connection, handle, near)? {
+                if let Some(id) = translations::shown_owner_of_handle::<CategoryTranslation>(connection, handle, near)?
+                {
                     found = categories::find_with_handles(connection, &CategoryReference::Id(id))?;
                 }
             }
@@ -156,7 +157,7 @@ pub(super) fn visible(
             Some(found) => Some(found),
             None => {
                 let near = &language.fallbacks;
-                match translations::owner_of_handle::<ProductTranslation>(connection, id_or_handle, near)? {
+                match translations::shown_owner_of_handle::<ProductTranslation>(connection, id_or_handle, near)? {
                     Some(id) => products::find_public(connection, id, view)?,
                     None => None,
                 }

@@ -336,7 +336,7 @@ fn published(
     let mut found = collections::find(connection, reference)?;
     if let (None, CollectionReference::Handle(handle)) = (&found, reference) {
         let near = &language.fallbacks;
-        if let Some(id) = translations::owner_of_handle::<CollectionTranslation>(connection, handle, near)? {
+        if let Some(id) = translations::shown_owner_of_handle::<CollectionTranslation>(connection, handle, near)? {
             found = collections::find(connection, &CollectionReference::Id(id))?;
         }
     }

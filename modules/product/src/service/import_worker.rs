@@ -140,8 +140,9 @@ impl Service {
                     let Running { claim, importer, .. } = running;
                     self.search
                         .settle_blocking(Changes::of_products(importer.changed().iter().copied()));
+                    let round = self.end_import(&claim, Ok(()))?;
                     importer.finish();
-                    return self.end_import(&claim, Ok(()));
+                    return Ok(round);
                 }
                 Err(error) => return self.end_import(&running.claim, Err(error)),
             }

@@ -3,6 +3,7 @@
 
 mod account;
 mod batch;
+mod gathered;
 mod known;
 mod merge;
 mod names;
@@ -19,17 +20,13 @@ use uuid::Uuid;
 use crate::domain::plan::Outcome;
 use crate::import::{ImportError, ImportReport, ImportedProduct, Products, Progress, RowError, Unread, WrongRow};
 use batch::Batch;
+use gathered::Gathered;
 use names::Names;
 use refusal::{is_passing, is_refusal, refusal};
 
 pub(crate) use account::{Account, Entry, InMemory, Manner};
 pub(crate) use names::Implied;
 
-/// How many products are written at a time, and how many bytes of a file at most.
-const BATCH: usize = 250;
-const BATCH_BYTES: usize = 8 << 20;
-/// How many wrong rows are noted at a time.
-const WRONG: usize = 1000;
 /// How often a batch is tried that lost a race for a lock.
 const TRIES: usize = 3;
 /// An import of at most so many products ends when they can be found. More are followed by their events, which takes
@@ -51,16 +48,6 @@ pub(crate) struct Importer<A> {
     progress: Progress,
     changed: Vec<Uuid>,
     batches: u32,
-}
-
-/// Rows that are seen to at a time.
-#[derive(Default)]
-struct Gathered {
-    /// Each with its number in the file.
-    products: Vec<(u64, ImportedProduct)>,
-    wrong: Vec<(u64, WrongRow)>,
-    /// The number of the last of all.
-    last: u64,
 }
 
 /// How an attempt to write a batch ended.
@@ -135,7 +122,7 @@ impl<A: Account> Importer<A> {
 
     /// Imports the next rows of a file, some hundred of them; false at its end. What is wrong is reported and left out.
     pub(crate) fn step(&mut self, products: &mut Products) -> Result<bool, ImportError> {
-        let (gathered, outcome) = self.gather(products);
+        let (gathered, outcome) = Gathered::next(products, &mut self.names, self.progress.rows);
         if gathered.last > self.progress.rows {
             self.write(&gathered)?;
             self.teach_planner();
@@ -156,39 +143,11 @@ impl<A: Account> Importer<A> {
         }
     }
 
-    /// What was done, after the last step.
+    /// What was done, after the last step. Takes minutes where the tables are large: whoever holds a lease gives it back
+    /// before.
     pub(crate) fn finish(mut self) -> (Progress, A) {
         self.tidy();
         (self.progress, self.account)
-    }
-
-    /// The next rows, and whether there are more.
-    fn gather(&mut self, products: &mut Products) -> (Gathered, Result<bool, ImportError>) {
-        let mut gathered = Gathered {
-            last: self.progress.rows,
-            ..Gathered::default()
-        };
-        let mut size = 0;
-        while gathered.products.len() < BATCH && gathered.wrong.len() < WRONG && size < BATCH_BYTES {
-            let row = match products.next() {
-                None => return (gathered, Ok(false)),
-                Some(Err(Unread::File(error))) => return (gathered, Err(error)),
-                Some(Err(Unread::Row(wrong))) => Err(wrong),
-                Some(Ok(product)) => match self.names.admit(&product) {
-                    Ok(admitted) => admitted.map(|()| product),
-                    Err(error) => return (gathered, Err(error)),
-                },
-            };
-            gathered.last += 1;
-            match row {
-                Ok(product) => {
-                    size += product.size;
-                    gathered.products.push((gathered.last, product));
-                }
-                Err(wrong) => gathered.wrong.push((gathered.last, wrong)),
-            }
-        }
-        (gathered, Ok(true))
     }
 
     /// Writes some rows; where one of their products is refused by the database, each by itself.

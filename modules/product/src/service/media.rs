@@ -14,7 +14,7 @@ use kernel::job::{Job, Round, Wake};
 use kernel::settings::Settings;
 use kernel::{Fault, FieldErrors, Problem, Text};
 use product_api::ProductError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::Service;
@@ -100,14 +100,27 @@ impl Media {
         let Ok(Ok(permit)) = turn else {
             return Err(busy().into());
         };
-        let made = tokio::task::spawn_blocking(move || {
+        aside(move || {
             let made = picture::make(&content);
             drop(permit);
             made
-        });
-        // A decoder that panics has met what it cannot read.
-        made.await.unwrap_or(Err(PictureError::Unreadable))
+        })
+        .await?
     }
+}
+
+/// Does work that takes seconds of a core on a thread of its own: those of the runtime are few, and read files, write them
+/// and look at passwords. Whoever calls this bounds how many there are.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    let (done, result) = oneshot::channel();
+    let spawned = std::thread::Builder::new().name("picture".to_owned()).spawn(move || {
+        // Nobody waits any more where a client has hung up.
+        let _ = done.send(work());
+    });
+    spawned.map_err(|error| Fault::unavailable(format!("no thread for an image: {error}")))?;
+    result
+        .await
+        .map_err(|_| Fault::internal("the thread that makes an image has panicked"))
 }
 
 impl Service {
@@ -270,4 +283,34 @@ pub(super) fn unknown_images(listing: &Listing, known: &BTreeSet<String>) -> Fie
 
 fn busy() -> Fault {
     Fault::unavailable("too many images are being uploaded")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn images_are_made_while_all_threads_for_blocking_work_are_taken() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        let (leave, left) = mpsc::channel::<()>();
+        let taken = runtime.spawn_blocking(move || left.recv().is_err());
+        let media = Media::new(&toml::from_str(include_str!("../../../../config/default.toml")).unwrap());
+        let made = runtime.block_on(async { timeout(PATIENCE, media.make(b"no image".to_vec())).await });
+        assert_eq!(made.unwrap().unwrap_err(), PictureError::Unsupported);
+        assert_eq!(media.permits.available_permits(), AT_WORK);
+        drop(leave);
+        assert!(runtime.block_on(taken).unwrap());
+    }
+
+    #[actix_web::test]
+    async fn a_panic_at_an_image_is_a_fault() {
+        let failed: Result<(), Fault> = aside(|| panic!("met what it cannot read")).await;
+        assert!(matches!(failed, Err(Fault::Internal { .. })), "{failed:?}");
+    }
 }

@@ -1,13 +1,18 @@
 //! Products that become active, and archived, at their times.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
 use chrono::{DateTime, Utc};
 use database::Failure;
 use diesel::PgConnection;
+use kernel::Fault;
 use kernel::job::{Job, Round, Wake};
 use product_api::ProductError;
+use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use super::{Service, editing};
 use crate::domain::plan::{Change, Stored};
@@ -21,31 +26,61 @@ const BATCH: i64 = 250;
 /// Who stands in the ledger of stock for what happens by itself; the job changes no stock.
 const ACTOR: &str = "publication";
 
+/// How far a walk over the products that are due is.
+#[derive(Default)]
+struct Walk {
+    /// The last product of the batch before; the next walk begins anew, with those that have come since.
+    after: Uuid,
+    /// Products that could not be carried out, which are told once.
+    failed: HashSet<Uuid>,
+}
+
 /// The job that carries out the times of products. Replicas share the work: whoever locks a product second finds that its
 /// time has been acted on.
 pub(crate) fn job(service: &web::Data<Service>) -> Job {
     let service = service.clone();
+    let walk = Arc::new(Mutex::new(Walk::default()));
     Job::new("publication", EVERY, Wake::default(), move || {
-        let service = service.clone();
-        async move {
-            match service.publish_due().await {
-                Ok(round) => Ok(round),
-                Err(ProductError::Fault(fault)) => Err(fault),
-                Err(other) => Err(kernel::Fault::internal(other.to_string())),
-            }
-        }
+        let (service, walk) = (service.clone(), Arc::clone(&walk));
+        async move { service.publish_due(&mut *walk.lock().await).await }
     })
 }
 
 impl Service {
-    async fn publish_due(&self) -> Result<Round, ProductError> {
-        let now = self.clock.now();
+    /// Carries out the next batch of those that are due. A product that fails whatever is tried keeps no other from its time.
+    async fn publish_due(&self, walk: &mut Walk) -> Result<Round, Fault> {
+        let (now, after) = (self.clock.now(), walk.after);
         // Nothing is locked where nothing is due, which is nearly always.
         let due =
-            move |connection: &mut PgConnection| Ok::<_, Failure<ProductError>>(arranged::due(connection, now, 1)?);
-        if self.db.run(due).await?.is_empty() {
+            move |connection: &mut PgConnection| Ok::<_, Failure<Fault>>(arranged::due(connection, now, after, BATCH)?);
+        let batch = self.db.run(due).await?;
+        let Some(last) = batch.last().copied() else {
+            walk.after = Uuid::nil();
             return Ok(Round::Idle);
+        };
+        match passed(self.carry_out(batch.clone(), now).await)? {
+            Ok(()) => walk.failed.retain(|id| !batch.contains(id)),
+            Err(_) => self.carry_out_each(batch, now, walk).await?,
         }
+        walk.after = last;
+        Ok(Round::More)
+    }
+
+    async fn carry_out_each(&self, batch: Vec<Uuid>, now: DateTime<Utc>, walk: &mut Walk) -> Result<(), Fault> {
+        for id in batch {
+            match passed(self.carry_out(vec![id], now).await)? {
+                Ok(()) => walk.failed.retain(|failed| *failed != id),
+                Err(error) if walk.failed.insert(id) => {
+                    tracing::error!(product = %id, %error, "a product cannot be published or archived at its time");
+                }
+                Err(_) => (),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the times of these products want, all or nothing.
+    async fn carry_out(&self, products: Vec<Uuid>, now: DateTime<Utc>) -> Result<(), ProductError> {
         let stamp = Stamp {
             actor: ACTOR.to_owned(),
             kind: "adjustment",
@@ -53,17 +88,22 @@ impl Service {
         };
         let work = move |connection: &mut PgConnection| {
             categories::hold_tree(connection)?;
-            let due = arranged::due(connection, now, BATCH)?;
-            let count = due.len();
-            let stored = products::lock(connection, due)?;
+            let stored = products::lock(connection, products)?;
             let changes = stored.into_iter().filter_map(|stored| carried_out(stored, now));
             let plan = editing::write(connection, changes.collect(), &stamp)?;
-            let changed = plan.outcomes.into_iter().map(|(id, _)| id);
-            Ok((count, changed.collect()))
+            Ok(plan.outcomes.into_iter().map(|(id, _)| id).collect())
         };
-        let (count, changed) = self.db.transaction(work).await?;
+        let changed = self.db.transaction(work).await?;
         self.show(changed).await;
-        Ok(if count == 0 { Round::Idle } else { Round::More })
+        Ok(())
+    }
+}
+
+/// Tells failures that come again from those that pass by themselves: of these the job's next round will hear.
+fn passed<T>(outcome: Result<T, ProductError>) -> Result<Result<T, ProductError>, Fault> {
+    match outcome {
+        Err(ProductError::Fault(fault @ (Fault::Unavailable { .. } | Fault::Timeout { .. }))) => Err(fault),
+        outcome => Ok(outcome),
     }
 }
 

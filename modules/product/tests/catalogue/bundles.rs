@@ -267,6 +267,35 @@ async fn a_bundle_is_not_sold_while_it_or_a_component_is_off_sale() {
     shop.assert_in_order().await;
 }
 
+#[actix_web::test]
+async fn what_a_component_is_called_that_is_not_on_sale_is_told_to_staff_alone() {
+    let shop = Shop::open().await;
+    let secret = shop.create(sizes("Secret", &[("S", 900, 4)])).await;
+    let (hidden, mug) = (variant_id(&secret, 0), one(&shop, "Mug", 7).await);
+    let (made, _) = bundle(&shop, "Gift", &[(mug, 1), (hidden, 2)]).await;
+    let named = |handle: Value, title: Value, variant: Value| {
+        json!([
+            {"variant_id": mug, "product_handle": "mug", "title": "Mug", "variant_title": "Default", "quantity": 1},
+            {"variant_id": hidden, "product_handle": handle, "title": title, "variant_title": variant, "quantity": 2},
+        ])
+    };
+    let all = named(json!("secret"), json!("Secret"), json!("S"));
+    assert_eq!(shown(&shop, &made).await["components"], all);
+    for status in ["draft", "archived"] {
+        let edit = json!({"status": status});
+        let any = [("If-Match", "*")];
+        let edited = shop.admin_with(Method::PATCH, &path(&secret), edit, &any).await;
+        assert_eq!(edited.status, 200, "{}", edited.body);
+        let seen = shown(&shop, &made).await;
+        assert_eq!(seen["components"], named(Value::Null, Value::Null, Value::Null));
+        assert_eq!(seen["available"], 0);
+        let list = shop.get("/products").await.text;
+        assert!(!list.contains("ecret"), "{list}");
+        let staff = shop.admin(Method::GET, &path(&made), Value::Null).await.body;
+        assert_eq!(staff["variants"][0]["components"], all);
+    }
+}
+
 /// In a shop with one location and with several, which orders are served from by different statements.
 async fn takes_components(shop: Shop) {
     let (mug, cup) = (one(&shop, "Mug", 10).await, one(&shop, "Cup", 9).await);

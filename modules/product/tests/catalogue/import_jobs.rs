@@ -1,10 +1,16 @@
 //! Imports of uploaded files in the background: watched, cancelled, and gone on with elsewhere.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use actix_web::http::Method;
+use database::Failure;
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use product::ImportFormat;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::support::{Shop, product};
 
@@ -209,14 +215,48 @@ async fn an_import_that_nobody_gets_on_with_fails_in_the_end() {
 }
 
 #[actix_web::test]
+async fn an_import_has_ended_before_the_tables_are_tidied() {
+    let shop = Shop::open().await;
+    let (leave, left) = mpsc::channel::<()>();
+    let (held, is_held) = oneshot::channel();
+    // It can be written, but not be vacuumed.
+    let hold = move |connection: &mut PgConnection| {
+        connection.batch_execute(
+            "SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE products.stock IN SHARE UPDATE EXCLUSIVE MODE",
+        )?;
+        let _ = held.send(());
+        Ok::<_, Failure<kernel::Fault>>(left.recv().is_err())
+    };
+    let holding = actix_web::rt::spawn({
+        let database = shop.database.clone();
+        async move { database.transaction(hold).await }
+    });
+    is_held.await.unwrap();
+    let job = shop.upload(&file(600), "").await;
+    let work = shop.work();
+    // Whoever tidies gives up after half a minute.
+    let ended = timeout(Duration::from_secs(20), shop.ended(&job)).await;
+    assert_eq!(ended.unwrap()["state"], "succeeded");
+    drop(leave);
+    assert!(holding.await.unwrap().unwrap());
+    work.stop().await;
+}
+
+#[actix_web::test]
 async fn a_file_that_is_none_fails_as_a_whole_and_says_why() {
     let shop = Shop::open().await;
     let _work = shop.work();
     let head = "Title,URL handle,Price\r\n";
     let endless = format!("{head}A,a,1\r\nB,b,2\r\nC,c,\"1\r\n{}", "x,y,z\n".repeat(300_000));
+    let blank = format!(
+        "{}\n{}",
+        r#"{"id":"1","title":"One","price_minor":1}"#,
+        "\n".repeat(1 << 21)
+    );
     for (text, code, created) in [
         ("name,price\na,1\n", "not_a_product_file", 0),
         (endless.as_str(), "row_too_long", 1),
+        (blank.as_str(), "blank_lines", 1),
     ] {
         let job = shop.upload(text, "").await;
         let ended = shop.ended(&job).await;

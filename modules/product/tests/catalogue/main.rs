@@ -13,6 +13,7 @@ mod images;
 mod import_jobs;
 mod importing;
 mod locations;
+mod misses;
 mod moving;
 mod prices;
 mod product_types;

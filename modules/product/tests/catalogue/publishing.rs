@@ -2,12 +2,16 @@
 
 use actix_web::http::Method;
 use chrono::{DateTime, TimeDelta, Utc};
+use database::Failure;
 use database::outbox::OutboxFeed;
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
+use kernel::Fault;
 use kernel::event::{Feed, Position};
 use serde_json::{Value, json};
 
-use crate::support::{Shop, path, product};
+use crate::support::{Shop, eventually, path, product};
 
 fn text(time: DateTime<Utc>) -> Value {
     json!(time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
@@ -78,6 +82,26 @@ async fn replicas_publish_each_product_once() {
         actix_web::rt::task::yield_now().await;
     };
     assert_eq!(told, 40);
+}
+
+#[actix_web::test]
+async fn a_product_that_cannot_be_read_keeps_no_other_from_being_published() {
+    let shop = Shop::open().await;
+    let now = shop.context.clock.now();
+    for title in ["Broken", "Poster"] {
+        let mut thing = product(title, 900, 5);
+        thing["status"] = json!("draft");
+        thing["publish_at"] = text(now + TimeDelta::hours(1));
+        shop.create(thing).await;
+    }
+    let broken = "UPDATE products.products SET options = '[7]' WHERE handle = 'broken'";
+    let work = move |connection: &mut PgConnection| Ok::<_, Failure<Fault>>(connection.batch_execute(broken)?);
+    shop.database.run(work).await.unwrap();
+    shop.context.clock.advance(TimeDelta::hours(1));
+    let work = shop.work();
+    eventually(async || shop.get("/products/poster").await.status == 200).await;
+    work.stop().await;
+    assert_eq!(shop.get("/products/broken").await.status, 404);
 }
 
 #[actix_web::test]

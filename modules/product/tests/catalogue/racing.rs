@@ -225,3 +225,36 @@ async fn a_bundle_that_is_edited_while_it_is_sold_corrupts_no_order() {
     assert!(outcomes.contains(&true));
     shop.assert_in_order().await;
 }
+
+#[actix_web::test]
+async fn a_variant_becomes_a_bundle_or_gets_terms_but_never_both_or_neither() {
+    let shop = Shop::open().await;
+    let mug = variant_id(&shop.create(product("Mug", 900, 60)).await, 0);
+    let mut gifts = Vec::new();
+    for number in 0..40 {
+        let made = shop.create(product(&format!("Gift {number}"), 2500, 0)).await;
+        gifts.push(variant_id(&made, 0));
+    }
+    let components = json!({"components": [{"variant_id": mug, "quantity": 1}]});
+    let terms = json!({"backorder_limit": 3});
+    let any = [("If-Match", "*")];
+    let race = async |gift: &VariantId| {
+        let (parts, stock) = (
+            format!("/admin/variants/{gift}/components"),
+            format!("/admin/stock/{gift}"),
+        );
+        join(
+            shop.admin_with(Method::PUT, &parts, components.clone(), &any),
+            shop.admin_with(Method::PATCH, &stock, terms.clone(), &any),
+        )
+        .await
+    };
+    for (composed, sold_beyond) in join_all(gifts.iter().map(race)).await {
+        match (composed.status.as_u16(), sold_beyond.status.as_u16()) {
+            (200, 422) => assert_eq!(sold_beyond.refusal(), (422, "", "is_bundle")),
+            (409, 200) => assert_eq!(composed.body["code"], "has_stock"),
+            other => panic!("{other:?}: {} {}", composed.body, sold_beyond.body),
+        }
+    }
+    shop.assert_in_order().await;
+}

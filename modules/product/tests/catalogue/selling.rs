@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use chrono::TimeDelta;
 use kernel::event::Payload;
 use kernel::id::{ReservationId, VariantId};
+use product::ImportFormat;
 use product_api::{Demand, ProductError, StockBack, StockLow, StockOut};
 use serde_json::{Value, json};
 
@@ -169,6 +170,33 @@ async fn terms_that_change_during_a_checkout_break_no_promise() {
     shop.api().release(kept).await.unwrap();
     reserve(&shop, mug, 1).await.unwrap();
     assert!(is_short(&reserve(&shop, mug, 1).await));
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn an_order_gives_back_what_it_took_though_the_books_are_full() {
+    let shop = Shop::open().await;
+    let most = 1_000_000_000;
+    let mug = variant_id(&shop.create(product("Mug", 900, most)).await, 0);
+    let order = reserve(&shop, mug, 3).await.unwrap();
+    shop.api().commit(order).await.unwrap();
+    let line = json!({"handle": "mug", "title": "Mug", "price_minor": 900, "stock": most});
+    let filled = shop.import(&line.to_string(), ImportFormat::Auto, false).await;
+    assert_eq!((filled.updated, filled.errors), (1, Vec::new()));
+    shop.api().release(order).await.unwrap();
+    let on_hand = async || {
+        let path = format!("/admin/stock/{mug}");
+        shop.admin(Method::GET, &path, Value::Null).await.body["on_hand"]
+            .as_i64()
+            .unwrap()
+    };
+    assert_eq!(on_hand().await, most + 3);
+    // By hand there come no more.
+    let more = json!({"variant_id": mug, "delta": 1, "reason": "found"});
+    let refused = shop.admin(Method::POST, "/admin/stock/adjustments", more).await;
+    assert_eq!(refused.refusal(), (422, "/delta", "out_of_range"));
+    shop.adjust(mug, None, -4).await;
+    assert_eq!(on_hand().await, most - 1);
     shop.assert_in_order().await;
 }
 

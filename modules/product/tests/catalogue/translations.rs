@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Shop, product, sizes, variant_id};
+use crate::support::{Shop, product, sizes, usd, variant_id};
 
 /// A shop that speaks German too, with a shirt in a category below another one.
 async fn boutique() -> (Shop, Value) {
@@ -142,6 +142,30 @@ async fn a_page_is_found_by_its_handle_in_whatever_language_and_names_all_of_the
         200
     );
     assert_eq!(shop.get("/products/hemd").await.status, 404);
+}
+
+#[actix_web::test]
+async fn what_is_hidden_does_not_hide_the_page_of_another_with_the_same_handle() {
+    let shop = Shop::speaking(&["de", "fr"]).await;
+    let draft = json!({"title": "Draft", "status": "draft", "variants": [{"price": usd(1)}]});
+    let draft = shop.create(draft).await;
+    shop.translate("products", &draft, "de", json!({"handle": "schuh"}))
+        .await;
+    let shoe = shop.create(product("Shoe", 1, 1)).await;
+    shop.translate("products", &shoe, "fr", json!({"handle": "schuh"}))
+        .await;
+    for query in ["", "?locale=de", "?locale=fr"] {
+        let found = shop.get(&format!("/products/schuh{query}")).await;
+        assert_eq!(found.body["id"], shoe["id"], "{query}: {}", found.body);
+    }
+    let hidden = shop.collection(json!({"title": "Soon", "published": false})).await;
+    shop.translate("collections", &hidden, "de", json!({"handle": "neu"}))
+        .await;
+    let news = shop.collection(json!({"title": "News", "published": true})).await;
+    shop.translate("collections", &news, "fr", json!({"handle": "neu"}))
+        .await;
+    let found = shop.get("/collections/neu?locale=de").await;
+    assert_eq!(found.body["id"], news["id"], "{}", found.body);
 }
 
 #[actix_web::test]

@@ -20,6 +20,8 @@ const MAX_ROWS: usize = 1000;
 const MAX_ROW: usize = 1 << 20;
 /// The most bytes of all rows of a product.
 const MAX_SIZE: usize = 4 << 20;
+/// How many bytes of a wrong product are passed over.
+const MAX_PASSED: usize = 64 << 20;
 
 /// The rows of one product.
 pub(super) struct Group {
@@ -85,16 +87,21 @@ impl Groups {
             rows: Vec::new(),
             size: 0,
         };
-        let mut wrong = None;
+        let (mut wrong, mut passed) = (None, 0);
         let mut next = Some(first);
         while let Some(record) = next {
             if self.handle(&record) != handle {
                 self.ahead = Some(record);
                 break;
             }
-            // All rows of a wrong product are passed over: what is left of it would be another one.
-            if wrong.is_none() {
-                wrong = group.add(record, &self.columns).err();
+            // All rows of a wrong product are passed over: what is left of it would be another one. Not without end, as
+            // whoever reads has to say now and then that he lives.
+            match wrong {
+                None => wrong = group.add(record, &self.columns).err(),
+                Some(_) => passed += record.as_slice().len() + record.len(),
+            }
+            if passed > MAX_PASSED {
+                return Err(Unread::File(ImportError::EndlessProduct(line)));
             }
             next = self.next_record()?;
         }
