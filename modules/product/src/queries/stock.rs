@@ -64,10 +64,11 @@ pub(super) fn set(connection: &mut PgConnection, levels: &[(Uuid, i64)], stamp: 
     tell(connection, &held, stamp.now)
 }
 
-/// Makes sure that variants have a row at a location. Unknown variants are left out.
+/// Makes sure that variants have a row at a location. Unknown variants are left out. None of them becomes a bundle before
+/// the transaction ends.
 pub(crate) fn ensure(connection: &mut PgConnection, location: Uuid, variants: Vec<Uuid>) -> QueryResult<()> {
     const SQL: &str = "INSERT INTO @.stock (variant_id, location_id, on_hand, is_bundle) \
-        SELECT id, ?, 0, is_bundle FROM @.variants WHERE id = ANY (?) ORDER BY id ON CONFLICT DO NOTHING";
+        SELECT id, ?, 0, is_bundle FROM @.variants WHERE id = ANY (?) ORDER BY id FOR KEY SHARE ON CONFLICT DO NOTHING";
     let binds = [Bind::Uuid(location), Bind::Uuids(variants)];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
@@ -83,7 +84,7 @@ pub(crate) fn hold(connection: &mut PgConnection, variants: Vec<Uuid>) -> QueryR
 }
 
 /// Changes rows that are held, and writes that down. Answers how many were changed: none that would then have fewer than
-/// are promised, or more than the books take.
+/// are promised, or be raised above what the books take.
 pub(crate) fn change(
     connection: &mut PgConnection,
     deltas: &[Delta],
@@ -96,7 +97,7 @@ pub(crate) fn change(
             UPDATE @.stock AS stock SET on_hand = stock.on_hand + change.delta FROM change \
             WHERE stock.variant_id = change.variant_id AND stock.location_id = change.location_id \
             AND (change.delta > 0 OR stock.on_hand + change.delta >= stock.reserved) \
-            AND stock.on_hand + change.delta <= 1000000000 \
+            AND (change.delta < 0 OR stock.on_hand + change.delta <= 1000000000) \
             RETURNING stock.variant_id, stock.location_id, change.delta \
         ) \
         INSERT INTO @.stock_movements \

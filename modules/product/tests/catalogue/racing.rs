@@ -258,3 +258,33 @@ async fn a_variant_becomes_a_bundle_or_gets_terms_but_never_both_or_neither() {
     }
     shop.assert_in_order().await;
 }
+
+#[actix_web::test]
+async fn a_variant_becomes_a_bundle_or_gets_stock_at_a_new_place_but_never_both_or_neither() {
+    let shop = Shop::open().await;
+    let store = shop.location("Store", 1).await;
+    let mug = variant_id(&shop.create(product("Mug", 900, 60)).await, 0);
+    let mut gifts = Vec::new();
+    for number in 0..40 {
+        let made = shop.create(product(&format!("Gift {number}"), 2500, 0)).await;
+        gifts.push(variant_id(&made, 0));
+    }
+    let components = json!({"components": [{"variant_id": mug, "quantity": 1}]});
+    let race = async |gift: &VariantId| {
+        let parts = format!("/admin/variants/{gift}/components");
+        let found = json!({"variant_id": gift, "location_id": store["id"], "delta": 2, "reason": "found"});
+        join(
+            shop.admin_with(Method::PUT, &parts, components.clone(), &[("If-Match", "*")]),
+            shop.admin(Method::POST, "/admin/stock/adjustments", found),
+        )
+        .await
+    };
+    for (composed, adjusted) in join_all(gifts.iter().map(race)).await {
+        match (composed.status.as_u16(), adjusted.status.as_u16()) {
+            (200, 422) => assert_eq!(adjusted.refusal(), (422, "/variant_id", "is_bundle")),
+            (409, 201) => assert_eq!(composed.body["code"], "has_stock"),
+            other => panic!("{other:?}: {} {}", composed.body, adjusted.body),
+        }
+    }
+    shop.assert_in_order().await;
+}
