@@ -22,6 +22,7 @@ pub(crate) mod product_types;
 pub(crate) mod products;
 pub(crate) mod quotes;
 pub(crate) mod relations;
+pub(crate) mod repricing;
 pub(crate) mod reservations;
 pub(crate) mod reserving;
 pub(crate) mod search;

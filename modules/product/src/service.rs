@@ -22,6 +22,7 @@ mod prices;
 mod product_types;
 mod publishing;
 mod relations;
+mod repricing;
 mod reservations;
 mod searching;
 mod stock;
@@ -55,8 +56,8 @@ pub(crate) use import_jobs::Upload;
 pub(crate) use importing::Implied;
 pub(crate) use lists::ProductList;
 pub(crate) use media::NewImage;
-pub(crate) use price_lists::job as price_lists;
 pub(crate) use publishing::job as publishing;
+pub(crate) use repricing::job as repricing;
 
 /// The catalogue and its stock. Cheap to clone.
 #[derive(Clone)]

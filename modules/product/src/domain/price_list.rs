@@ -173,8 +173,18 @@ impl PriceList {
 
     /// When its prices next have to be carried over to what everybody is offered, once that was done for `now`.
     pub(crate) fn next_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let is_public = self.status == ListStatus::Active && self.customer_group_id.is_none();
-        self.window().next_end(now).filter(|_| is_public)
+        self.window().next_end(now).filter(|_| self.is_public())
+    }
+
+    /// Whether everybody may be offered something else by it than by the list `before`, whose name does not matter.
+    pub(crate) fn offers_otherwise_than(&self, before: &Self) -> bool {
+        let offered = |list: &Self| list.is_public().then(|| list.window());
+        offered(self) != offered(before)
+    }
+
+    /// Whether everybody is offered its prices while its window holds.
+    fn is_public(&self) -> bool {
+        self.status == ListStatus::Active && self.customer_group_id.is_none()
     }
 
     fn check(&self, currencies: &Currencies) -> Result<(), FieldErrors> {
@@ -277,6 +287,49 @@ impl ListPriceOutcome {
             product_id: None,
             min_quantity: change.map(|change| change.min_quantity),
             problem: Some(problem.to_json()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lists() -> impl Strategy<Value = PriceList> {
+        let parts = (any::<bool>(), any::<bool>(), 0..3_i64, proptest::option::of(3..5_i64));
+        parts.prop_map(|(is_active, is_of_group, start, end)| {
+            let at = |seconds| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+            PriceList {
+                id: PriceListId::generate(),
+                name: "Sale".to_owned(),
+                currency: "USD".parse().unwrap(),
+                status: if is_active {
+                    ListStatus::Active
+                } else {
+                    ListStatus::Draft
+                },
+                customer_group_id: is_of_group.then(CustomerGroupId::generate),
+                starts_at: Some(at(start)),
+                ends_at: end.map(at),
+                version: 1,
+                created_at: at(0),
+                updated_at: at(0),
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn everybody_is_offered_something_else_where_a_list_ceases_begins_or_moves(before in lists(), after in lists()) {
+            let holds = |list: &PriceList, second: i64| {
+                let at = DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap();
+                list.is_public() && list.window().holds(at)
+            };
+            let differs = (0..6).any(|second| holds(&before, second) != holds(&after, second));
+            prop_assert_eq!(after.offers_otherwise_than(&before), differs);
+            let renamed = PriceList { name: "Other".to_owned(), version: 2, ..before.clone() };
+            prop_assert!(!renamed.offers_otherwise_than(&before));
         }
     }
 }

@@ -1,0 +1,155 @@
+//! Price lists that are large, fail, or come across edits while they are carried over.
+
+use actix_web::http::Method;
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection;
+use serde_json::{Value, json};
+
+use crate::support::{Shop, product, sizes, usd, variant_id};
+
+fn text(time: DateTime<Utc>) -> Value {
+    json!(time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
+}
+
+/// Does something to the database that the shop itself never does.
+fn meddle(shop: &Shop, sql: &str) {
+    shop.database.connect().unwrap().batch_execute(sql).unwrap();
+}
+
+/// Has every write of the price of a variant fail that has this SKU.
+fn curse(shop: &Shop, sku: &str) {
+    let sql = format!(
+        "CREATE FUNCTION products.curse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'cursed'; END $$; \
+         CREATE TRIGGER curse BEFORE UPDATE OF price_minor ON products.variants FOR EACH ROW WHEN (NEW.sku = '{sku}') \
+         EXECUTE FUNCTION products.curse()"
+    );
+    meddle(shop, &sql);
+}
+
+fn lift_the_curse(shop: &Shop) {
+    meddle(
+        shop,
+        "DROP TRIGGER curse ON products.variants; DROP FUNCTION products.curse()",
+    );
+}
+
+/// A list that everybody is offered from `starts_at` on.
+async fn sale(shop: &Shop, name: &str, starts_at: DateTime<Utc>, ends_at: Option<DateTime<Utc>>) -> Value {
+    let list = json!({"name": name, "currency": "USD", "status": "active", "starts_at": text(starts_at),
+        "ends_at": ends_at.map(text)});
+    shop.price_list(list).await
+}
+
+/// So many products with a hundred variants each, for 10 dollars and on the list for 5.
+async fn fill(shop: &Shop, list: &Value, products: usize) {
+    let labels: Vec<String> = (0..100).map(|number| format!("S{number}")).collect();
+    let all: Vec<(&str, i64, i64)> = labels.iter().map(|label| (label.as_str(), 1000, 1)).collect();
+    for number in 0..products {
+        let made = shop.create(sizes(&format!("Shirt {number}"), &all)).await;
+        let price = |index| json!({"variant_id": variant_id(&made, index), "price": usd(500)});
+        shop.put_on(list, json!((0..100).map(price).collect::<Vec<_>>())).await;
+    }
+}
+
+/// How many variants of those products cost 5 dollars.
+async fn reduced(shop: &Shop, products: usize) -> usize {
+    let mut count = 0;
+    for number in 0..products {
+        let shown = shop.get(&format!("/products/shirt-{number}")).await.body;
+        let variants = shown["variants"].as_array().unwrap().iter();
+        count += variants.filter(|variant| variant["price"] == usd(500)).count();
+    }
+    count
+}
+
+async fn price_of(shop: &Shop, handle: &str) -> Value {
+    let shown = shop.get(&format!("/products/{handle}")).await;
+    assert_eq!(shown.status, 200, "{}", shown.body);
+    shown.body["variants"][0]["price"].clone()
+}
+
+#[actix_web::test]
+async fn a_list_that_fails_holds_up_no_other_and_is_tried_again() {
+    let shop = Shop::open().await;
+    let now = shop.context.clock.now();
+    let cursed = shop.create(sizes("Cursed", &[("S", 1000, 1)])).await;
+    let mug = shop.create(product("Mug", 1000, 1)).await;
+    for (made, start) in [(&cursed, 60), (&mug, 61)] {
+        let list = sale(&shop, "Sale", now + TimeDelta::minutes(start), None).await;
+        shop.put_on(&list, json!([{"variant_id": variant_id(made, 0), "price": usd(500)}]))
+            .await;
+    }
+    curse(&shop, "Cursed-S");
+    shop.context.clock.advance(TimeDelta::hours(2));
+    shop.run_jobs().await;
+    shop.run_jobs().await;
+    assert_eq!(price_of(&shop, "mug").await, usd(500));
+    assert_eq!(price_of(&shop, "cursed").await, usd(1000));
+    lift_the_curse(&shop);
+    shop.context.clock.advance(TimeDelta::seconds(10));
+    shop.run_jobs().await;
+    assert_eq!(price_of(&shop, "cursed").await, usd(500));
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn a_large_list_holds_up_no_other() {
+    let shop = Shop::open().await;
+    let now = shop.context.clock.now();
+    let large = sale(&shop, "Large", now + TimeDelta::hours(1), None).await;
+    fill(&shop, &large, 6).await;
+    let mug = shop.create(product("Mug", 1000, 1)).await;
+    let small = sale(&shop, "Small", now + TimeDelta::hours(2), None).await;
+    shop.put_on(&small, json!([{"variant_id": variant_id(&mug, 0), "price": usd(700)}]))
+        .await;
+    shop.context.clock.advance(TimeDelta::hours(1));
+    shop.run_jobs().await;
+    assert_eq!(reduced(&shop, 6).await, 250);
+    shop.context.clock.advance(TimeDelta::hours(1));
+    shop.run_jobs().await;
+    assert_eq!(price_of(&shop, "mug").await, usd(700));
+    shop.run_jobs().await;
+    shop.run_jobs().await;
+    assert_eq!(reduced(&shop, 6).await, 600);
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn a_list_that_is_only_renamed_is_not_carried_over_again() {
+    let shop = Shop::open().await;
+    let now = shop.context.clock.now();
+    let list = sale(&shop, "Large", now + TimeDelta::hours(1), None).await;
+    fill(&shop, &list, 6).await;
+    shop.context.clock.advance(TimeDelta::hours(1));
+    shop.run_jobs().await;
+    let uri = format!("/admin/price-lists/{}", list["id"].as_str().unwrap());
+    let renamed = shop.edit(Method::PATCH, &uri, 1, json!({"name": "Larger"})).await;
+    assert_eq!(
+        (renamed.status.as_u16(), &renamed.body["name"]),
+        (200, &json!("Larger"))
+    );
+    // Staff who edit a list wake the job, which therefore goes two rounds here.
+    shop.run_jobs().await;
+    assert_eq!(reduced(&shop, 6).await, 600);
+}
+
+#[actix_web::test]
+async fn an_end_of_the_window_that_comes_while_a_list_is_put_off_is_not_missed() {
+    let shop = Shop::open().await;
+    let start = shop.context.clock.now() + TimeDelta::hours(1);
+    let list = sale(&shop, "Short", start, Some(start + TimeDelta::seconds(5))).await;
+    fill(&shop, &list, 3).await;
+    shop.context.clock.advance(TimeDelta::hours(1));
+    shop.run_jobs().await;
+    assert_eq!(reduced(&shop, 3).await, 250);
+    curse(&shop, "Shirt 2-S99");
+    shop.run_jobs().await;
+    assert_eq!(reduced(&shop, 3).await, 250);
+    lift_the_curse(&shop);
+    shop.context.clock.advance(TimeDelta::seconds(10));
+    for _ in 0..3 {
+        shop.run_jobs().await;
+    }
+    assert_eq!(reduced(&shop, 3).await, 0);
+    shop.assert_in_order().await;
+}
