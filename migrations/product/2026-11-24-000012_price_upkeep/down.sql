@@ -1,1 +1,2 @@
+ALTER TABLE collections DROP COLUMN depends_on_prices;
 ALTER TABLE price_lists DROP COLUMN applied_since;

@@ -6,3 +6,9 @@ ALTER TABLE price_lists
 UPDATE price_lists SET applied_since = apply_at WHERE applied_after IS NOT NULL;
 ALTER TABLE price_lists
     ADD CONSTRAINT price_lists_applied CHECK ((applied_after IS NULL) = (applied_since IS NULL));
+
+-- Whether the rule of a collection looks at prices: the others need no look when nothing but prices has changed.
+ALTER TABLE collections
+    ADD COLUMN depends_on_prices BOOLEAN NOT NULL GENERATED ALWAYS AS (
+        coalesce(jsonb_path_exists(rule::jsonb, '$.conditions[*] ? (@.field == "price")'), FALSE)
+    ) STORED;

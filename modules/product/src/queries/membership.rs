@@ -10,11 +10,15 @@ use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Json, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::offers::Ranges;
+use super::offers::{Moved, Ranges};
 use super::select::{Select, Verbatim, read};
 use crate::domain::SCHEMA;
 use crate::domain::listing::Listing;
 use crate::domain::rule::{Facts, Rule, StoredRule};
+
+/// With how many products all rules are compared in one statement: with as many rules as there may be, each as large as it
+/// may be, that takes a second, and a statement may take five.
+const AT_A_TIME: usize = 25;
 
 /// Fills collections by their rules: which collections and which products is put in. Answers the collections that have
 /// changed. One statement, whatever the number of either.
@@ -65,6 +69,44 @@ pub(crate) fn recheck(connection: &mut PgConnection, products: Vec<Uuid>, today:
         Bind::Uuids(products),
     ];
     ids(Statement::new(SCHEMA, SQL, binds), connection).map(drop)
+}
+
+/// Compares some products, of which nothing has changed but what they cost, with the rules for which that matters. `before`
+/// has the prices that they were compared with last.
+pub(crate) fn recheck_prices(connection: &mut PgConnection, before: &[Moved], today: NaiveDate) -> QueryResult<()> {
+    // A rule says something else only where one of its conditions about prices does.
+    const SQL: &str = "WITH moved AS (SELECT * FROM unnest(?, ?, ?) AS moved (id, price_min, price_max)), \
+        rule AS (SELECT collection.id, collection.rule::jsonb AS rule FROM @.collections AS collection \
+            WHERE collection.depends_on_prices), \
+        bound AS (SELECT rule.id AS collection_id, condition FROM rule, \
+            jsonb_array_elements(rule.rule -> 'conditions') AS condition WHERE condition ->> 'field' = 'price'), \
+        open AS (SELECT DISTINCT bound.collection_id, moved.id AS product_id FROM bound CROSS JOIN moved \
+            JOIN @.products AS product ON product.id = moved.id WHERE product.deleted_at IS NULL \
+            AND @.condition_holds(bound.condition, NULL, NULL, NULL, NULL, NULL, moved.price_min, moved.price_max, \
+                NULL, NULL) \
+            <> @.condition_holds(bound.condition, NULL, NULL, NULL, NULL, NULL, product.price_min, product.price_max, \
+                NULL, NULL)), \
+        matching AS (SELECT open.collection_id, open.product_id FROM open JOIN rule ON rule.id = open.collection_id \
+            JOIN @.products AS product ON product.id = open.product_id \
+            LEFT JOIN @.categories AS category ON category.id = product.category_id \
+            WHERE @.rule_holds(rule.rule, product.brand, product.tags, product.product_type_id, category.ancestors, \
+            product.attributes::jsonb, product.price_min, product.price_max, product.released_on, ?::date)), \
+        gone AS (DELETE FROM @.collection_products AS member USING open \
+            WHERE member.collection_id = open.collection_id AND member.product_id = open.product_id \
+            AND NOT EXISTS (SELECT FROM matching WHERE matching.collection_id = member.collection_id \
+            AND matching.product_id = member.product_id)) \
+        INSERT INTO @.collection_products (collection_id, product_id) \
+        SELECT matching.collection_id, matching.product_id FROM matching ON CONFLICT DO NOTHING";
+    for some in before.chunks(AT_A_TIME) {
+        let binds = [
+            Bind::Uuids(some.iter().map(|moved| moved.product).collect()),
+            Bind::BigInts(some.iter().map(|moved| moved.price_min).collect()),
+            Bind::BigInts(some.iter().map(|moved| moved.price_max).collect()),
+            Bind::Text(today.to_string()),
+        ];
+        Statement::new(SCHEMA, SQL, binds).execute(connection)?;
+    }
+    Ok(())
 }
 
 /// Compares products that have just been written with all rules, without reading them again: one statement for the rules,

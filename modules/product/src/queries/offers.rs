@@ -22,6 +22,19 @@ use crate::domain::pricing::{LOOK_BACK, Offer, Price, Standing, Step, Window};
 /// The lowest and the highest price of products that hold.
 pub(crate) type Ranges = HashMap<Uuid, (i64, i64)>;
 
+/// A product that costs something else than it did.
+#[derive(QueryableByName)]
+pub(crate) struct Moved {
+    #[diesel(sql_type = SqlUuid)]
+    pub(super) product: Uuid,
+    /// What its cheapest variant cost before.
+    #[diesel(sql_type = BigInt)]
+    pub(super) price_min: i64,
+    /// What its dearest variant did.
+    #[diesel(sql_type = BigInt)]
+    pub(super) price_max: i64,
+}
+
 type SourceSql = (
     SqlUuid,
     SqlUuid,
@@ -158,15 +171,18 @@ pub(crate) fn ranges(connection: &mut PgConnection, products: Vec<Uuid>) -> Quer
     Ok(rows.into_iter().map(|(id, min, max)| (id, (min, max))).collect())
 }
 
-/// Brings the copies of the ranges up to date that products have.
-pub(crate) fn follow(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.products AS product SET price_min = range.min, price_max = range.max \
-        FROM (SELECT product_id, min(price_minor) AS min, max(price_minor) AS max FROM @.variants \
-        WHERE deleted_at IS NULL AND product_id = ANY(?) GROUP BY product_id) AS range \
-        WHERE product.id = range.product_id AND (product.price_min, product.price_max) <> (range.min, range.max)";
-    Statement::new(SCHEMA, SQL, [Bind::Uuids(products)])
-        .execute(connection)
-        .map(drop)
+/// Brings the copies of the ranges up to date that products have; answers those products of which the range was another
+/// one, with the former.
+pub(crate) fn follow(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<Vec<Moved>> {
+    // What is read beside an UPDATE is as it was before.
+    const SQL: &str = "WITH range AS (SELECT product_id, min(price_minor) AS min, max(price_minor) AS max \
+            FROM @.variants WHERE deleted_at IS NULL AND product_id = ANY(?) GROUP BY product_id), \
+        moved AS (UPDATE @.products AS product SET price_min = range.min, price_max = range.max FROM range \
+            WHERE product.id = range.product_id AND (product.price_min, product.price_max) <> (range.min, range.max) \
+            RETURNING product.id) \
+        SELECT before.id AS product, before.price_min, before.price_max FROM moved \
+        JOIN @.products AS before ON before.id = moved.id";
+    Statement::new(SCHEMA, SQL, [Bind::Uuids(products)]).load(connection)
 }
 
 /// Those of `listed` in `currency` whose lists hold at `now`.

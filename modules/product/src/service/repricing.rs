@@ -89,8 +89,8 @@ pub(super) fn carry_over(connection: &mut PgConnection, variants: Vec<Uuid>, now
         return Ok(());
     }
     changed.sort_unstable();
-    offers::follow(connection, changed.clone())?;
-    membership::recheck(connection, changed.clone(), now.date_naive())?;
+    let moved = offers::follow(connection, changed.clone())?;
+    membership::recheck_prices(connection, &moved, now.date_naive())?;
     editing::publish(connection, &changed, now)
 }
 

@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
+use product::ImportFormat;
 use serde_json::{Value, json};
 
 use crate::support::{Shop, product, sizes, usd, variant_id};
@@ -152,4 +153,125 @@ async fn an_end_of_the_window_that_comes_while_a_list_is_put_off_is_not_missed()
     }
     assert_eq!(reduced(&shop, 3).await, 0);
     shop.assert_in_order().await;
+}
+
+/// 500 collections, each by a rule of 20 conditions with 100 alternatives each, but for the last one, which is about prices.
+async fn make_collections(shop: &Shop) {
+    let tags = |condition: usize| (0..100).map(move |number| format!("tag-{condition}-{number}"));
+    let tags = |condition| json!({"tag": tags(condition).collect::<Vec<_>>()});
+    let mut conditions: Vec<Value> = (0..19).map(tags).collect();
+    conditions.push(json!({"price": {"max": 700}}));
+    let rule = json!({"match": "any", "conditions": conditions});
+    shop.collection(json!({"title": "Chosen 1", "rule": rule})).await;
+    let copies = "INSERT INTO products.collections \
+        (id, handle, title, description, published, rule, created_at, updated_at) \
+        SELECT gen_random_uuid(), 'chosen-' || number, title, description, published, rule, created_at, updated_at \
+        FROM products.collections, generate_series(2, 500) AS number";
+    meddle(shop, copies);
+}
+
+/// So many products for 10 dollars, each with what `further` says of it.
+async fn bring_in(shop: &Shop, count: usize, further: impl Fn(usize) -> Value) {
+    let line = |number: usize| {
+        let mut line =
+            json!({"handle": format!("mug-{number}"), "title": format!("Mug {number}"), "price_minor": 1000});
+        for (name, value) in further(number).as_object().unwrap() {
+            line[name] = value.clone();
+        }
+        line.to_string()
+    };
+    let lines: Vec<String> = (0..count).map(line).collect();
+    let report = shop.import(&lines.join("\n"), ImportFormat::Ndjson, false).await;
+    assert_eq!(
+        report.created,
+        u64::try_from(count).unwrap(),
+        "{:?}",
+        report.errors.first()
+    );
+}
+
+/// What collections have how many products.
+async fn sizes_of_collections(shop: &Shop) -> Vec<i64> {
+    let list = shop
+        .admin(Method::GET, "/admin/collections?limit=100", Value::Null)
+        .await
+        .body;
+    let rows = list["data"].as_array().unwrap().iter();
+    rows.map(|row| row["product_count"].as_i64().unwrap()).collect()
+}
+
+#[actix_web::test]
+async fn a_list_is_carried_over_with_as_many_and_as_large_rules_of_collections_as_there_may_be() {
+    let shop = Shop::open().await;
+    bring_in(&shop, 250, |_| json!({"tags": ["one", "another"]})).await;
+    sale(&shop, "Sale", shop.context.clock.now() + TimeDelta::hours(1), None).await;
+    let put = "INSERT INTO products.list_prices (price_list_id, variant_id, min_quantity, price_minor) \
+        SELECT list.id, variant.id, 1, 500 FROM products.price_lists AS list, products.variants AS variant";
+    meddle(&shop, put);
+    make_collections(&shop).await;
+    assert_eq!(sizes_of_collections(&shop).await, vec![0; 100]);
+    shop.context.clock.advance(TimeDelta::hours(1));
+    shop.run_jobs().await;
+    assert_eq!(price_of(&shop, "mug-249").await, usd(500));
+    assert_eq!(sizes_of_collections(&shop).await, vec![250; 100]);
+}
+
+#[actix_web::test]
+async fn collections_follow_prices_of_lists_whatever_their_rules_are_about() {
+    let shop = Shop::open().await;
+    let tags = ["red", "blue"];
+    bring_in(
+        &shop,
+        20,
+        |number| json!({"tags": [tags[number % 2]], "price_minor": 900 + 40 * number}),
+    )
+    .await;
+    for (number, condition) in [
+        json!([{"price": {"max": 800}}]),
+        json!([{"price": {"min": 1000}}]),
+        json!([{"price": {"min": 700, "max": 900}}]),
+        json!([{"price": {"max": 1000}}, {"tag": ["red"]}]),
+        json!([{"price": {"min": 600}}, {"price": {"max": 1200}}]),
+        json!([{"tag": ["blue"]}]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for quantifier in ["all", "any"] {
+            let rule = json!({"match": quantifier, "conditions": condition});
+            shop.collection(json!({"title": format!("{quantifier} of {number}"), "rule": rule}))
+                .await;
+        }
+    }
+    let before = sizes_of_collections(&shop).await;
+    let start = shop.context.clock.now();
+    for (hour, price) in [(1, 500), (2, 750), (3, 950), (4, 1100)] {
+        let end = start + TimeDelta::minutes(60 * hour + 50);
+        sale(
+            &shop,
+            &format!("Sale {hour}"),
+            start + TimeDelta::hours(hour),
+            Some(end),
+        )
+        .await;
+        // Each of two products is on it.
+        let put = format!(
+            "INSERT INTO products.list_prices (price_list_id, variant_id, min_quantity, price_minor) \
+             SELECT list.id, variant.id, 1, {price} FROM products.price_lists AS list, products.variants AS variant \
+             JOIN products.products AS product ON product.id = variant.product_id \
+             WHERE list.name = 'Sale {hour}' AND right(product.handle, 1)::integer % 4 < 2"
+        );
+        meddle(&shop, &put);
+    }
+    let mut seen = vec![before.clone()];
+    for minutes in [60, 50, 10, 50, 10, 50, 10, 50] {
+        shop.context.clock.advance(TimeDelta::minutes(minutes));
+        shop.run_jobs().await;
+        shop.assert_in_order().await;
+        seen.push(sizes_of_collections(&shop).await);
+    }
+    assert_eq!(seen.last(), Some(&before));
+    seen.sort_unstable();
+    seen.dedup();
+    assert!(seen.len() > 3, "{seen:?}");
 }
