@@ -2,7 +2,9 @@
 
 ALTER TABLE price_lists
     -- The moment for which its prices are being carried over, from the first one on; `apply_at` is when to go on.
-    ADD COLUMN applied_since TIMESTAMPTZ;
+    ADD COLUMN applied_since TIMESTAMPTZ,
+    -- When some of its prices were last carried over: whoever has taken the time before, and waited, goes by this one.
+    ADD COLUMN applied_at TIMESTAMPTZ;
 UPDATE price_lists SET applied_since = apply_at WHERE applied_after IS NOT NULL;
 ALTER TABLE price_lists
     ADD CONSTRAINT price_lists_applied CHECK ((applied_after IS NULL) = (applied_since IS NULL));

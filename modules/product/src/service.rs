@@ -145,7 +145,8 @@ impl Service {
         let service = self.clone();
         let work = move || {
             let mut connection = service.patient_connection()?;
-            queries::verification::findings(&mut connection).map_err(|error| database::failure::fault_of(&error))
+            let now = service.clock.now();
+            queries::verification::findings(&mut connection, now).map_err(|error| database::failure::fault_of(&error))
         };
         tokio::task::spawn_blocking(work)
             .await

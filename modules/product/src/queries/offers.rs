@@ -96,6 +96,9 @@ pub(super) struct ListedPrice {
     compare_at_minor: Option<i64>,
     #[serde(flatten)]
     window: Window,
+    /// When prices of the list were last carried over to what everybody is offered.
+    #[serde(default)]
+    applied_at: Option<DateTime<Utc>>,
 }
 
 /// The lowest price of a currency that ended lately.
@@ -185,10 +188,12 @@ pub(crate) fn follow(connection: &mut PgConnection, products: Vec<Uuid>) -> Quer
     Statement::new(SCHEMA, SQL, [Bind::Uuids(products)]).load(connection)
 }
 
-/// Those of `listed` in `currency` whose lists hold at `now`.
+/// Those of `listed` in `currency` whose lists hold at `now`, or when they were carried over, where that was later: whoever
+/// took the time and then waited for somebody else to write must not undo what an end of a window has led to meanwhile.
 pub(super) fn holding(listed: &[ListedPrice], currency: Currency, now: DateTime<Utc>) -> Vec<Price> {
+    let holds = |listed: &ListedPrice| listed.window.holds(listed.applied_at.map_or(now, |at| at.max(now)));
     let listed = listed.iter();
-    let holding = listed.filter(|listed| listed.currency == currency && listed.window.holds(now));
+    let holding = listed.filter(|listed| listed.currency == currency && holds(listed));
     holding.map(ListedPrice::price).collect()
 }
 
@@ -200,7 +205,7 @@ fn sources(connection: &mut PgConnection, variants: Vec<Uuid>, now: DateTime<Utc
          (SELECT json_agg(offer) FROM products.offers AS offer WHERE offer.variant_id = variant.id), \
          (SELECT json_agg(json_build_object('currency', list.currency, 'min_quantity', listed.min_quantity, \
             'price_minor', listed.price_minor, 'compare_at_minor', listed.compare_at_minor, \
-            'starts_at', list.starts_at, 'ends_at', list.ends_at)) \
+            'starts_at', list.starts_at, 'ends_at', list.ends_at, 'applied_at', list.applied_at)) \
             FROM products.list_prices AS listed JOIN products.price_lists AS list ON list.id = listed.price_list_id \
             WHERE listed.variant_id = variant.id AND list.status = 'active' AND list.deleted_at IS NULL \
             AND list.customer_group_id IS NULL), \

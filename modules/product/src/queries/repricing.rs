@@ -99,22 +99,36 @@ pub(crate) fn next_variants(
     select.load(connection)
 }
 
-/// Notes how far the prices of a list, which is locked, are carried over: up to a variant, for the moment `since`.
+/// Notes how far the prices of a list, which is locked, are carried over: up to a variant, for the moment `since`. That was
+/// done at `now`, which whoever writes prices of the list later goes by, although he may have come before.
 pub(crate) fn go_on(
     connection: &mut PgConnection,
     list: PriceListId,
     since: DateTime<Utc>,
     after: Uuid,
+    now: DateTime<Utc>,
 ) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.price_lists SET applied_since = ?, applied_after = ? WHERE id = ?";
-    let binds = [Bind::Time(since), Bind::Uuid(after), Bind::Uuid(list.uuid())];
+    const SQL: &str = "UPDATE @.price_lists SET applied_since = ?, applied_after = ?, \
+        applied_at = greatest(applied_at, ?) WHERE id = ?";
+    let binds = [
+        Bind::Time(since),
+        Bind::Uuid(after),
+        Bind::Time(now),
+        Bind::Uuid(list.uuid()),
+    ];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 
-/// Notes that all prices of a list, which is locked, are carried over, and when that is next to be done.
-pub(crate) fn finish(connection: &mut PgConnection, list: PriceListId, next: Option<DateTime<Utc>>) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.price_lists SET apply_at = ?, applied_since = NULL, applied_after = NULL WHERE id = ?";
-    let binds = [Bind::NullableTime(next), Bind::Uuid(list.uuid())];
+/// Notes that the last prices of a list, which is locked, were carried over at `now`, and when that is next to be done.
+pub(crate) fn finish(
+    connection: &mut PgConnection,
+    list: PriceListId,
+    next: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.price_lists SET apply_at = ?, applied_since = NULL, applied_after = NULL, \
+        applied_at = greatest(applied_at, ?) WHERE id = ?";
+    let binds = [Bind::NullableTime(next), Bind::Time(now), Bind::Uuid(list.uuid())];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 

@@ -109,9 +109,9 @@ fn carry_over_next(connection: &mut PgConnection, now: DateTime<Utc>, chosen: &O
     let is_full = i64::try_from(variants.len()).is_ok_and(|count| count == BATCH);
     carry_over(connection, variants, now)?;
     match last.filter(|_| is_full) {
-        Some(last) => repricing::go_on(connection, list.id, since, last)?,
+        Some(last) => repricing::go_on(connection, list.id, since, last, now)?,
         None if due.is_deleted => repricing::remove(connection, list.id)?,
-        None => repricing::finish(connection, list.id, list.next_end(since))?,
+        None => repricing::finish(connection, list.id, list.next_end(since), now)?,
     }
     Ok(Round::More)
 }

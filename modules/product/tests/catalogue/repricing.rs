@@ -3,10 +3,14 @@
 use actix_web::http::Method;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use futures_util::future::join;
+use kernel::module::Module as _;
 use product::ImportFormat;
 use serde_json::{Value, json};
 
-use crate::support::{Shop, product, sizes, usd, variant_id};
+use crate::support::{Shop, eventually, product, sizes, usd, variant_id};
 
 fn text(time: DateTime<Utc>) -> Value {
     json!(time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
@@ -274,4 +278,81 @@ async fn collections_follow_prices_of_lists_whatever_their_rules_are_about() {
     seen.sort_unstable();
     seen.dedup();
     assert!(seen.len() > 3, "{seen:?}");
+}
+
+#[actix_web::test]
+async fn who_began_before_a_sale_ended_and_writes_afterwards_does_not_bring_it_back() {
+    let shop = Shop::open().await;
+    let now = shop.context.clock.now();
+    let mug = shop.create(product("Mug", 1000, 1)).await;
+    let id = variant_id(&mug, 0);
+    let over = sale(&shop, "Over", now, Some(now + TimeDelta::hours(1))).await;
+    shop.put_on(&over, json!([{"variant_id": id, "price": usd(500)}])).await;
+    let other = sale(&shop, "Other", now, None).await;
+    assert_eq!(price_of(&shop, "mug").await, usd(500));
+
+    // Somebody else has the other list, so that a price on it waits, which has looked at the clock already.
+    let mut holder = shop.database.connect().unwrap();
+    let hold = "BEGIN; SELECT FROM products.price_lists WHERE name = 'Other' FOR UPDATE";
+    holder.batch_execute(hold).unwrap();
+    let prices = json!([{"variant_id": id, "price": usd(800)}]);
+    let put = shop.put_on(&other, prices);
+    let meanwhile = async {
+        eventually(async || is_anybody_waiting(&shop)).await;
+        shop.context.clock.advance(TimeDelta::hours(2));
+        shop.run_jobs().await;
+        assert_eq!(price_of(&shop, "mug").await, usd(1000));
+        holder.batch_execute("COMMIT").unwrap();
+    };
+    join(put, meanwhile).await;
+    assert_eq!(price_of(&shop, "mug").await, usd(800));
+    shop.assert_in_order().await;
+}
+
+/// Whether a transaction of this shop waits for a row.
+fn is_anybody_waiting(shop: &Shop) -> bool {
+    let waiting = diesel::sql_query(
+        "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    waiting
+        .get_result::<Count>(&mut shop.database.connect().unwrap())
+        .unwrap()
+        .count
+        > 0
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+#[actix_web::test]
+async fn a_price_of_a_list_that_does_not_hold_for_everybody_is_out_of_order() {
+    for change in [
+        "UPDATE products.price_lists SET ends_at = starts_at + interval '1 hour'",
+        "UPDATE products.price_lists SET starts_at = starts_at + interval '3 hours'",
+        "UPDATE products.price_lists SET status = 'draft'",
+        "UPDATE products.price_lists SET customer_group_id = gen_random_uuid()",
+        "UPDATE products.price_lists SET deleted_at = created_at",
+    ] {
+        let shop = Shop::open_selling_in("EUR").await;
+        let euros = json!([{"price": {"amount": 900, "currency": "EUR"}}]);
+        let mug = json!({"title": "Mug", "variants": [{"price": usd(1000), "stock": 1, "prices": euros}]});
+        let mug = shop.create(mug).await;
+        let now = shop.context.clock.now();
+        for currency in ["USD", "EUR"] {
+            let list = json!({"name": "Sale", "currency": currency, "status": "active", "starts_at": text(now)});
+            let list = shop.price_list(list).await;
+            let price = json!({"amount": 500, "currency": currency});
+            shop.put_on(&list, json!([{"variant_id": variant_id(&mug, 0), "price": price}]))
+                .await;
+        }
+        shop.context.clock.advance(TimeDelta::hours(2));
+        shop.assert_in_order().await;
+        meddle(&shop, change);
+        let findings = shop.module.verify().await.unwrap();
+        let broken: Vec<&str> = findings.iter().map(|finding| finding.rule).collect();
+        assert_eq!(broken, ["prices_have_a_source", "offers_have_a_source"], "{change}");
+    }
 }
