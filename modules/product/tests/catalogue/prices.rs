@@ -100,6 +100,28 @@ async fn a_variant_has_prices_in_each_currency_of_the_shop_and_from_larger_quant
 }
 
 #[actix_web::test]
+async fn nothing_is_sold_in_a_currency_that_the_shop_has_given_up() {
+    let shop = Shop::open_selling_in("EUR").await;
+    let made = shop.create(mug()).await;
+    let gold = CustomerGroupId::generate();
+    let list = json!({"name": "Gold", "currency": "EUR", "status": "active", "customer_group_id": gold});
+    let list = shop.price_list(list).await;
+    shop.put_on(&list, json!([{"variant_id": variant_id(&made, 0), "price": eur(600)}]))
+        .await;
+    assert_eq!(quoted(&shop, &made, "EUR", Some(gold), 1).await, Some(600));
+    let later = shop.beside_with(|settings| settings.shop.currencies.clear()).await;
+    for group in [None, Some(gold)] {
+        assert_eq!(quoted(&later, &made, "EUR", group, 1).await, None);
+        assert_eq!(quoted(&later, &made, "USD", group, 1).await, Some(1000));
+    }
+    // What was written is kept, for the shop that takes the currency up again.
+    let again = later
+        .beside_with(|settings| settings.shop.currencies = vec!["EUR".parse().unwrap()])
+        .await;
+    assert_eq!(quoted(&again, &made, "EUR", None, 10).await, Some(700));
+}
+
+#[actix_web::test]
 async fn lists_in_a_further_currency_do_not_go_by_prices_and_other_currencies_are_refused() {
     let shop = Shop::open_selling_in("EUR").await;
     shop.create(mug()).await;
