@@ -208,7 +208,10 @@ fn sources(connection: &mut PgConnection, variants: Vec<Uuid>, now: DateTime<Utc
             'starts_at', list.starts_at, 'ends_at', list.ends_at, 'applied_at', list.applied_at)) \
             FROM products.list_prices AS listed JOIN products.price_lists AS list ON list.id = listed.price_list_id \
             WHERE listed.variant_id = variant.id AND list.status = 'active' AND list.deleted_at IS NULL \
-            AND list.customer_group_id IS NULL), \
+            AND list.customer_group_id IS NULL AND coalesce(list.ends_at > ",
+    );
+    select.bind(Bind::Time(now)).text(
+        ", TRUE)), \
          (SELECT json_agg(past) FROM (SELECT past.currency, min(past.price_minor) AS price_minor \
             FROM products.price_history AS past WHERE past.variant_id = variant.id AND past.held_until > ",
     );

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::products::currency;
 use super::select::Select;
 use crate::domain::SCHEMA;
-use crate::domain::price_list::{ListPrice, ListPriceChange, ListStatus, PriceList};
+use crate::domain::price_list::{ListPrice, ListPriceChange, ListStatus, PriceList, Steps};
 use crate::schema::price_lists;
 
 /// A list as it is stored.
@@ -152,6 +152,25 @@ pub(crate) fn prices(
         compare_at_price: compare_at.map(|amount| Money::new(amount, currency)),
     };
     Ok(rows.into_iter().map(price).collect())
+}
+
+/// For which quantities there are prices of `variants` on a list.
+pub(crate) fn steps(connection: &mut PgConnection, list: PriceListId, variants: Vec<Uuid>) -> QueryResult<Steps> {
+    let mut select = Select::<(SqlUuid, BigInt)>::new(
+        "SELECT listed.variant_id, listed.min_quantity FROM products.list_prices AS listed \
+         WHERE listed.price_list_id = ",
+    );
+    select
+        .bind(Bind::Uuid(list.uuid()))
+        .text(" AND listed.variant_id = ANY(")
+        .bind(Bind::Uuids(variants))
+        .text(")");
+    let rows: Vec<(Uuid, i64)> = select.load(connection)?;
+    let mut steps = Steps::default();
+    for (variant, min_quantity) in rows {
+        steps.add(variant.into(), min_quantity);
+    }
+    Ok(steps)
 }
 
 /// Puts prices on a list and takes others off it, by one statement each.

@@ -1,15 +1,15 @@
 //! Price lists. Prices that are written on one are offered at once; what editing or deleting one means for them is carried
 //! over by a job (see `repricing`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use database::{Failure, OrRefuse, refuse};
 use diesel::PgConnection;
-use kernel::Problem;
 use kernel::http::{Answer, Call, IfMatch};
-use kernel::id::{PriceListId, ProductId};
+use kernel::id::{PriceListId, ProductId, VariantId};
 use kernel::page::Page;
+use kernel::{FieldErrors, Problem};
 use product_api::ProductError;
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use crate::domain::SCHEMA;
 use crate::domain::bulk::check_count;
 use crate::domain::price_list::{
     ListPrice, ListPriceChange, ListPriceOutcome, ListPrices, ListPricesOutcome, NewPriceList, PriceList,
-    PriceListPatch,
+    PriceListPatch, Steps,
 };
 use crate::queries::{categories, price_lists, products, repricing};
 
@@ -171,40 +171,48 @@ fn write_prices(
         .collect();
     let named = parsed.iter().flatten().map(|change| change.variant_id.uuid());
     let known = price_lists::owners(connection, named.collect())?;
+    // Held before they are written, so that whoever edits a product meanwhile sees the prices, or is seen; and before the
+    // steps are counted, so that of two who add some the second counts those of the first.
+    products::hold(connection, known.values().copied().collect())?;
+    let mut steps = price_lists::steps(connection, list.id, known.keys().copied().collect())?;
     let mut seen = HashSet::new();
     let mut accepted = Vec::with_capacity(parsed.len());
     let mut outcomes = Vec::with_capacity(parsed.len());
     for change in &parsed {
-        let product = change
-            .as_ref()
-            .ok()
-            .and_then(|change| known.get(&change.variant_id.uuid()));
         outcomes.push(match change {
             Err(problem) => ListPriceOutcome::refused(None, problem),
-            Ok(change) if !seen.insert((change.variant_id, change.min_quantity)) => {
-                let detail = "an earlier price is about this variant and quantity";
-                let errors = kernel::FieldErrors::one("/variant_id", "duplicate", detail);
-                ListPriceOutcome::refused(Some(change), &Problem::invalid(errors))
-            }
-            Ok(change) => match product {
-                None => {
-                    let unknown = ProductError::NotFound("variant".to_owned());
-                    ListPriceOutcome::refused(Some(change), &unknown.into())
-                }
-                Some(product) => {
+            Ok(change) => match admit(change, &known, &mut seen, &mut steps) {
+                Err(error) => ListPriceOutcome::refused(Some(change), &error.into()),
+                Ok(product) => {
                     accepted.push(change);
-                    ListPriceOutcome::done(change, (*product).into())
+                    ListPriceOutcome::done(change, product)
                 }
             },
         });
     }
-    // Held before they are written, so that whoever edits a product meanwhile sees the prices, or is seen.
-    products::hold(connection, known.values().copied().collect())?;
     price_lists::write(connection, list.id, &accepted)?;
     let mut variants: Vec<Uuid> = accepted.iter().map(|change| change.variant_id.uuid()).collect();
     variants.dedup();
     carry_over(connection, variants, now)?;
     Ok(outcomes)
+}
+
+/// The product of a change that can be carried out.
+fn admit(
+    change: &ListPriceChange,
+    known: &HashMap<Uuid, Uuid>,
+    seen: &mut HashSet<(VariantId, i64)>,
+    steps: &mut Steps,
+) -> Result<ProductId, ProductError> {
+    if !seen.insert((change.variant_id, change.min_quantity)) {
+        let detail = "an earlier price is about this variant and quantity";
+        let errors = FieldErrors::one("/variant_id", "duplicate", detail);
+        return Err(ProductError::Invalid(errors));
+    }
+    let missing = || ProductError::NotFound("variant".to_owned());
+    let product = known.get(&change.variant_id.uuid()).ok_or_else(missing)?;
+    steps.change(change).map_err(ProductError::Invalid)?;
+    Ok((*product).into())
 }
 
 fn lock(connection: &mut PgConnection, id: PriceListId, condition: &IfMatch) -> Work<PriceList> {

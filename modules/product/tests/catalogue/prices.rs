@@ -2,6 +2,7 @@
 
 use actix_web::http::Method;
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection;
 use futures_util::future::join;
 use kernel::id::CustomerGroupId;
 use kernel::{Currency, Money};
@@ -443,6 +444,83 @@ async fn each_price_on_a_list_has_its_own_result() {
         assert_eq!(refused.refusal(), (422, pointer, code), "{wrong}");
     }
     assert_eq!(shop.customer(Method::GET, "/admin/price-lists").await.status, 403);
+}
+
+#[actix_web::test]
+async fn a_list_has_at_most_twenty_prices_of_a_variant() {
+    let shop = Shop::open_selling_in("EUR").await;
+    let made = shop.create(mug()).await;
+    let id = variant_id(&made, 0);
+    let list = json!({"name": "Sale", "currency": "USD", "status": "active"});
+    let list = shop.price_list(list).await;
+    let uri = format!("/admin/price-lists/{}/prices", list["id"].as_str().unwrap());
+    let put = async |from: i64, count: i64| {
+        let price = |min_quantity| json!({"variant_id": id, "min_quantity": min_quantity, "price": usd(900)});
+        let prices: Vec<Value> = (from..from + count).map(price).collect();
+        shop.admin(Method::POST, &uri, json!({"prices": prices})).await.body["results"].clone()
+    };
+    let count = async || {
+        let page = shop
+            .admin(Method::GET, &format!("{uri}?limit=100"), Value::Null)
+            .await
+            .body;
+        page["data"].as_array().unwrap().len()
+    };
+    // Two who come at the same moment get no more than one would.
+    join(put(1, 15), put(101, 15)).await;
+    assert_eq!(count().await, 20);
+    let refused = put(200, 1).await[0].clone();
+    let error = &refused["problem"]["errors"][0];
+    assert_eq!(
+        (&refused["status"], &refused["min_quantity"]),
+        (&json!(422), &json!(200))
+    );
+    assert_eq!(
+        (&error["pointer"], &error["code"]),
+        (&json!("/min_quantity"), &json!("too_many"))
+    );
+    // Those that are there can be changed and taken off, and make room for the ones that come after them.
+    let one = json!({"variant_id": id, "min_quantity": 1, "price": usd(700)});
+    let off = json!({"variant_id": id, "min_quantity": 101, "price": null});
+    let new = |min_quantity| json!({"variant_id": id, "min_quantity": min_quantity, "price": usd(600)});
+    let prices = json!([new(300), one, off, new(301), new(302)]);
+    let answer = shop.admin(Method::POST, &uri, json!({"prices": prices})).await.body;
+    let results = answer["results"].as_array().unwrap().iter();
+    let told: Vec<&Value> = results.map(|result| &result["status"]).collect();
+    assert_eq!(told, [422, 200, 204, 200, 422]);
+    assert_eq!(count().await, 20);
+    assert_eq!(quoted(&shop, &made, "USD", None, 301).await, Some(600));
+}
+
+#[actix_web::test]
+async fn what_is_on_lists_that_are_over_is_not_read_any_more() {
+    let shop = Shop::open_selling_in("EUR").await;
+    let now = shop.context.clock.now();
+    let made = shop.create(mug()).await;
+    let id = variant_id(&made, 0);
+    let gold = CustomerGroupId::generate();
+    for group in [json!(null), json!(gold)] {
+        let list = json!({"name": "Over", "currency": "USD", "status": "active", "customer_group_id": group,
+            "ends_at": text(now + TimeDelta::hours(1))});
+        let list = shop.price_list(list).await;
+        shop.put_on(&list, json!([{"variant_id": id, "price": usd(500)}])).await;
+    }
+    shop.context.clock.advance(TimeDelta::hours(1));
+    shop.run_jobs().await;
+    // Whoever read them now could not make anything of it.
+    let spoil = "UPDATE products.price_lists SET currency = 'ZZZ'";
+    shop.database.connect().unwrap().batch_execute(spoil).unwrap();
+    assert_eq!(quoted(&shop, &made, "USD", Some(gold), 1).await, Some(1000));
+    let edited = shop
+        .edit(
+            Method::PATCH,
+            &format!("/admin/variants/{id}"),
+            1,
+            json!({"price": {"amount": 1100}}),
+        )
+        .await;
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    assert_eq!(quoted(&shop, &made, "USD", Some(gold), 1).await, Some(1100));
 }
 
 #[actix_web::test]
