@@ -439,6 +439,17 @@ async fn each_price_on_a_list_has_its_own_result() {
             "/ends_at",
             "out_of_range",
         ),
+        (
+            // A leap second is the first of the next minute.
+            json!({"name": "Sale", "currency": "USD", "starts_at": "2026-12-31T23:59:60Z", "ends_at": "2027-01-01T00:00:00Z"}),
+            "/ends_at",
+            "out_of_range",
+        ),
+        (
+            json!({"name": "Sale", "currency": "USD", "starts_at": "9999-12-31T23:59:60Z"}),
+            "/starts_at",
+            "out_of_range",
+        ),
     ] {
         let refused = shop.admin(Method::POST, "/admin/price-lists", wrong.clone()).await;
         assert_eq!(refused.refusal(), (422, pointer, code), "{wrong}");
