@@ -1,2 +1,2 @@
-ALTER TABLE collections DROP COLUMN depends_on_prices;
+ALTER TABLE collections DROP COLUMN price_rule;
 ALTER TABLE price_lists DROP COLUMN applied_at, DROP COLUMN applied_since;

@@ -9,8 +9,12 @@ UPDATE price_lists SET applied_since = apply_at WHERE applied_after IS NOT NULL;
 ALTER TABLE price_lists
     ADD CONSTRAINT price_lists_applied CHECK ((applied_after IS NULL) = (applied_since IS NULL));
 
--- Whether the rule of a collection looks at prices: the others need no look when nothing but prices has changed.
+-- Of the rule of a collection what it says of prices, as a rule of its own; none where it says nothing of them. Rules may be
+-- large, and when nothing but prices changes, most of them need not be read.
 ALTER TABLE collections
-    ADD COLUMN depends_on_prices BOOLEAN NOT NULL GENERATED ALWAYS AS (
-        coalesce(jsonb_path_exists(rule::jsonb, '$.conditions[*] ? (@.field == "price")'), FALSE)
+    ADD COLUMN price_rule JSONB GENERATED ALWAYS AS (
+        CASE WHEN jsonb_path_exists(rule::jsonb, '$.conditions[*] ? (@.field == "price")')
+        THEN jsonb_set(rule::jsonb, '{conditions}', jsonb_path_query_array(
+            rule::jsonb, '$.conditions[*] ? (@.field == "price")'
+        )) END
     ) STORED;

@@ -26,13 +26,27 @@ pub(crate) type Ranges = HashMap<Uuid, (i64, i64)>;
 #[derive(QueryableByName)]
 pub(crate) struct Moved {
     #[diesel(sql_type = SqlUuid)]
-    pub(super) product: Uuid,
-    /// What its cheapest variant cost before.
+    pub(super) id: Uuid,
     #[diesel(sql_type = BigInt)]
-    pub(super) price_min: i64,
-    /// What its dearest variant did.
+    min_before: i64,
     #[diesel(sql_type = BigInt)]
-    pub(super) price_max: i64,
+    max_before: i64,
+    #[diesel(sql_type = BigInt)]
+    price_min: i64,
+    #[diesel(sql_type = BigInt)]
+    price_max: i64,
+}
+
+impl Moved {
+    /// The lowest and the highest price that it had.
+    pub(super) fn before(&self) -> (i64, i64) {
+        (self.min_before, self.max_before)
+    }
+
+    /// The lowest and the highest price that it has.
+    pub(super) fn after(&self) -> (i64, i64) {
+        (self.price_min, self.price_max)
+    }
 }
 
 type SourceSql = (
@@ -182,8 +196,8 @@ pub(crate) fn follow(connection: &mut PgConnection, products: Vec<Uuid>) -> Quer
             FROM @.variants WHERE deleted_at IS NULL AND product_id = ANY(?) GROUP BY product_id), \
         moved AS (UPDATE @.products AS product SET price_min = range.min, price_max = range.max FROM range \
             WHERE product.id = range.product_id AND (product.price_min, product.price_max) <> (range.min, range.max) \
-            RETURNING product.id) \
-        SELECT before.id AS product, before.price_min, before.price_max FROM moved \
+            RETURNING product.id, product.price_min, product.price_max) \
+        SELECT moved.*, before.price_min AS min_before, before.price_max AS max_before FROM moved \
         JOIN @.products AS before ON before.id = moved.id";
     Statement::new(SCHEMA, SQL, [Bind::Uuids(products)]).load(connection)
 }
