@@ -132,7 +132,15 @@ pub(crate) fn finish(
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 
-/// Removes a list for good that nothing is offered by any more.
+/// Removes prices of a list that nothing is offered by any more, which would be too many in one statement.
+pub(crate) fn remove_prices(connection: &mut PgConnection, list: PriceListId, variants: Vec<Uuid>) -> QueryResult<()> {
+    const SQL: &str = "DELETE FROM @.list_prices WHERE price_list_id = ? AND variant_id = ANY(?)";
+    Statement::new(SCHEMA, SQL, [Bind::Uuid(list.uuid()), Bind::Uuids(variants)])
+        .execute(connection)
+        .map(drop)
+}
+
+/// Removes a list for good that has no prices any more.
 pub(crate) fn remove(connection: &mut PgConnection, list: PriceListId) -> QueryResult<()> {
     const SQL: &str = "DELETE FROM @.price_lists WHERE id = ?";
     Statement::new(SCHEMA, SQL, [Bind::Uuid(list.uuid())])

@@ -107,7 +107,10 @@ fn carry_over_next(connection: &mut PgConnection, now: DateTime<Utc>, chosen: &O
     let variants = repricing::next_variants(connection, list.id, after, BATCH)?;
     let last = variants.last().copied();
     let is_full = i64::try_from(variants.len()).is_ok_and(|count| count == BATCH);
-    carry_over(connection, variants, now)?;
+    carry_over(connection, variants.clone(), now)?;
+    if due.is_deleted {
+        repricing::remove_prices(connection, list.id, variants)?;
+    }
     match last.filter(|_| is_full) {
         Some(last) => repricing::go_on(connection, list.id, since, last, now)?,
         None if due.is_deleted => repricing::remove(connection, list.id)?,

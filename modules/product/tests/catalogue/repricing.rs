@@ -139,6 +139,23 @@ async fn a_list_that_is_only_renamed_is_not_carried_over_again() {
 }
 
 #[actix_web::test]
+async fn a_list_that_is_deleted_goes_with_its_prices_piece_by_piece() {
+    let shop = Shop::open().await;
+    let list = sale(&shop, "Sale", shop.context.clock.now(), None).await;
+    fill(&shop, &list, 6).await;
+    let uri = format!("/admin/price-lists/{}", list["id"].as_str().unwrap());
+    assert_eq!(shop.admin(Method::DELETE, &uri, Value::Null).await.status, 204);
+    // Staff who delete a list wake the job, which therefore goes two rounds at first.
+    for left in [100, 0] {
+        shop.run_jobs().await;
+        assert_eq!(reduced(&shop, 6).await, left);
+        assert_eq!(count(&shop, "SELECT count(*) AS count FROM products.list_prices"), left);
+    }
+    assert_eq!(count(&shop, "SELECT count(*) AS count FROM products.price_lists"), 0);
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
 async fn an_end_of_the_window_that_comes_while_a_list_is_put_off_is_not_missed() {
     let shop = Shop::open().await;
     let start = shop.context.clock.now() + TimeDelta::hours(1);
@@ -208,7 +225,14 @@ async fn sizes_of_collections(shop: &Shop) -> Vec<i64> {
 async fn a_list_is_carried_over_with_as_many_and_as_large_rules_of_collections_as_there_may_be() {
     let shop = Shop::open().await;
     bring_in(&shop, 250, |_| json!({"tags": ["one", "another"]})).await;
-    sale(&shop, "Sale", shop.context.clock.now() + TimeDelta::hours(1), None).await;
+    let now = shop.context.clock.now();
+    sale(
+        &shop,
+        "Sale",
+        now + TimeDelta::hours(1),
+        Some(now + TimeDelta::hours(2)),
+    )
+    .await;
     let put = "INSERT INTO products.list_prices (price_list_id, variant_id, min_quantity, price_minor) \
         SELECT list.id, variant.id, 1, 500 FROM products.price_lists AS list, products.variants AS variant";
     meddle(&shop, put);
@@ -218,6 +242,12 @@ async fn a_list_is_carried_over_with_as_many_and_as_large_rules_of_collections_a
     shop.run_jobs().await;
     assert_eq!(price_of(&shop, "mug-249").await, usd(500));
     assert_eq!(sizes_of_collections(&shop).await, vec![250; 100]);
+    shop.context.clock.advance(TimeDelta::hours(1));
+    // The first of these rounds only finds that the list had come to its end.
+    shop.run_jobs().await;
+    shop.run_jobs().await;
+    assert_eq!(price_of(&shop, "mug-249").await, usd(1000));
+    assert_eq!(sizes_of_collections(&shop).await, vec![0; 100]);
 }
 
 #[actix_web::test]
@@ -311,14 +341,16 @@ async fn who_began_before_a_sale_ended_and_writes_afterwards_does_not_bring_it_b
 
 /// Whether a transaction of this shop waits for a row.
 fn is_anybody_waiting(shop: &Shop) -> bool {
-    let waiting = diesel::sql_query(
-        "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    );
-    waiting
-        .get_result::<Count>(&mut shop.database.connect().unwrap())
-        .unwrap()
-        .count
-        > 0
+    const SQL: &str = "SELECT count(*) AS count FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    count(shop, SQL) > 0
+}
+
+/// What a query counts.
+fn count(shop: &Shop, sql: &str) -> usize {
+    let mut connection = shop.database.connect().unwrap();
+    let counted: Count = diesel::sql_query(sql).get_result(&mut connection).unwrap();
+    usize::try_from(counted.count).unwrap()
 }
 
 #[derive(QueryableByName)]
