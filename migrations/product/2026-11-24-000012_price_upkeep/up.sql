@@ -18,3 +18,11 @@ ALTER TABLE collections
             rule::jsonb, '$.conditions[*] ? (@.field == "price")'
         )) END
     ) STORED;
+
+-- What was noted of prices goes when nothing can be told by it any more, but for the newest price of each.
+ALTER TABLE price_history ADD COLUMN is_newest BOOLEAN NOT NULL DEFAULT TRUE;
+UPDATE price_history AS past SET is_newest = FALSE WHERE EXISTS (
+    SELECT FROM price_history AS newer WHERE newer.variant_id = past.variant_id AND newer.currency = past.currency
+        AND newer.held_until > past.held_until
+);
+CREATE INDEX price_history_outlived ON price_history (held_until) WHERE NOT is_newest;

@@ -16,6 +16,7 @@ pub(crate) mod media;
 pub(crate) mod membership;
 pub(crate) mod misses;
 pub(crate) mod offers;
+pub(crate) mod price_history;
 pub(crate) mod price_lists;
 pub(crate) mod prices;
 pub(crate) mod product_types;

@@ -13,6 +13,7 @@ use kernel::Currency;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::price_history::{self, Past};
 use super::products::currency;
 use super::select::{Select, Verbatim, read};
 use crate::domain::SCHEMA;
@@ -133,15 +134,6 @@ struct OfferJson<'a> {
     price_since: DateTime<Utc>,
 }
 
-#[derive(Serialize)]
-struct PastJson {
-    variant_id: Uuid,
-    currency: &'static str,
-    price_minor: i64,
-    held_from: DateTime<Utc>,
-    held_until: DateTime<Utc>,
-}
-
 /// An offer that is no longer what it was.
 struct Difference {
     variant: Uuid,
@@ -170,7 +162,11 @@ pub(crate) fn reprice(
     write_main(connection, &differences)?;
     write_further(connection, &differences)?;
     remove(connection, &differences)?;
-    remember(connection, &differences, now)?;
+    let ended: Vec<Past> = differences
+        .iter()
+        .filter_map(|difference| difference.past(now))
+        .collect();
+    price_history::append(connection, &ended)?;
     Ok(differences.iter().map(|difference| difference.product).collect())
 }
 
@@ -338,14 +334,14 @@ impl Difference {
     }
 
     /// The price that does not hold any more, if it held for any time at all.
-    fn past(&self, now: DateTime<Utc>) -> Option<PastJson> {
+    fn past(&self, now: DateTime<Utc>) -> Option<Past> {
         let before = self.before.as_ref()?;
         let until = match &self.after {
             Some(after) if after.offer.price == before.offer.price => return None,
             Some(after) => after.since,
             None => now,
         };
-        (before.since < until).then(|| PastJson {
+        (before.since < until).then(|| Past {
             variant_id: self.variant,
             currency: self.currency.code(),
             price_minor: before.offer.price,
@@ -394,18 +390,6 @@ fn remove(connection: &mut PgConnection, differences: &[Difference]) -> QueryRes
     Statement::new(SCHEMA, SQL, [Bind::Uuids(variants), Bind::Texts(currencies)])
         .execute(connection)
         .map(drop)
-}
-
-fn remember(connection: &mut PgConnection, differences: &[Difference], now: DateTime<Utc>) -> QueryResult<()> {
-    const SQL: &str = "INSERT INTO @.price_history (variant_id, currency, price_minor, held_from, held_until) \
-        SELECT row.variant_id, row.currency, row.price_minor, row.held_from, row.held_until \
-        FROM json_to_recordset(?::json) AS row (variant_id UUID, currency TEXT, price_minor BIGINT, \
-        held_from TIMESTAMPTZ, held_until TIMESTAMPTZ)";
-    let rows: Vec<PastJson> = differences
-        .iter()
-        .filter_map(|difference| difference.past(now))
-        .collect();
-    execute(connection, SQL, &rows)
 }
 
 fn execute<T: Serialize>(connection: &mut PgConnection, sql: &'static str, rows: &[T]) -> QueryResult<()> {

@@ -14,7 +14,8 @@ use product_api::ProductError;
 use uuid::Uuid;
 
 use super::{Service, editing};
-use crate::queries::{categories, membership, offers, price_lists, products, repricing};
+use crate::domain::pricing::REMEMBERED;
+use crate::queries::{categories, membership, offers, price_history, price_lists, products, repricing};
 
 type Work<T> = Result<T, Failure<ProductError>>;
 
@@ -24,6 +25,9 @@ const EVERY: Duration = Duration::from_secs(5);
 const BATCH: i64 = 250;
 /// After so long a list is tried again that has failed.
 const RETRY: TimeDelta = TimeDelta::seconds(10);
+
+/// How much of what prices were before is forgotten in one transaction.
+const FORGOTTEN: i64 = 1_000;
 
 /// The job that carries over what lists say. Replicas share the work: a list that one is at is left out by the others.
 pub(crate) fn job(service: &web::Data<Service>) -> Job {
@@ -42,15 +46,24 @@ pub(crate) fn job(service: &web::Data<Service>) -> Job {
 }
 
 impl Service {
-    /// Carries over some prices of one list. A list that fails is put off, so that the others get their turn.
+    /// Carries over some prices of one list, or forgets some of what is no longer needed where none is due. A list that fails is put off, so that the others get their turn.
     async fn carry_over_due(&self) -> Result<Round, ProductError> {
         let now = self.clock.now();
         // Nothing is locked where nothing is due, which is nearly always.
-        let due = move |connection: &mut PgConnection| {
-            Ok::<_, Failure<ProductError>>(repricing::is_any_due(connection, now)?)
+        let look = move |connection: &mut PgConnection| {
+            let is_due = repricing::is_any_due(connection, now)?;
+            let forgotten = match is_due {
+                true => 0,
+                false => price_history::forget(connection, now - REMEMBERED, FORGOTTEN)?,
+            };
+            Ok::<_, Failure<ProductError>>((is_due, forgotten))
         };
-        if !self.db.run(due).await? {
-            return Ok(Round::Idle);
+        let (is_due, forgotten) = self.db.run(look).await?;
+        if !is_due {
+            return Ok(match i64::try_from(forgotten) {
+                Ok(FORGOTTEN) => Round::More,
+                _ => Round::Idle,
+            });
         }
         let chosen: Arc<OnceLock<PriceListId>> = Arc::default();
         let noted = Arc::clone(&chosen);

@@ -388,3 +388,59 @@ async fn a_price_of_a_list_that_does_not_hold_for_everybody_is_out_of_order() {
         assert_eq!(broken, ["prices_have_a_source", "offers_have_a_source"], "{change}");
     }
 }
+
+#[actix_web::test]
+async fn what_prices_were_is_forgotten_after_ninety_days_but_for_the_newest_of_each_currency() {
+    let shop = Shop::open_selling_in("EUR").await;
+    let euros = |amount: i64| json!([{"price": {"amount": amount, "currency": "EUR"}}]);
+    let mug = json!({"title": "Mug", "variants": [{"price": usd(1000), "stock": 1, "prices": euros(900)}]});
+    let mug = shop.create(mug).await;
+    let variant = format!("/admin/variants/{}", variant_id(&mug, 0));
+    let edit = async |change: Value| {
+        let edited = shop
+            .admin_with(Method::PATCH, &variant, change, &[("If-Match", "*")])
+            .await;
+        assert_eq!(edited.status, 200, "{}", edited.body);
+    };
+    let kept = |currency: &str| {
+        let sql = format!("SELECT count(*) AS count FROM products.price_history WHERE currency = '{currency}'");
+        count(&shop, &sql)
+    };
+    for (amount, further) in [(900, 800), (950, 850), (980, 850)] {
+        shop.context.clock.advance(TimeDelta::days(1));
+        edit(json!({"price": {"amount": amount}, "prices": euros(further)})).await;
+    }
+    assert_eq!((kept("USD"), kept("EUR")), (3, 2));
+    shop.context.clock.advance(TimeDelta::days(88));
+    shop.run_jobs().await;
+    assert_eq!((kept("USD"), kept("EUR")), (2, 1), "the first ended ninety days ago");
+    shop.context.clock.advance(TimeDelta::days(10));
+    shop.run_jobs().await;
+    assert_eq!((kept("USD"), kept("EUR")), (1, 1));
+    // The newest goes when there is a newer one.
+    edit(json!({"price": {"amount": 990}})).await;
+    shop.run_jobs().await;
+    assert_eq!((kept("USD"), kept("EUR")), (1, 1));
+    shop.context.clock.advance(TimeDelta::days(1));
+    edit(json!({"price": {"amount": 800}, "compare_at_price": usd(990)})).await;
+    let shown = shop.get("/products/mug").await.body;
+    assert_eq!(shown["variants"][0]["lowest_price_30_days"], usd(980));
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn what_prices_were_is_forgotten_piece_by_piece() {
+    let shop = Shop::open().await;
+    shop.create(product("Mug", 1000, 1)).await;
+    let past = "INSERT INTO products.price_history (variant_id, currency, price_minor, held_from, held_until, is_newest) \
+        SELECT id, 'USD', 1, '2020-01-01', '2020-01-01'::timestamptz + number * interval '1 hour', number = 2500 \
+        FROM products.variants, generate_series(1, 2500) AS number";
+    meddle(&shop, past);
+    for left in [1500, 500, 1, 1] {
+        shop.run_jobs().await;
+        assert_eq!(
+            count(&shop, "SELECT count(*) AS count FROM products.price_history"),
+            left
+        );
+    }
+}
