@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::support::{
-    Admin, Caller, Customer, PASSWORD, ReadyCart, Store, eventually, manual, sandbox, unique, variant,
+    Admin, Caller, Customer, PASSWORD, ReadyCart, Shop, Store, eventually, manual, runtime, sandbox, unique, variant,
 };
 
 fn money(amount: i64, currency: &str) -> Value {
@@ -210,4 +210,27 @@ async fn a_sale_that_is_over_is_told_before_anything_is_charged() {
         money(1000, "USD")
     );
     assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_cart_in_a_currency_that_the_shop_has_given_up_cannot_be_bought() {
+    let store = Store::with([("shop.currencies", "EUR")]).await;
+    let product = mug(&store.admin().await).await;
+    let items = json!([{"variant_id": variant(&product), "quantity": 1}]);
+    let cart = json!({"currency": "EUR", "items": items});
+    let cart = store.anonymous().post("/carts", cart).await.expect(201);
+    let secret = cart["secret"].as_str().unwrap();
+    let ready = ReadyCart::complete(store.anonymous().with("Cart-Secret", secret), &cart).await;
+    assert_eq!(ready.cart["problems"], json!([]));
+
+    let settings = [("run", "gateway,user,product,cart,order"), ("shop.currencies", "JPY")];
+    let later = store.start_beside(settings).await;
+    let elsewhere = Shop::at(vec![later.public().unwrap()], vec![later.management()]);
+    let buyer = elsewhere.anonymous().with("Cart-Secret", secret);
+    let ready = ReadyCart { buyer, ..ready };
+    let refused = ready.buy(manual()).await;
+    let problem = refused.problem(422, "cart_not_ready");
+    assert_eq!(problem["problems"][0]["code"], "not_for_sale");
+    assert_eq!(ready.now().await["problems"][0]["code"], "not_for_sale");
+    runtime::run(later.stop()).await;
 }

@@ -135,7 +135,7 @@ impl kernel::module::Module for Module {
             self.service.import_job(),
             self.service.media_job(),
             service::publishing(&self.service),
-            service::price_lists(&self.service),
+            service::repricing(&self.service),
             service::collections(&self.service),
         ]
     }

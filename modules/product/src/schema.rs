@@ -76,6 +76,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
         apply_at -> Nullable<Timestamptz>,
+        applied_since -> Nullable<Timestamptz>,
         applied_after -> Nullable<Uuid>,
     }
 }

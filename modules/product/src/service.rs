@@ -21,6 +21,7 @@ mod prices;
 mod product_types;
 mod publishing;
 mod relations;
+mod repricing;
 mod reservations;
 mod searching;
 mod stock;
@@ -53,8 +54,8 @@ pub(crate) use import_jobs::Upload;
 pub(crate) use importing::Implied;
 pub(crate) use lists::ProductList;
 pub(crate) use media::NewImage;
-pub(crate) use price_lists::job as price_lists;
 pub(crate) use publishing::job as publishing;
+pub(crate) use repricing::job as repricing;
 
 /// The catalogue and its stock. Cheap to clone.
 #[derive(Clone)]
@@ -140,7 +141,8 @@ impl Service {
         let service = self.clone();
         let work = move || {
             let mut connection = service.patient_connection()?;
-            queries::verification::findings(&mut connection).map_err(|error| database::failure::fault_of(&error))
+            let now = service.clock.now();
+            queries::verification::findings(&mut connection, now).map_err(|error| database::failure::fault_of(&error))
         };
         tokio::task::spawn_blocking(work)
             .await

@@ -1,6 +1,6 @@
 //! What merchants decide about a product beside what it is: its type, when it is shown, and what search engines read.
 
-use chrono::{DateTime, Datelike, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use kernel::id::ProductTypeId;
 use kernel::text::Prose;
 use kernel::{FieldErrors, Patch, Text};
@@ -147,9 +147,11 @@ impl From<NewSeo> for Seo {
     }
 }
 
-/// A time as the database keeps it, to the microsecond: a product that is written again is then the same.
+/// A time as the database keeps it: to the microsecond, so that a product that is written again is the same, and without leap
+/// seconds, of which each is the first of the next minute, so that two times that differ do so in the database as well.
 pub(crate) fn stored(time: DateTime<Utc>) -> DateTime<Utc> {
-    time.trunc_subsecs(6)
+    // There is such a time for all microseconds that were told of one.
+    DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap_or(time)
 }
 
 #[cfg(test)]
@@ -198,7 +200,32 @@ mod tests {
         assert_eq!((codes(times(Some(1), Some(2))), codes(times(Some(2), Some(2)))), (0, 1));
     }
 
+    #[test]
+    fn a_leap_second_is_the_first_of_the_next_minute() {
+        let time = |text: &str| stored(text.parse().unwrap());
+        assert_eq!(time("2026-12-31T23:59:60Z"), time("2027-01-01T00:00:00Z"));
+        assert_eq!(time("2026-12-31T23:59:60.5Z"), time("2027-01-01T00:00:00.5Z"));
+        let mut errors = FieldErrors::new();
+        Merchandising::new(
+            None,
+            None,
+            "2026-12-31T23:59:60Z".parse().ok(),
+            "2027-01-01T00:00:00Z".parse().ok(),
+        )
+        .check(&mut errors);
+        assert_eq!(errors.as_slice().len(), 1);
+    }
+
     proptest! {
+        #[test]
+        fn a_time_as_it_is_kept_is_kept_as_it_is(seconds in -62_135_596_800_i64..253_402_300_800, nanos in 0..2_000_000_000_u32) {
+            let Some(time) = DateTime::from_timestamp(seconds, nanos) else { return Ok(()) };
+            let kept = stored(time);
+            prop_assert_eq!(stored(kept), kept);
+            prop_assert_eq!(kept.timestamp_micros(), time.timestamp_micros());
+            prop_assert!(kept.timestamp_subsec_micros() < 1_000_000);
+        }
+
         #[test]
         fn what_was_carried_out_is_not_carried_out_again(
             publish in proptest::option::of(0_i64..30), unpublish in proptest::option::of(0_i64..30), now in 0_i64..30,

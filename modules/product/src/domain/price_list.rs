@@ -1,6 +1,8 @@
 //! Price lists: sales, and what groups of customers pay. Many prices of one are written in one request, each with a result
 //! of its own.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chrono::{DateTime, Datelike, Utc};
 use kernel::id::{CustomerGroupId, PriceListId, ProductId, VariantId};
 use kernel::patch::present;
@@ -16,6 +18,9 @@ use super::further_price::{WrittenPrice, one};
 use super::listing::Name;
 use super::merchandising::stored;
 use super::pricing::Window;
+
+/// How many prices of a variant are on a list at most, each for another quantity.
+pub(crate) const MAX_STEPS: usize = 20;
 
 /// Whether a list counts at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -121,7 +126,7 @@ pub(crate) struct ListPrice {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListPrices {
-    /// 1 to 250, at most one for each variant and quantity.
+    /// 1 to 250, at most one for each variant and quantity. Of a variant there are at most 20 prices on a list.
     #[schema(value_type = Vec<ListPriceChange>)]
     pub(crate) prices: Vec<Box<RawValue>>,
 }
@@ -142,6 +147,10 @@ pub(crate) struct ListPriceChange {
     #[serde(default)]
     pub(crate) compare_at_price: Option<Money>,
 }
+
+/// For which quantities there are prices of variants on a list.
+#[derive(Debug, Default)]
+pub(crate) struct Steps(HashMap<VariantId, BTreeSet<i64>>);
 
 /// What has become of each price, in their order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -173,8 +182,18 @@ impl PriceList {
 
     /// When its prices next have to be carried over to what everybody is offered, once that was done for `now`.
     pub(crate) fn next_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let is_public = self.status == ListStatus::Active && self.customer_group_id.is_none();
-        self.window().next_end(now).filter(|_| is_public)
+        self.window().next_end(now).filter(|_| self.is_public())
+    }
+
+    /// Whether everybody may be offered something else by it than by the list `before`, whose name does not matter.
+    pub(crate) fn offers_otherwise_than(&self, before: &Self) -> bool {
+        let offered = |list: &Self| list.is_public().then(|| list.window());
+        offered(self) != offered(before)
+    }
+
+    /// Whether everybody is offered its prices while its window holds.
+    fn is_public(&self) -> bool {
+        self.status == ListStatus::Active && self.customer_group_id.is_none()
     }
 
     fn check(&self, currencies: &Currencies) -> Result<(), FieldErrors> {
@@ -257,6 +276,27 @@ impl ListPriceChange {
     }
 }
 
+impl Steps {
+    /// Notes a price that is on the list.
+    pub(crate) fn add(&mut self, variant: VariantId, min_quantity: i64) {
+        self.0.entry(variant).or_default().insert(min_quantity);
+    }
+
+    /// Notes a change, or refuses one more price of a variant than there may be.
+    pub(crate) fn change(&mut self, change: &ListPriceChange) -> Result<(), FieldErrors> {
+        let steps = self.0.entry(change.variant_id).or_default();
+        if change.price.is_none() {
+            steps.remove(&change.min_quantity);
+        } else if steps.len() < MAX_STEPS || steps.contains(&change.min_quantity) {
+            steps.insert(change.min_quantity);
+        } else {
+            let detail = format!("there are {MAX_STEPS} prices of this variant on the list, which are the most");
+            return Err(FieldErrors::one("/min_quantity", "too_many", detail));
+        }
+        Ok(())
+    }
+}
+
 impl ListPriceOutcome {
     /// The outcome of a price that was written or taken off.
     pub(crate) fn done(change: &ListPriceChange, product: ProductId) -> Self {
@@ -277,6 +317,76 @@ impl ListPriceOutcome {
             product_id: None,
             min_quantity: change.map(|change| change.min_quantity),
             problem: Some(problem.to_json()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lists() -> impl Strategy<Value = PriceList> {
+        let parts = (any::<bool>(), any::<bool>(), 0..3_i64, proptest::option::of(3..5_i64));
+        parts.prop_map(|(is_active, is_of_group, start, end)| {
+            let at = |seconds| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+            PriceList {
+                id: PriceListId::generate(),
+                name: "Sale".to_owned(),
+                currency: "USD".parse().unwrap(),
+                status: if is_active {
+                    ListStatus::Active
+                } else {
+                    ListStatus::Draft
+                },
+                customer_group_id: is_of_group.then(CustomerGroupId::generate),
+                starts_at: Some(at(start)),
+                ends_at: end.map(at),
+                version: 1,
+                created_at: at(0),
+                updated_at: at(0),
+            }
+        })
+    }
+
+    fn change(min_quantity: i64, price: Option<i64>) -> ListPriceChange {
+        ListPriceChange {
+            variant_id: VariantId::from(uuid::Uuid::nil()),
+            min_quantity,
+            price: price.map(|amount| Money::new(amount, "USD".parse().unwrap())),
+            compare_at_price: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_variant_never_has_more_prices_than_it_may_and_those_it_has_can_always_be_changed(
+            changes in proptest::collection::vec((1..=40_i64, proptest::option::of(Just(500))), 0..120),
+        ) {
+            let mut steps = Steps::default();
+            let mut on_list = BTreeSet::new();
+            for (min_quantity, price) in changes {
+                let is_new = price.is_some() && !on_list.contains(&min_quantity);
+                let is_accepted = steps.change(&change(min_quantity, price)).is_ok();
+                prop_assert_eq!(is_accepted, !is_new || on_list.len() < MAX_STEPS);
+                match price {
+                    Some(_) if is_accepted => drop(on_list.insert(min_quantity)),
+                    Some(_) => (),
+                    None => drop(on_list.remove(&min_quantity)),
+                }
+            }
+        }
+
+        #[test]
+        fn everybody_is_offered_something_else_where_a_list_ceases_begins_or_moves(before in lists(), after in lists()) {
+            let holds = |list: &PriceList, second: i64| {
+                let at = DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap();
+                list.is_public() && list.window().holds(at)
+            };
+            let differs = (0..6).any(|second| holds(&before, second) != holds(&after, second));
+            prop_assert_eq!(after.offers_otherwise_than(&before), differs);
+            let renamed = PriceList { name: "Other".to_owned(), version: 2, ..before.clone() };
+            prop_assert!(!renamed.offers_otherwise_than(&before));
         }
     }
 }

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// How far back the lowest price is looked for that is told beside a reduction.
 pub(crate) const LOOK_BACK: TimeDelta = TimeDelta::days(30);
 
+/// How long it is kept what something cost before: long enough for all that is told by it, and for questions about that.
+pub(crate) const REMEMBERED: TimeDelta = TimeDelta::days(90);
+
 /// A price that somebody wrote down: what one costs where at least `min_quantity` are bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Price {

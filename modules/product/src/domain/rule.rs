@@ -3,6 +3,7 @@
 //! for whole catalogues.
 
 mod stored;
+mod turn;
 
 use chrono::NaiveDate;
 use kernel::FieldErrors;
@@ -16,6 +17,7 @@ use super::attributes::{AttributeValue, Attributes};
 use super::listing::{Listing, Name, Tag};
 
 pub(crate) use stored::StoredRule;
+pub(crate) use turn::Turn;
 
 /// The most conditions of a rule.
 const MAX_CONDITIONS: usize = 20;
@@ -161,10 +163,7 @@ impl Condition {
                 types.iter().any(|wanted| own == Some(wanted.uuid()))
             }
             Self::Attribute(condition) => condition.holds(&listing.attributes),
-            Self::Price(range) => {
-                let (min, max) = facts.prices;
-                range.min.is_none_or(|least| max >= least) && range.max.is_none_or(|most| min <= most)
-            }
+            Self::Price(range) => range.holds(facts.prices),
             Self::ReleasedWithinDays(days) => {
                 let age = today.signed_duration_since(listing.released_on).num_days();
                 (0..i64::from(*days)).contains(&age)
@@ -232,6 +231,11 @@ impl AttributeCondition {
 }
 
 impl PriceCondition {
+    /// Whether something from the lowest to the highest price of a product is in the range.
+    fn holds(self, (lowest, highest): (i64, i64)) -> bool {
+        self.min.is_none_or(|least| highest >= least) && self.max.is_none_or(|most| lowest <= most)
+    }
+
     fn check(self, errors: &mut FieldErrors, pointer: &str) {
         for (name, end) in [("min", self.min), ("max", self.max)] {
             if end.is_some_and(|end| !(0..=MAX_AMOUNT).contains(&end)) {
@@ -366,6 +370,24 @@ mod tests {
             let each: Vec<bool> = conditions.iter().map(|condition| holds(&rule("all", &[condition]), &shirt())).collect();
             prop_assert_eq!(holds(&rule("all", &conditions), &shirt()), each.iter().all(|held| *held));
             prop_assert_eq!(holds(&rule("any", &conditions), &shirt()), each.iter().any(|held| *held));
+        }
+
+        #[test]
+        fn what_becomes_of_a_rule_when_prices_change_is_what_it_then_says(
+            chosen in proptest::collection::vec(0_usize..8, 1..6), is_all: bool,
+            before in (0..400_i64, 0..90_i64), after in (0..400_i64, 0..90_i64),
+        ) {
+            let conditions: Vec<&str> = chosen.iter().map(|index| CONDITIONS[*index]).collect();
+            let rule = rule(if is_all { "all" } else { "any" }, &conditions);
+            let range = |(lowest, more): (i64, i64)| (lowest, lowest + more);
+            let says = |prices| rule.holds(Facts { listing: &shirt(), ancestors: &[], prices }, today());
+            let (before, after) = (range(before), range(after));
+            match rule.turn(before, after) {
+                Turn::None => prop_assert_eq!(says(after), says(before)),
+                Turn::Holds => prop_assert!(says(after)),
+                Turn::Fails => prop_assert!(!says(after)),
+                Turn::Open => (),
+            }
         }
 
         #[test]

@@ -10,11 +10,15 @@ use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Json, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::offers::Ranges;
+use super::offers::{Moved, Ranges};
 use super::select::{Select, Verbatim, read};
 use crate::domain::SCHEMA;
 use crate::domain::listing::Listing;
-use crate::domain::rule::{Facts, Rule, StoredRule};
+use crate::domain::rule::{Facts, Rule, StoredRule, Turn};
+
+/// How many products and collections are compared in one statement: where each rule is as large as it may be, that takes half
+/// a second, and a statement may take five.
+const PAIRS: usize = 5_000;
 
 /// Fills collections by their rules: which collections and which products is put in. Answers the collections that have
 /// changed. One statement, whatever the number of either.
@@ -65,6 +69,37 @@ pub(crate) fn recheck(connection: &mut PgConnection, products: Vec<Uuid>, today:
         Bind::Uuids(products),
     ];
     ids(Statement::new(SCHEMA, SQL, binds), connection).map(drop)
+}
+
+/// Compares some products, of which nothing has changed but what they cost, with the rules for which that matters. The
+/// database is asked only where what a rule says of prices does not decide by itself.
+pub(crate) fn recheck_prices(connection: &mut PgConnection, moved: &[Moved], today: NaiveDate) -> QueryResult<()> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let rules = price_rules(connection)?;
+    let (mut come, mut gone, mut open) = (Vec::new(), Vec::new(), Vec::new());
+    for (collection, rule) in &rules {
+        for product in moved {
+            let pair = (*collection, product.id);
+            match rule.turn(product.before(), product.after()) {
+                Turn::None => (),
+                Turn::Holds => come.push(pair),
+                Turn::Fails => gone.push(pair),
+                Turn::Open => open.push(pair),
+            }
+        }
+    }
+    for pairs in come.chunks(PAIRS) {
+        add(connection, pairs)?;
+    }
+    for pairs in gone.chunks(PAIRS) {
+        remove(connection, pairs)?;
+    }
+    for pairs in open.chunks(PAIRS) {
+        ask(connection, pairs, today)?;
+    }
+    Ok(())
 }
 
 /// Compares products that have just been written with all rules, without reading them again: one statement for the rules,
@@ -163,6 +198,64 @@ fn rules(connection: &mut PgConnection) -> QueryResult<Vec<(Uuid, Rule)>> {
     rows.into_iter()
         .map(|(id, rule)| Ok((id, read::<StoredRule>(&rule)?.into())))
         .collect()
+}
+
+/// The rules that say something of prices, as far as they do.
+fn price_rules(connection: &mut PgConnection) -> QueryResult<Vec<(Uuid, Rule)>> {
+    let mut select = Select::<(SqlUuid, Json)>::new("SELECT id, price_rule::json FROM products.collections");
+    select.text(" WHERE price_rule IS NOT NULL");
+    let rows: Vec<(Uuid, Verbatim)> = select.load(connection)?;
+    rows.into_iter()
+        .map(|(id, rule)| Ok((id, read::<StoredRule>(&rule)?.into())))
+        .collect()
+}
+
+/// Puts products into collections.
+fn add(connection: &mut PgConnection, pairs: &[(Uuid, Uuid)]) -> QueryResult<()> {
+    const SQL: &str = "INSERT INTO @.collection_products (collection_id, product_id) SELECT pair.* \
+        FROM unnest(?, ?) AS pair ON CONFLICT DO NOTHING";
+    Statement::new(SCHEMA, SQL, columns(pairs))
+        .execute(connection)
+        .map(drop)
+}
+
+/// Takes products out of collections.
+fn remove(connection: &mut PgConnection, pairs: &[(Uuid, Uuid)]) -> QueryResult<()> {
+    const SQL: &str = "DELETE FROM @.collection_products AS member \
+        USING unnest(?, ?) AS pair (collection_id, product_id) \
+        WHERE member.collection_id = pair.collection_id AND member.product_id = pair.product_id";
+    Statement::new(SCHEMA, SQL, columns(pairs))
+        .execute(connection)
+        .map(drop)
+}
+
+/// Puts products into collections whose whole rules hold for them as they are stored, and takes them out of the others.
+fn ask(connection: &mut PgConnection, pairs: &[(Uuid, Uuid)], today: NaiveDate) -> QueryResult<()> {
+    // Each rule is taken apart once, not for each product.
+    const SQL: &str = "WITH open AS (SELECT * FROM unnest(?, ?) AS open (collection_id, product_id)), \
+        collection AS MATERIALIZED (SELECT id, rule::jsonb AS rule FROM @.collections \
+            WHERE id IN (SELECT collection_id FROM open)), \
+        matching AS (SELECT open.collection_id, open.product_id FROM open \
+            JOIN collection ON collection.id = open.collection_id \
+            JOIN @.products AS product ON product.id = open.product_id \
+            LEFT JOIN @.categories AS category ON category.id = product.category_id \
+            WHERE @.rule_holds(collection.rule, product.brand, product.tags, product.product_type_id, \
+            category.ancestors, product.attributes::jsonb, product.price_min, product.price_max, product.released_on, \
+            ?::date)), \
+        gone AS (DELETE FROM @.collection_products AS member USING open \
+            WHERE member.collection_id = open.collection_id AND member.product_id = open.product_id \
+            AND NOT EXISTS (SELECT FROM matching WHERE matching.collection_id = member.collection_id \
+            AND matching.product_id = member.product_id)) \
+        INSERT INTO @.collection_products (collection_id, product_id) \
+        SELECT matching.collection_id, matching.product_id FROM matching ON CONFLICT DO NOTHING";
+    let binds = columns(pairs).into_iter().chain([Bind::Text(today.to_string())]);
+    Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
+}
+
+/// Collections and products as two columns.
+fn columns(pairs: &[(Uuid, Uuid)]) -> [Bind; 2] {
+    let (collections, products) = pairs.iter().copied().unzip();
+    [Bind::Uuids(collections), Bind::Uuids(products)]
 }
 
 fn ancestors(

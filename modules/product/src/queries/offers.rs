@@ -13,6 +13,7 @@ use kernel::Currency;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::price_history::{self, Past};
 use super::products::currency;
 use super::select::{Select, Verbatim, read};
 use crate::domain::SCHEMA;
@@ -21,6 +22,33 @@ use crate::domain::pricing::{LOOK_BACK, Offer, Price, Standing, Step, Window};
 
 /// The lowest and the highest price of products that hold.
 pub(crate) type Ranges = HashMap<Uuid, (i64, i64)>;
+
+/// A product that costs something else than it did.
+#[derive(QueryableByName)]
+pub(crate) struct Moved {
+    #[diesel(sql_type = SqlUuid)]
+    pub(super) id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    min_before: i64,
+    #[diesel(sql_type = BigInt)]
+    max_before: i64,
+    #[diesel(sql_type = BigInt)]
+    price_min: i64,
+    #[diesel(sql_type = BigInt)]
+    price_max: i64,
+}
+
+impl Moved {
+    /// The lowest and the highest price that it had.
+    pub(super) fn before(&self) -> (i64, i64) {
+        (self.min_before, self.max_before)
+    }
+
+    /// The lowest and the highest price that it has.
+    pub(super) fn after(&self) -> (i64, i64) {
+        (self.price_min, self.price_max)
+    }
+}
 
 type SourceSql = (
     SqlUuid,
@@ -83,6 +111,9 @@ pub(super) struct ListedPrice {
     compare_at_minor: Option<i64>,
     #[serde(flatten)]
     window: Window,
+    /// When prices of the list were last carried over to what everybody is offered.
+    #[serde(default)]
+    applied_at: Option<DateTime<Utc>>,
 }
 
 /// The lowest price of a currency that ended lately.
@@ -101,15 +132,6 @@ struct OfferJson<'a> {
     steps: Option<&'a [Step]>,
     lowest_minor: Option<i64>,
     price_since: DateTime<Utc>,
-}
-
-#[derive(Serialize)]
-struct PastJson {
-    variant_id: Uuid,
-    currency: &'static str,
-    price_minor: i64,
-    held_from: DateTime<Utc>,
-    held_until: DateTime<Utc>,
 }
 
 /// An offer that is no longer what it was.
@@ -140,7 +162,11 @@ pub(crate) fn reprice(
     write_main(connection, &differences)?;
     write_further(connection, &differences)?;
     remove(connection, &differences)?;
-    remember(connection, &differences, now)?;
+    let ended: Vec<Past> = differences
+        .iter()
+        .filter_map(|difference| difference.past(now))
+        .collect();
+    price_history::append(connection, &ended)?;
     Ok(differences.iter().map(|difference| difference.product).collect())
 }
 
@@ -158,21 +184,26 @@ pub(crate) fn ranges(connection: &mut PgConnection, products: Vec<Uuid>) -> Quer
     Ok(rows.into_iter().map(|(id, min, max)| (id, (min, max))).collect())
 }
 
-/// Brings the copies of the ranges up to date that products have.
-pub(crate) fn follow(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.products AS product SET price_min = range.min, price_max = range.max \
-        FROM (SELECT product_id, min(price_minor) AS min, max(price_minor) AS max FROM @.variants \
-        WHERE deleted_at IS NULL AND product_id = ANY(?) GROUP BY product_id) AS range \
-        WHERE product.id = range.product_id AND (product.price_min, product.price_max) <> (range.min, range.max)";
-    Statement::new(SCHEMA, SQL, [Bind::Uuids(products)])
-        .execute(connection)
-        .map(drop)
+/// Brings the copies of the ranges up to date that products have; answers those products of which the range was another
+/// one, with the former.
+pub(crate) fn follow(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<Vec<Moved>> {
+    // What is read beside an UPDATE is as it was before.
+    const SQL: &str = "WITH range AS (SELECT product_id, min(price_minor) AS min, max(price_minor) AS max \
+            FROM @.variants WHERE deleted_at IS NULL AND product_id = ANY(?) GROUP BY product_id), \
+        moved AS (UPDATE @.products AS product SET price_min = range.min, price_max = range.max FROM range \
+            WHERE product.id = range.product_id AND (product.price_min, product.price_max) <> (range.min, range.max) \
+            RETURNING product.id, product.price_min, product.price_max) \
+        SELECT moved.*, before.price_min AS min_before, before.price_max AS max_before FROM moved \
+        JOIN @.products AS before ON before.id = moved.id";
+    Statement::new(SCHEMA, SQL, [Bind::Uuids(products)]).load(connection)
 }
 
-/// Those of `listed` in `currency` whose lists hold at `now`.
+/// Those of `listed` in `currency` whose lists hold at `now`, or when they were carried over, where that was later: whoever
+/// took the time and then waited for somebody else to write must not undo what an end of a window has led to meanwhile.
 pub(super) fn holding(listed: &[ListedPrice], currency: Currency, now: DateTime<Utc>) -> Vec<Price> {
+    let holds = |listed: &ListedPrice| listed.window.holds(listed.applied_at.map_or(now, |at| at.max(now)));
     let listed = listed.iter();
-    let holding = listed.filter(|listed| listed.currency == currency && listed.window.holds(now));
+    let holding = listed.filter(|listed| listed.currency == currency && holds(listed));
     holding.map(ListedPrice::price).collect()
 }
 
@@ -184,10 +215,13 @@ fn sources(connection: &mut PgConnection, variants: Vec<Uuid>, now: DateTime<Utc
          (SELECT json_agg(offer) FROM products.offers AS offer WHERE offer.variant_id = variant.id), \
          (SELECT json_agg(json_build_object('currency', list.currency, 'min_quantity', listed.min_quantity, \
             'price_minor', listed.price_minor, 'compare_at_minor', listed.compare_at_minor, \
-            'starts_at', list.starts_at, 'ends_at', list.ends_at)) \
+            'starts_at', list.starts_at, 'ends_at', list.ends_at, 'applied_at', list.applied_at)) \
             FROM products.list_prices AS listed JOIN products.price_lists AS list ON list.id = listed.price_list_id \
             WHERE listed.variant_id = variant.id AND list.status = 'active' AND list.deleted_at IS NULL \
-            AND list.customer_group_id IS NULL), \
+            AND list.customer_group_id IS NULL AND coalesce(list.ends_at > ",
+    );
+    select.bind(Bind::Time(now)).text(
+        ", TRUE)), \
          (SELECT json_agg(past) FROM (SELECT past.currency, min(past.price_minor) AS price_minor \
             FROM products.price_history AS past WHERE past.variant_id = variant.id AND past.held_until > ",
     );
@@ -300,14 +334,14 @@ impl Difference {
     }
 
     /// The price that does not hold any more, if it held for any time at all.
-    fn past(&self, now: DateTime<Utc>) -> Option<PastJson> {
+    fn past(&self, now: DateTime<Utc>) -> Option<Past> {
         let before = self.before.as_ref()?;
         let until = match &self.after {
             Some(after) if after.offer.price == before.offer.price => return None,
             Some(after) => after.since,
             None => now,
         };
-        (before.since < until).then(|| PastJson {
+        (before.since < until).then(|| Past {
             variant_id: self.variant,
             currency: self.currency.code(),
             price_minor: before.offer.price,
@@ -356,18 +390,6 @@ fn remove(connection: &mut PgConnection, differences: &[Difference]) -> QueryRes
     Statement::new(SCHEMA, SQL, [Bind::Uuids(variants), Bind::Texts(currencies)])
         .execute(connection)
         .map(drop)
-}
-
-fn remember(connection: &mut PgConnection, differences: &[Difference], now: DateTime<Utc>) -> QueryResult<()> {
-    const SQL: &str = "INSERT INTO @.price_history (variant_id, currency, price_minor, held_from, held_until) \
-        SELECT row.variant_id, row.currency, row.price_minor, row.held_from, row.held_until \
-        FROM json_to_recordset(?::json) AS row (variant_id UUID, currency TEXT, price_minor BIGINT, \
-        held_from TIMESTAMPTZ, held_until TIMESTAMPTZ)";
-    let rows: Vec<PastJson> = differences
-        .iter()
-        .filter_map(|difference| difference.past(now))
-        .collect();
-    execute(connection, SQL, &rows)
 }
 
 fn execute<T: Serialize>(connection: &mut PgConnection, sql: &'static str, rows: &[T]) -> QueryResult<()> {

@@ -13,12 +13,13 @@ use uuid::Uuid;
 use super::products::currency;
 use super::select::Select;
 use crate::domain::SCHEMA;
-use crate::domain::price_list::{ListPrice, ListPriceChange, ListStatus, PriceList};
+use crate::domain::price_list::{ListPrice, ListPriceChange, ListStatus, PriceList, Steps};
 use crate::schema::price_lists;
 
+/// A list as it is stored.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = price_lists, check_for_backend(diesel::pg::Pg))]
-struct Row {
+pub(super) struct Row {
     id: Uuid,
     name: String,
     currency: String,
@@ -29,17 +30,6 @@ struct Row {
     version: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
-}
-
-/// A list whose prices have to be carried over to what everybody is offered.
-pub(crate) struct Due {
-    /// As it is now.
-    pub(crate) list: PriceList,
-    pub(crate) is_deleted: bool,
-    /// Since when that is due.
-    pub(crate) apply_at: DateTime<Utc>,
-    /// The last variant for which it was done.
-    pub(crate) applied_after: Option<Uuid>,
 }
 
 /// At most `limit` lists after `after`, in the order in which they were made.
@@ -109,10 +99,10 @@ pub(crate) fn insert(connection: &mut PgConnection, new: &PriceList) -> QueryRes
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 
-/// Writes a list that is locked; its prices are then to be carried over from the first one on.
+/// Writes a list that is locked.
 pub(crate) fn update(connection: &mut PgConnection, list: &PriceList) -> QueryResult<()> {
     const SQL: &str = "UPDATE @.price_lists SET name = ?, status = ?, customer_group_id = ?, starts_at = ?, ends_at = ?, \
-        version = ?, updated_at = ?, apply_at = ?, applied_after = NULL WHERE id = ?";
+        version = ?, updated_at = ? WHERE id = ?";
     let binds = [
         Bind::Text(list.name.clone()),
         Bind::Text(list.status.name().to_owned()),
@@ -121,7 +111,6 @@ pub(crate) fn update(connection: &mut PgConnection, list: &PriceList) -> QueryRe
         Bind::NullableTime(list.ends_at),
         Bind::BigInt(list.version),
         Bind::Time(list.updated_at),
-        Bind::Time(list.updated_at),
         Bind::Uuid(list.id.uuid()),
     ];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
@@ -129,91 +118,10 @@ pub(crate) fn update(connection: &mut PgConnection, list: &PriceList) -> QueryRe
 
 /// Takes a list away that is locked. Its prices go when what everybody is offered does without them.
 pub(crate) fn delete(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.price_lists SET deleted_at = ?, apply_at = ?, applied_after = NULL WHERE id = ?";
+    const SQL: &str = "UPDATE @.price_lists SET deleted_at = ?, apply_at = ?, applied_since = NULL, \
+        applied_after = NULL WHERE id = ?";
     let binds = [Bind::Time(now), Bind::Time(now), Bind::Uuid(id)];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
-}
-
-/// Whether a list is due at `now`.
-pub(crate) fn is_any_due(connection: &mut PgConnection, now: DateTime<Utc>) -> QueryResult<bool> {
-    diesel::select(diesel::dsl::exists(
-        price_lists::table.filter(price_lists::apply_at.le(now)),
-    ))
-    .get_result(connection)
-}
-
-/// The list that has been due for longest at `now`, locked until the transaction ends; one that somebody else is at is
-/// left out.
-pub(crate) fn lock_due(connection: &mut PgConnection, now: DateTime<Utc>) -> QueryResult<Option<Due>> {
-    type Found = (Row, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Option<Uuid>);
-    let found: Option<Found> = price_lists::table
-        .filter(price_lists::apply_at.le(now))
-        .order((price_lists::apply_at, price_lists::id))
-        .select((
-            Row::as_select(),
-            price_lists::deleted_at,
-            price_lists::apply_at,
-            price_lists::applied_after,
-        ))
-        .for_update()
-        .skip_locked()
-        .first(connection)
-        .optional()?;
-    let due = |(row, deleted_at, apply_at, applied_after): Found| {
-        Ok(Due {
-            list: row.into_list()?,
-            is_deleted: deleted_at.is_some(),
-            apply_at: apply_at.unwrap_or(now),
-            applied_after,
-        })
-    };
-    found.map(due).transpose()
-}
-
-/// At most `limit` variants of a list after `after`, in the order of their ids.
-pub(crate) fn next_variants(
-    connection: &mut PgConnection,
-    list: PriceListId,
-    after: Option<Uuid>,
-    limit: i64,
-) -> QueryResult<Vec<Uuid>> {
-    let mut select = Select::<SqlUuid>::new(
-        "SELECT DISTINCT listed.variant_id FROM products.list_prices AS listed WHERE listed.price_list_id = ",
-    );
-    select
-        .bind(Bind::Uuid(list.uuid()))
-        .text(" AND listed.variant_id > ")
-        .bind(Bind::Uuid(after.unwrap_or_default()))
-        .text(" ORDER BY listed.variant_id LIMIT ")
-        .bind(Bind::BigInt(limit));
-    select.load(connection)
-}
-
-/// Notes how far the prices of a list, which is locked, are carried over: up to a variant, for what was due at `since`.
-pub(crate) fn go_on(
-    connection: &mut PgConnection,
-    list: PriceListId,
-    since: DateTime<Utc>,
-    after: Uuid,
-) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.price_lists SET apply_at = ?, applied_after = ? WHERE id = ?";
-    let binds = [Bind::Time(since), Bind::Uuid(after), Bind::Uuid(list.uuid())];
-    Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
-}
-
-/// Notes that all prices of a list, which is locked, are carried over, and when that is next to be done.
-pub(crate) fn finish(connection: &mut PgConnection, list: PriceListId, next: Option<DateTime<Utc>>) -> QueryResult<()> {
-    const SQL: &str = "UPDATE @.price_lists SET apply_at = ?, applied_after = NULL WHERE id = ?";
-    let binds = [Bind::NullableTime(next), Bind::Uuid(list.uuid())];
-    Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
-}
-
-/// Removes a list for good that nothing is offered by any more.
-pub(crate) fn remove(connection: &mut PgConnection, list: PriceListId) -> QueryResult<()> {
-    const SQL: &str = "DELETE FROM @.price_lists WHERE id = ?";
-    Statement::new(SCHEMA, SQL, [Bind::Uuid(list.uuid())])
-        .execute(connection)
-        .map(drop)
 }
 
 /// At most `limit` prices of a list after the variant and quantity in `after`.
@@ -244,6 +152,25 @@ pub(crate) fn prices(
         compare_at_price: compare_at.map(|amount| Money::new(amount, currency)),
     };
     Ok(rows.into_iter().map(price).collect())
+}
+
+/// For which quantities there are prices of `variants` on a list.
+pub(crate) fn steps(connection: &mut PgConnection, list: PriceListId, variants: Vec<Uuid>) -> QueryResult<Steps> {
+    let mut select = Select::<(SqlUuid, BigInt)>::new(
+        "SELECT listed.variant_id, listed.min_quantity FROM products.list_prices AS listed \
+         WHERE listed.price_list_id = ",
+    );
+    select
+        .bind(Bind::Uuid(list.uuid()))
+        .text(" AND listed.variant_id = ANY(")
+        .bind(Bind::Uuids(variants))
+        .text(")");
+    let rows: Vec<(Uuid, i64)> = select.load(connection)?;
+    let mut steps = Steps::default();
+    for (variant, min_quantity) in rows {
+        steps.add(variant.into(), min_quantity);
+    }
+    Ok(steps)
 }
 
 /// Puts prices on a list and takes others off it, by one statement each.
@@ -292,7 +219,8 @@ pub(crate) fn owners(connection: &mut PgConnection, variants: Vec<Uuid>) -> Quer
 }
 
 impl Row {
-    fn into_list(self) -> QueryResult<PriceList> {
+    /// The list.
+    pub(super) fn into_list(self) -> QueryResult<PriceList> {
         Ok(PriceList {
             id: self.id.into(),
             name: self.name,

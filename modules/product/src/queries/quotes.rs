@@ -100,7 +100,8 @@ pub(crate) fn quote(connection: &mut PgConnection, enquiries: &[Enquiry]) -> Que
         .flat_map(|enquiry| &enquiry.variants)
         .copied()
         .collect();
-    let Some(now) = enquiries.iter().map(|enquiry| enquiry.now).max() else {
+    let moments = || enquiries.iter().map(|enquiry| enquiry.now);
+    let (Some(earliest), Some(now)) = (moments().min(), moments().max()) else {
         return Ok(Vec::new());
     };
     let mut select = Select::<QuoteSql>::new(
@@ -133,8 +134,10 @@ pub(crate) fn quote(connection: &mut PgConnection, enquiries: &[Enquiry]) -> Que
                  'starts_at', list.starts_at, 'ends_at', list.ends_at)) FROM products.list_prices AS listed \
                  JOIN products.price_lists AS list ON list.id = listed.price_list_id \
                  WHERE listed.variant_id = variant.id AND list.status = 'active' AND list.deleted_at IS NULL \
-                 AND list.customer_group_id = ANY(",
+                 AND coalesce(list.ends_at > ",
             )
+            .bind(Bind::Time(earliest))
+            .text(", TRUE) AND list.customer_group_id = ANY(")
             .bind(Bind::Uuids(groups.into_iter().collect()))
             .text(")), "),
     };

@@ -1,5 +1,7 @@
 //! The module's books derived anew. Each rule is one statement that finds what breaks it.
 
+use chrono::{DateTime, Utc};
+use database::Bind;
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Uuid as SqlUuid};
 use kernel::id::{CategoryId, CollectionId, ProductId, ReservationId, TransferId, VariantId};
@@ -8,11 +10,22 @@ use uuid::Uuid;
 
 use super::select::Select;
 
-/// Everything that is wrong.
-pub(crate) fn findings(connection: &mut PgConnection) -> QueryResult<Vec<Finding>> {
+/// Whether everybody may be offered the prices of `list`: it holds, or did a minute ago, or has been edited since. What comes
+/// later than that has been forgotten.
+macro_rules! is_offered {
+    () => {
+        "(list.updated_at > ? - interval '1 minute' OR list.deleted_at > ? - interval '1 minute' \
+            OR (list.status = 'active' AND list.deleted_at IS NULL AND list.customer_group_id IS NULL \
+            AND coalesce(list.starts_at <= ? + interval '1 minute', TRUE) \
+            AND coalesce(list.ends_at > ? - interval '1 minute', TRUE)))"
+    };
+}
+
+/// Everything that is wrong at `now`.
+pub(crate) fn findings(connection: &mut PgConnection, now: DateTime<Utc>) -> QueryResult<Vec<Finding>> {
     let mut findings = Vec::new();
     for rule in RULES {
-        let rows: Vec<(Uuid, String)> = Select::<(SqlUuid, Text)>::new(rule.sql).load(connection)?;
+        let rows: Vec<(Uuid, String)> = rule.select(now).load(connection)?;
         findings.extend(
             rows.into_iter()
                 .map(|(id, detail)| Finding::new(rule.name, (rule.subject)(id), detail)),
@@ -24,8 +37,19 @@ pub(crate) fn findings(connection: &mut PgConnection) -> QueryResult<Vec<Finding
 struct Rule {
     name: &'static str,
     subject: fn(Uuid) -> String,
-    /// Answers ids and what is wrong with them.
+    /// Answers ids and what is wrong with them. Each `?` stands for the present moment.
     sql: &'static str,
+}
+
+impl Rule {
+    fn select(&self, now: DateTime<Utc>) -> Select<(SqlUuid, Text)> {
+        let mut pieces = self.sql.split('?');
+        let mut select = Select::new(pieces.next().unwrap_or_default());
+        for piece in pieces {
+            select.bind(Bind::Time(now)).text(piece);
+        }
+        select
+    }
 }
 
 fn product(id: Uuid) -> String {
@@ -145,18 +169,24 @@ const RULES: [Rule; 20] = [
     Rule {
         name: "prices_have_a_source",
         subject: variant,
-        sql: "SELECT variant.id, format('costs %s, which is neither written nor on a list', variant.price_minor) \
+        sql: concat!(
+            "SELECT variant.id, format('costs %s, which is neither written nor on a list that holds', \
+            variant.price_minor) \
             FROM products.variants AS variant JOIN products.products AS product ON product.id = variant.product_id \
             WHERE variant.deleted_at IS NULL AND variant.price_minor <> variant.base_minor \
             AND NOT EXISTS (SELECT FROM products.list_prices AS listed \
             JOIN products.price_lists AS list ON list.id = listed.price_list_id AND list.currency = product.currency \
             WHERE listed.variant_id = variant.id AND listed.min_quantity = 1 \
-            AND listed.price_minor = variant.price_minor AND listed.price_minor < variant.base_minor) LIMIT 1000",
+            AND listed.price_minor = variant.price_minor AND listed.price_minor < variant.base_minor AND ",
+            is_offered!(),
+            ") LIMIT 1000"
+        ),
     },
     Rule {
         name: "offers_have_a_source",
         subject: variant,
-        sql: "SELECT coalesce(offer.variant_id, written.variant_id), format('in %s offered for %s, written is %s', \
+        sql: concat!(
+            "SELECT coalesce(offer.variant_id, written.variant_id), format('in %s offered for %s, written is %s', \
             coalesce(offer.currency, written.currency), offer.price_minor, written.price_minor) \
             FROM (SELECT offer.* FROM products.offers AS offer JOIN products.variants AS variant \
             ON variant.id = offer.variant_id AND variant.deleted_at IS NULL) AS offer \
@@ -169,7 +199,10 @@ const RULES: [Rule; 20] = [
             OR (offer.price_minor <> written.price_minor AND NOT EXISTS (SELECT FROM products.list_prices AS listed \
             JOIN products.price_lists AS list ON list.id = listed.price_list_id AND list.currency = offer.currency \
             WHERE listed.variant_id = offer.variant_id AND listed.min_quantity = 1 \
-            AND listed.price_minor = offer.price_minor AND listed.price_minor < written.price_minor)) LIMIT 1000",
+            AND listed.price_minor = offer.price_minor AND listed.price_minor < written.price_minor AND ",
+            is_offered!(),
+            ")) LIMIT 1000"
+        ),
     },
     Rule {
         name: "prices_equal_variants",

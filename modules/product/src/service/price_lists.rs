@@ -1,52 +1,29 @@
-//! Price lists, and how they get into what everybody is offered: prices that are written at once, lists that are edited
-//! and windows that open and close by a job.
+//! Price lists. Prices that are written on one are offered at once; what editing or deleting one means for them is carried
+//! over by a job (see `repricing`).
 
-use std::collections::HashSet;
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
 
-use actix_web::web;
 use chrono::{DateTime, Utc};
 use database::{Failure, OrRefuse, refuse};
 use diesel::PgConnection;
-use kernel::Problem;
 use kernel::http::{Answer, Call, IfMatch};
-use kernel::id::{PriceListId, ProductId};
-use kernel::job::{Job, Round};
+use kernel::id::{PriceListId, ProductId, VariantId};
 use kernel::page::Page;
+use kernel::{FieldErrors, Problem};
 use product_api::ProductError;
 use uuid::Uuid;
 
-use super::{Service, editing};
+use super::Service;
+use super::repricing::carry_over;
 use crate::domain::SCHEMA;
 use crate::domain::bulk::check_count;
 use crate::domain::price_list::{
     ListPrice, ListPriceChange, ListPriceOutcome, ListPrices, ListPricesOutcome, NewPriceList, PriceList,
-    PriceListPatch,
+    PriceListPatch, Steps,
 };
-use crate::queries::{categories, membership, offers, price_lists, products};
+use crate::queries::{categories, price_lists, products, repricing};
 
 type Work<T> = Result<T, Failure<ProductError>>;
-
-/// How late a list may be whose window opens or closes.
-const EVERY: Duration = Duration::from_secs(5);
-/// How many variants are priced in one transaction.
-const BATCH: i64 = 250;
-
-/// The job that carries over what lists say. Replicas share the work: a list that one is at is left out by the others.
-pub(crate) fn job(service: &web::Data<Service>) -> Job {
-    let wake = service.relisted.clone();
-    let service = service.clone();
-    Job::new("prices", EVERY, wake, move || {
-        let service = service.clone();
-        async move {
-            match service.carry_over_due().await {
-                Ok(round) => Ok(round),
-                Err(ProductError::Fault(fault)) => Err(fault),
-                Err(other) => Err(kernel::Fault::internal(other.to_string())),
-            }
-        }
-    })
-}
 
 impl Service {
     /// A page of price lists.
@@ -105,8 +82,14 @@ impl Service {
         let now = self.clock.now();
         let work = move |connection: &mut PgConnection| {
             let before = lock(connection, id, &condition)?;
-            let after = patch.apply(before, now).map_err(ProductError::Invalid).or_refuse()?;
+            let after = patch
+                .apply(before.clone(), now)
+                .map_err(ProductError::Invalid)
+                .or_refuse()?;
             price_lists::update(connection, &after)?;
+            if after.offers_otherwise_than(&before) {
+                repricing::begin(connection, after.id, now)?;
+            }
             Ok(after)
         };
         let list = self.db.transaction(work).await?;
@@ -173,64 +156,6 @@ impl Service {
         }
         Ok(answer)
     }
-
-    async fn carry_over_due(&self) -> Result<Round, ProductError> {
-        let now = self.clock.now();
-        // Nothing is locked where nothing is due, which is nearly always.
-        let due = move |connection: &mut PgConnection| {
-            Ok::<_, Failure<ProductError>>(price_lists::is_any_due(connection, now)?)
-        };
-        if !self.db.run(due).await? {
-            return Ok(Round::Idle);
-        }
-        let work = move |connection: &mut PgConnection| {
-            categories::hold_tree(connection)?;
-            carry_over_next(connection, now)
-        };
-        let (round, changed) = self.db.transaction(work).await?;
-        self.show(changed).await;
-        Ok(round)
-    }
-}
-
-/// Works out anew what variants are offered for, in the transaction of what has changed that, and tells of the products
-/// of which something differs, which it answers. Whoever calls this holds the tree.
-fn carry_over(connection: &mut PgConnection, variants: Vec<Uuid>, now: DateTime<Utc>) -> Work<Vec<Uuid>> {
-    let owners = price_lists::owners(connection, variants.clone())?;
-    products::hold(connection, owners.into_values().collect())?;
-    let changed = offers::reprice(connection, variants, now)?;
-    let mut changed: Vec<Uuid> = changed.into_iter().collect();
-    if changed.is_empty() {
-        return Ok(changed);
-    }
-    changed.sort_unstable();
-    offers::follow(connection, changed.clone())?;
-    membership::recheck(connection, changed.clone(), now.date_naive())?;
-    editing::publish(connection, &changed, now)?;
-    Ok(changed)
-}
-
-/// Carries over the next prices of the list that has been due for longest; answers the products of which something differs.
-fn carry_over_next(connection: &mut PgConnection, now: DateTime<Utc>) -> Work<(Round, Vec<Uuid>)> {
-    let Some(due) = price_lists::lock_due(connection, now)? else {
-        return Ok((Round::Idle, Vec::new()));
-    };
-    let list = &due.list;
-    // From its first price on, that is done for one moment: an end of the window that comes meanwhile is due again.
-    let since = match due.applied_after {
-        Some(_) => due.apply_at,
-        None => now,
-    };
-    let variants = price_lists::next_variants(connection, list.id, due.applied_after, BATCH)?;
-    let last = variants.last().copied();
-    let is_full = i64::try_from(variants.len()).is_ok_and(|count| count == BATCH);
-    let changed = carry_over(connection, variants, now)?;
-    match last.filter(|_| is_full) {
-        Some(last) => price_lists::go_on(connection, list.id, since, last)?,
-        None if due.is_deleted => price_lists::remove(connection, list.id)?,
-        None => price_lists::finish(connection, list.id, list.next_end(since))?,
-    }
-    Ok((Round::More, changed))
 }
 
 fn write_prices(
@@ -246,40 +171,48 @@ fn write_prices(
         .collect();
     let named = parsed.iter().flatten().map(|change| change.variant_id.uuid());
     let known = price_lists::owners(connection, named.collect())?;
+    // Held before they are written, so that whoever edits a product meanwhile sees the prices, or is seen; and before the
+    // steps are counted, so that of two who add some the second counts those of the first.
+    products::hold(connection, known.values().copied().collect())?;
+    let mut steps = price_lists::steps(connection, list.id, known.keys().copied().collect())?;
     let mut seen = HashSet::new();
     let mut accepted = Vec::with_capacity(parsed.len());
     let mut outcomes = Vec::with_capacity(parsed.len());
     for change in &parsed {
-        let product = change
-            .as_ref()
-            .ok()
-            .and_then(|change| known.get(&change.variant_id.uuid()));
         outcomes.push(match change {
             Err(problem) => ListPriceOutcome::refused(None, problem),
-            Ok(change) if !seen.insert((change.variant_id, change.min_quantity)) => {
-                let detail = "an earlier price is about this variant and quantity";
-                let errors = kernel::FieldErrors::one("/variant_id", "duplicate", detail);
-                ListPriceOutcome::refused(Some(change), &Problem::invalid(errors))
-            }
-            Ok(change) => match product {
-                None => {
-                    let unknown = ProductError::NotFound("variant".to_owned());
-                    ListPriceOutcome::refused(Some(change), &unknown.into())
-                }
-                Some(product) => {
+            Ok(change) => match admit(change, &known, &mut seen, &mut steps) {
+                Err(error) => ListPriceOutcome::refused(Some(change), &error.into()),
+                Ok(product) => {
                     accepted.push(change);
-                    ListPriceOutcome::done(change, (*product).into())
+                    ListPriceOutcome::done(change, product)
                 }
             },
         });
     }
-    // Held before they are written, so that whoever edits a product meanwhile sees the prices, or is seen.
-    products::hold(connection, known.values().copied().collect())?;
     price_lists::write(connection, list.id, &accepted)?;
     let mut variants: Vec<Uuid> = accepted.iter().map(|change| change.variant_id.uuid()).collect();
     variants.dedup();
     carry_over(connection, variants, now)?;
     Ok(outcomes)
+}
+
+/// The product of a change that can be carried out.
+fn admit(
+    change: &ListPriceChange,
+    known: &HashMap<Uuid, Uuid>,
+    seen: &mut HashSet<(VariantId, i64)>,
+    steps: &mut Steps,
+) -> Result<ProductId, ProductError> {
+    if !seen.insert((change.variant_id, change.min_quantity)) {
+        let detail = "an earlier price is about this variant and quantity";
+        let errors = FieldErrors::one("/variant_id", "duplicate", detail);
+        return Err(ProductError::Invalid(errors));
+    }
+    let missing = || ProductError::NotFound("variant".to_owned());
+    let product = known.get(&change.variant_id.uuid()).ok_or_else(missing)?;
+    steps.change(change).map_err(ProductError::Invalid)?;
+    Ok((*product).into())
 }
 
 fn lock(connection: &mut PgConnection, id: PriceListId, condition: &IfMatch) -> Work<PriceList> {

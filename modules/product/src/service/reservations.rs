@@ -38,7 +38,12 @@ impl ProductApi for Service {
             fallbacks: spoken.map(|locale| self.locales.fallbacks(&locale)).unwrap_or_default(),
             now: self.clock.now(),
         };
-        Ok(self.quotes.run(enquiry).await?)
+        let mut quotes = self.quotes.run(enquiry).await?;
+        if !self.currencies.has(currency) {
+            // A cart may be in a currency that the shop has given up since: what variants cost in it is kept, but not asked.
+            quotes.iter_mut().for_each(|quote| quote.prices.clear());
+        }
+        Ok(quotes)
     }
 
     async fn reserve(&self, reservation: ReservationId, demands: Vec<Demand>) -> Result<(), ProductError> {

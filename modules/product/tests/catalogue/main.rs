@@ -20,6 +20,7 @@ mod product_types;
 mod publishing;
 mod racing;
 mod relations;
+mod repricing;
 mod rules;
 mod searching;
 mod selling;

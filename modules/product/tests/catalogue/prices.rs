@@ -2,6 +2,7 @@
 
 use actix_web::http::Method;
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection;
 use futures_util::future::join;
 use kernel::id::CustomerGroupId;
 use kernel::{Currency, Money};
@@ -97,6 +98,28 @@ async fn a_variant_has_prices_in_each_currency_of_the_shop_and_from_larger_quant
         );
     }
     shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn nothing_is_sold_in_a_currency_that_the_shop_has_given_up() {
+    let shop = Shop::open_selling_in("EUR").await;
+    let made = shop.create(mug()).await;
+    let gold = CustomerGroupId::generate();
+    let list = json!({"name": "Gold", "currency": "EUR", "status": "active", "customer_group_id": gold});
+    let list = shop.price_list(list).await;
+    shop.put_on(&list, json!([{"variant_id": variant_id(&made, 0), "price": eur(600)}]))
+        .await;
+    assert_eq!(quoted(&shop, &made, "EUR", Some(gold), 1).await, Some(600));
+    let later = shop.beside_with(|settings| settings.shop.currencies.clear()).await;
+    for group in [None, Some(gold)] {
+        assert_eq!(quoted(&later, &made, "EUR", group, 1).await, None);
+        assert_eq!(quoted(&later, &made, "USD", group, 1).await, Some(1000));
+    }
+    // What was written is kept, for the shop that takes the currency up again.
+    let again = later
+        .beside_with(|settings| settings.shop.currencies = vec!["EUR".parse().unwrap()])
+        .await;
+    assert_eq!(quoted(&again, &made, "EUR", None, 10).await, Some(700));
 }
 
 #[actix_web::test]
@@ -245,7 +268,7 @@ async fn a_sale_holds_between_its_ends_for_visitors_lists_collections_and_carts_
     assert_eq!(during["price_tiers"], json!([{"min_quantity": 10, "price": usd(800)}]));
     assert_eq!(quoted(&shop, &made, "USD", None, 1).await, Some(850));
     assert_eq!(shown(&shop, "/products/mug?currency=EUR").await["price"], eur(900));
-    assert_eq!(shop.titles("price_max=900").await, ["Mug"]);
+    eventually(async || shop.titles("price_max=900").await == ["Mug"]).await;
     assert_eq!(shop.titles("collection=cheap").await, ["Mug"]);
     let seen = shop.admin(Method::GET, &path(&made), Value::Null).await;
     assert_eq!(seen.header("etag"), "\"1\"");
@@ -272,7 +295,7 @@ async fn a_sale_holds_between_its_ends_for_visitors_lists_collections_and_carts_
     );
     assert_eq!(after.get("lowest_price_30_days"), None);
     assert_eq!(quoted(&shop, &made, "USD", None, 1).await, Some(1200));
-    assert_eq!(shop.titles("collection=cheap").await, Vec::<String>::new());
+    eventually(async || shop.titles("collection=cheap").await.is_empty()).await;
     shop.assert_in_order().await;
 }
 
@@ -416,11 +439,99 @@ async fn each_price_on_a_list_has_its_own_result() {
             "/ends_at",
             "out_of_range",
         ),
+        (
+            // A leap second is the first of the next minute.
+            json!({"name": "Sale", "currency": "USD", "starts_at": "2026-12-31T23:59:60Z", "ends_at": "2027-01-01T00:00:00Z"}),
+            "/ends_at",
+            "out_of_range",
+        ),
+        (
+            json!({"name": "Sale", "currency": "USD", "starts_at": "9999-12-31T23:59:60Z"}),
+            "/starts_at",
+            "out_of_range",
+        ),
     ] {
         let refused = shop.admin(Method::POST, "/admin/price-lists", wrong.clone()).await;
         assert_eq!(refused.refusal(), (422, pointer, code), "{wrong}");
     }
     assert_eq!(shop.customer(Method::GET, "/admin/price-lists").await.status, 403);
+}
+
+#[actix_web::test]
+async fn a_list_has_at_most_twenty_prices_of_a_variant() {
+    let shop = Shop::open_selling_in("EUR").await;
+    let made = shop.create(mug()).await;
+    let id = variant_id(&made, 0);
+    let list = json!({"name": "Sale", "currency": "USD", "status": "active"});
+    let list = shop.price_list(list).await;
+    let uri = format!("/admin/price-lists/{}/prices", list["id"].as_str().unwrap());
+    let put = async |from: i64, count: i64| {
+        let price = |min_quantity| json!({"variant_id": id, "min_quantity": min_quantity, "price": usd(900)});
+        let prices: Vec<Value> = (from..from + count).map(price).collect();
+        shop.admin(Method::POST, &uri, json!({"prices": prices})).await.body["results"].clone()
+    };
+    let count = async || {
+        let page = shop
+            .admin(Method::GET, &format!("{uri}?limit=100"), Value::Null)
+            .await
+            .body;
+        page["data"].as_array().unwrap().len()
+    };
+    // Two who come at the same moment get no more than one would.
+    join(put(1, 15), put(101, 15)).await;
+    assert_eq!(count().await, 20);
+    let refused = put(200, 1).await[0].clone();
+    let error = &refused["problem"]["errors"][0];
+    assert_eq!(
+        (&refused["status"], &refused["min_quantity"]),
+        (&json!(422), &json!(200))
+    );
+    assert_eq!(
+        (&error["pointer"], &error["code"]),
+        (&json!("/min_quantity"), &json!("too_many"))
+    );
+    // Those that are there can be changed and taken off, and make room for the ones that come after them.
+    let one = json!({"variant_id": id, "min_quantity": 1, "price": usd(700)});
+    let off = json!({"variant_id": id, "min_quantity": 101, "price": null});
+    let new = |min_quantity| json!({"variant_id": id, "min_quantity": min_quantity, "price": usd(600)});
+    let prices = json!([new(300), one, off, new(301), new(302)]);
+    let answer = shop.admin(Method::POST, &uri, json!({"prices": prices})).await.body;
+    let results = answer["results"].as_array().unwrap().iter();
+    let told: Vec<&Value> = results.map(|result| &result["status"]).collect();
+    assert_eq!(told, [422, 200, 204, 200, 422]);
+    assert_eq!(count().await, 20);
+    assert_eq!(quoted(&shop, &made, "USD", None, 301).await, Some(600));
+}
+
+#[actix_web::test]
+async fn what_is_on_lists_that_are_over_is_not_read_any_more() {
+    let shop = Shop::open_selling_in("EUR").await;
+    let now = shop.context.clock.now();
+    let made = shop.create(mug()).await;
+    let id = variant_id(&made, 0);
+    let gold = CustomerGroupId::generate();
+    for group in [json!(null), json!(gold)] {
+        let list = json!({"name": "Over", "currency": "USD", "status": "active", "customer_group_id": group,
+            "ends_at": text(now + TimeDelta::hours(1))});
+        let list = shop.price_list(list).await;
+        shop.put_on(&list, json!([{"variant_id": id, "price": usd(500)}])).await;
+    }
+    shop.context.clock.advance(TimeDelta::hours(1));
+    shop.run_jobs().await;
+    // Whoever read them now could not make anything of it.
+    let spoil = "UPDATE products.price_lists SET currency = 'ZZZ'";
+    shop.database.connect().unwrap().batch_execute(spoil).unwrap();
+    assert_eq!(quoted(&shop, &made, "USD", Some(gold), 1).await, Some(1000));
+    let edited = shop
+        .edit(
+            Method::PATCH,
+            &format!("/admin/variants/{id}"),
+            1,
+            json!({"price": {"amount": 1100}}),
+        )
+        .await;
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    assert_eq!(quoted(&shop, &made, "USD", Some(gold), 1).await, Some(1100));
 }
 
 #[actix_web::test]

@@ -112,6 +112,17 @@ async fn a_product_ends_after_it_begins() {
     poster["unpublish_at"] = json!("2030-01-01T00:00:00Z");
     let refused = shop.admin(Method::POST, "/admin/products", poster).await;
     assert_eq!(refused.refusal(), (422, "/unpublish_at", "out_of_range"));
+    // A leap second is the first of the next minute.
+    let mut poster = product("Poster", 900, 5);
+    poster["publish_at"] = json!("2026-12-31T23:59:60Z");
+    let made = shop.create(poster.clone()).await;
+    assert_eq!(made["publish_at"], "2027-01-01T00:00:00Z");
+    let again = json!({"unpublish_at": "2027-01-01T00:00:00Z"});
+    let refused = shop.edit(Method::PATCH, &path(&made), 1, again).await;
+    assert_eq!(refused.refusal(), (422, "/unpublish_at", "out_of_range"));
+    poster["unpublish_at"] = json!("2027-01-01T00:00:00Z");
+    let refused = shop.admin(Method::POST, "/admin/products", poster).await;
+    assert_eq!(refused.refusal(), (422, "/unpublish_at", "out_of_range"));
     let mut poster = product("Poster", 900, 5);
     poster["publish_at"] = json!("tomorrow");
     let refused = shop.admin(Method::POST, "/admin/products", poster).await;

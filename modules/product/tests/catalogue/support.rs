@@ -145,11 +145,22 @@ impl Shop {
 
     /// Another process of the same shop, with the same files.
     pub(crate) async fn beside(&self) -> Self {
+        self.beside_with(|_| ()).await
+    }
+
+    /// Another process of the same shop, as it is once its settings have been changed.
+    pub(crate) async fn beside_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::clone(&self.context.settings);
+        change(&mut settings);
+        let context = Context {
+            settings: Arc::new(settings),
+            ..self.context.clone()
+        };
         let shop = Self {
-            module: product::Module::new(&self.context, self.database.clone()),
+            module: product::Module::new(&context, self.database.clone()),
             database: self.database.clone(),
             files: self.files.clone(),
-            context: self.context.clone(),
+            context,
             staff: self.staff,
             stop: watch::Sender::new(false),
             jobs: Mutex::default(),
