@@ -8,9 +8,12 @@ mod facets;
 mod follower;
 mod index;
 mod limit;
+mod matches;
+mod orders;
 mod page;
 mod question;
 mod ranking;
+mod sets;
 mod statistics;
 mod suggestions;
 mod text;
@@ -27,7 +30,6 @@ use database::Db;
 use kernel::job::{Job, Wake};
 use kernel::module::Context;
 use kernel::{Clock, Fault};
-use tantivy::collector::Collector;
 use tantivy::{Searcher, TantivyError};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -35,16 +37,16 @@ use uuid::Uuid;
 use crate::domain::facet::Facet;
 use crate::domain::filter::{Filter, Position, Sort};
 use document::Fields;
-use facets::MatchCollector;
 use follower::Follower;
 use index::{Index, fault};
-use limit::{Limit, Limited};
-use page::PageCollector;
+use limit::Limit;
+use matches::Source;
+use page::Page;
 use ranking::Ranking;
-use statistics::RoundFigures;
 
 pub(crate) use document::{Indexed, id_key};
 pub(crate) use facets::{Count, Prices};
+pub(crate) use matches::Matches;
 pub(crate) use page::Found;
 pub(crate) use question::Question;
 
@@ -262,55 +264,58 @@ impl Snapshot {
         self.ask(|| Question::new(&self.searcher, &self.fields, &self.ranking, filter, named))
     }
 
+    /// Looks a question up, for a list in an order.
+    pub(crate) fn find(&self, question: &Question, sort: Sort) -> Result<Matches, Fault> {
+        self.ask(|| Matches::find(self.source(), question, sort))
+    }
+
     /// At most `wanted` products after a position, and how many there are in all.
-    pub(crate) fn page(
-        &self,
-        question: &Question,
-        sort: Sort,
-        after: Option<Position>,
-        wanted: usize,
-    ) -> Result<Found, Fault> {
-        let collector = self.limited(PageCollector { sort, after, wanted });
-        let statistics = RoundFigures {
-            searcher: &self.searcher,
-            words: self.fields.words,
+    pub(crate) fn page(&self, matches: &Matches, after: Option<Position>, wanted: usize) -> Result<Found, Fault> {
+        let page = Page {
+            sort: matches.sort,
+            after,
+            wanted,
         };
         self.ask(|| {
-            self.searcher
-                .search_with_statistics_provider(&*question.query(None), &collector, &statistics)
+            let mut hits = Vec::new();
+            for (segment, found) in self.searcher.segment_readers().iter().zip(matches.segments()) {
+                self.limit.check()?;
+                hits.extend(page.of_segment(segment, &found.all, &found.ranked, self.index.orders())?);
+            }
+            Ok(Found {
+                total: i64::try_from(matches.total()).unwrap_or(i64::MAX),
+                hits: page.merge(hits),
+            })
         })
     }
 
     /// The values of a facet with most products, without those of its own condition. Categories are named by
     /// [`id_key`], all of them; attributes by their JSON text. Prices have [`Snapshot::prices`].
-    pub(crate) fn values(&self, question: &Question, facet: &Facet) -> Result<Vec<Count>, Fault> {
-        let matches = self.matches(question, facet)?;
+    pub(crate) fn values(&self, matches: &Matches, facet: &Facet) -> Result<Vec<Count>, Fault> {
         let (field, prefix) = match facet {
             Facet::Brand => (self.fields.brand_name, String::new()),
             Facet::Category => (self.fields.category_id, String::new()),
             Facet::Attribute(name) => (self.fields.attribute, [name.as_str(), "\0"].concat()),
             Facet::Price => return Ok(Vec::new()),
         };
-        self.ask(|| match facet {
-            Facet::Category => matches.counts(&self.searcher, field, &prefix, self.limit),
-            _ => matches.values(&self.searcher, field, &prefix, self.limit),
+        self.ask(|| {
+            let sets = matches.over(self.source(), facet)?;
+            match facet {
+                Facet::Category => facets::counts(self.source(), &sets, field, &prefix),
+                _ => facets::values(self.source(), &sets, field, &prefix),
+            }
         })
     }
 
     /// How the products spread over prices, whatever the condition on prices is; `None` where there are none.
-    pub(crate) fn prices(&self, question: &Question) -> Result<Option<Prices>, Fault> {
-        let matches = self.matches(question, &Facet::Price)?;
-        self.ask(|| matches.prices(&self.searcher))
+    pub(crate) fn prices(&self, matches: &Matches) -> Result<Option<Prices>, Fault> {
+        self.ask(|| facets::prices(self.source(), &matches.over(self.source(), &Facet::Price)?))
     }
 
-    fn matches(&self, question: &Question, facet: &Facet) -> Result<facets::Matches, Fault> {
-        let collector = self.limited(MatchCollector);
-        self.ask(|| self.searcher.search(&*question.query(Some(facet)), &collector))
-    }
-
-    fn limited<C: Collector>(&self, collector: C) -> Limited<C> {
-        Limited {
-            collector,
+    fn source(&self) -> Source<'_> {
+        Source {
+            searcher: &self.searcher,
+            index: &self.index,
             limit: self.limit,
         }
     }

@@ -98,6 +98,8 @@ impl Fields {
         let text = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::WithFreqsAndPositions));
         let bag = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::WithFreqs));
         let set = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::Basic).set_fieldnorms(false));
+        // What facets count.
+        let counted = set.clone().set_fast("raw");
         let number = NumericOptions::default().set_fast();
         let fields = Self {
             id: builder.add_bytes_field("id", INDEXED),
@@ -115,12 +117,12 @@ impl Fields {
             code: builder.add_text_field("code", set.clone()),
             vocabulary: builder.add_text_field("vocabulary", set.clone()),
             status: builder.add_text_field("status", set.clone()),
-            brand_name: builder.add_text_field("brand_name", set.clone()),
+            brand_name: builder.add_text_field("brand_name", counted.clone()),
             brand_start: builder.add_text_field("brand_start", set.clone()),
             tag_name: builder.add_text_field("tag_name", set.clone()),
-            category_id: builder.add_text_field("category_id", set.clone()),
+            category_id: builder.add_text_field("category_id", counted.clone()),
             collection_id: builder.add_text_field("collection_id", set.clone()),
-            attribute: builder.add_text_field("attribute", set.clone()),
+            attribute: builder.add_text_field("attribute", counted.clone()),
             in_stock: builder.add_text_field("in_stock", set),
             price_min: builder.add_i64_field(column::PRICE_MIN, number.clone()),
             price_max: builder.add_i64_field(column::PRICE_MAX, number.clone()),

@@ -1,17 +1,26 @@
 //! How the products of a list spread over brands, categories, prices and attributes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
-use tantivy::collector::{Collector, SegmentCollector};
+use roaring::RoaringBitmap;
+use tantivy::columnar::{StrColumn, TermOrdHit};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{BitSet, DocId, DocSet, Score, Searcher, SegmentOrdinal, SegmentReader, TERMINATED};
+use tantivy::{DocId, DocSet, SegmentReader, TERMINATED};
 
 use super::document::column;
 use super::limit::Limit;
+use super::matches::Source;
 use crate::domain::facet::buckets;
 
 /// The most values of one facet.
 const MAX_VALUES: usize = 100;
+/// Where more than one of so many products are counted, it is quicker to read which products have a value than which values
+/// a product has.
+const FEW: u64 = 8;
+/// After how many products the clock is looked at.
+const STRIDE: usize = 4_096;
 
 /// A value and how many products have it.
 pub(crate) type Count = (String, i64);
@@ -25,127 +34,145 @@ pub(crate) struct Prices {
     pub(crate) buckets: Vec<(i64, i64, i64)>,
 }
 
-/// The products of a list, by segment.
-pub(super) struct Matches(Vec<BitSet>);
+/// The products that are counted, by segment.
+pub(super) type Sets<'a> = [Cow<'a, RoaringBitmap>];
 
-/// Collects [`Matches`].
-pub(super) struct MatchCollector;
-
-/// Collects from one segment.
-pub(super) struct SegmentMatches {
-    number: SegmentOrdinal,
-    found: BitSet,
+/// The values of `field` that begin with `prefix`, without it; those that most products have, equal ones by name.
+pub(super) fn values(source: Source<'_>, sets: &Sets<'_>, field: Field, prefix: &str) -> tantivy::Result<Vec<Count>> {
+    let mut counts = counts(source, sets, field, prefix)?;
+    counts.sort_unstable_by(|(one, first), (other, second)| second.cmp(first).then_with(|| one.cmp(other)));
+    counts.truncate(MAX_VALUES);
+    Ok(counts)
 }
 
-impl Collector for MatchCollector {
-    type Fruit = Matches;
-    type Child = SegmentMatches;
-
-    fn for_segment(&self, number: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentMatches> {
-        Ok(SegmentMatches {
-            number,
-            found: BitSet::with_max_value(segment.max_doc()),
-        })
+/// As [`values`], but all of them, in no order.
+pub(super) fn counts(source: Source<'_>, sets: &Sets<'_>, field: Field, prefix: &str) -> tantivy::Result<Vec<Count>> {
+    let mut counts: HashMap<String, i64> = HashMap::new();
+    let mut add = |value: &[u8], count: i64| {
+        if let Some(rest) = value.strip_prefix(prefix.as_bytes())
+            && let Ok(text) = str::from_utf8(rest)
+        {
+            *counts.entry(text.to_owned()).or_default() += count;
+        }
+    };
+    for (segment, set) in source.searcher.segment_readers().iter().zip(sets) {
+        let few = set.len().saturating_mul(FEW) < u64::from(segment.max_doc());
+        match segment.schema().get_field_entry(field).is_fast() && few {
+            _ if set.is_empty() => (),
+            true => count_by_product(segment, set, field, prefix, source.limit, &mut add)?,
+            false => count_by_value(segment, set, field, prefix, source.limit, &mut add)?,
+        }
     }
-
-    fn requires_scoring(&self) -> bool {
-        false
-    }
-
-    fn merge_fruits(&self, mut found: Vec<(SegmentOrdinal, BitSet)>) -> tantivy::Result<Matches> {
-        found.sort_by_key(|(number, _)| *number);
-        Ok(Matches(found.into_iter().map(|(_, found)| found).collect()))
-    }
+    Ok(counts.into_iter().collect())
 }
 
-impl SegmentCollector for SegmentMatches {
-    type Fruit = (SegmentOrdinal, BitSet);
-
-    fn collect(&mut self, doc: DocId, _: Score) {
-        self.found.insert(doc);
-    }
-
-    fn harvest(self) -> (SegmentOrdinal, BitSet) {
-        (self.number, self.found)
-    }
-}
-
-impl Matches {
-    /// The values of `field` that begin with `prefix`, without it; those that most products have, equal ones by name.
-    pub(super) fn values(
-        &self,
-        searcher: &Searcher,
-        field: Field,
-        prefix: &str,
-        limit: Limit,
-    ) -> tantivy::Result<Vec<Count>> {
-        let mut counts = self.counts(searcher, field, prefix, limit)?;
-        counts.sort_unstable_by(|(one, first), (other, second)| second.cmp(first).then_with(|| one.cmp(other)));
-        counts.truncate(MAX_VALUES);
-        Ok(counts)
-    }
-
-    /// As [`Matches::values`], but all of them, in no order.
-    pub(super) fn counts(
-        &self,
-        searcher: &Searcher,
-        field: Field,
-        prefix: &str,
-        limit: Limit,
-    ) -> tantivy::Result<Vec<Count>> {
-        let mut counts: HashMap<String, i64> = HashMap::new();
-        for (segment, found) in searcher.segment_readers().iter().zip(&self.0) {
-            if found.len() == 0 {
-                continue;
-            }
-            let index = segment.inverted_index(field)?;
-            let mut terms = index.terms().range().ge(prefix).into_stream()?;
-            while let Some((term, information)) = terms.next() {
-                let Some(rest) = term.strip_prefix(prefix.as_bytes()) else {
-                    break;
-                };
-                limit.check()?;
-                let mut count = 0;
-                let mut documents = index.read_postings_from_terminfo(information, IndexRecordOption::Basic)?;
-                while documents.doc() != TERMINATED {
-                    count += i64::from(found.contains(documents.doc()));
-                    documents.advance();
-                }
-                if count > 0
-                    && let Ok(text) = str::from_utf8(rest)
-                {
-                    *counts.entry(text.to_owned()).or_default() += count;
-                }
+/// Reads which values each product has.
+fn count_by_product(
+    segment: &SegmentReader,
+    set: &RoaringBitmap,
+    field: Field,
+    prefix: &str,
+    limit: Limit,
+    add: &mut impl FnMut(&[u8], i64),
+) -> tantivy::Result<()> {
+    let Some(column) = segment.fast_fields().str(segment.schema().get_field_name(field))? else {
+        return Ok(());
+    };
+    let dictionary = column.dictionary();
+    let Range { start, end } = ordinals(&column, prefix)?;
+    let mut counts = vec![0_i64; usize::try_from(end - start).unwrap_or(0)];
+    for (number, doc) in set.iter().enumerate() {
+        for ordinal in column.term_ords(doc) {
+            let place = ordinal.checked_sub(start).and_then(|place| usize::try_from(place).ok());
+            if let Some(count) = place.and_then(|place| counts.get_mut(place)) {
+                *count += 1;
             }
         }
-        Ok(counts.into_iter().collect())
-    }
-
-    /// How the products spread over prices; `None` where there are none.
-    pub(super) fn prices(&self, searcher: &Searcher) -> tantivy::Result<Option<Prices>> {
-        let mut ranges: Vec<(i64, i64)> = Vec::new();
-        for (segment, found) in searcher.segment_readers().iter().zip(&self.0) {
-            let lowest = segment.fast_fields().i64(column::PRICE_MIN)?;
-            let highest = segment.fast_fields().i64(column::PRICE_MAX)?;
-            let documents = (0..segment.max_doc()).filter(|doc| found.contains(*doc));
-            let range = |doc: DocId| (lowest.first(doc).unwrap_or(0), highest.first(doc).unwrap_or(0));
-            ranges.extend(documents.map(range));
+        if number % STRIDE == 0 {
+            limit.check()?;
         }
-        let min = ranges.iter().map(|(lowest, _)| *lowest).min();
-        let max = ranges.iter().map(|(_, highest)| *highest).max();
-        let (Some(min), Some(max)) = (min, max) else {
-            return Ok(None);
-        };
-        let bucket = |(first, last): (i64, i64)| {
-            let inside = ranges
-                .iter()
-                .filter(|(lowest, highest)| *lowest <= last && *highest >= first);
-            (first, last, i64::try_from(inside.count()).unwrap_or(i64::MAX))
-        };
-        Ok(Some(Prices {
-            min,
-            max,
-            buckets: buckets(min, max).into_iter().map(bucket).collect(),
-        }))
     }
+    let (ordinals, found): (Vec<u64>, Vec<i64>) = (start..end).zip(counts).filter(|(_, count)| *count > 0).unzip();
+    let mut found = found.into_iter();
+    dictionary.sorted_ords_to_term_cb(&ordinals, |value| add(value, found.next().unwrap_or(0)))?;
+    Ok(())
+}
+
+/// The places of the values that begin with `prefix`, which is ASCII where it ends.
+fn ordinals(column: &StrColumn, prefix: &str) -> tantivy::Result<Range<u64>> {
+    let dictionary = column.dictionary();
+    let all = dictionary.num_terms() as u64;
+    let place = |text: &[u8]| -> tantivy::Result<u64> {
+        let (TermOrdHit::Exact(place) | TermOrdHit::Next(place)) = dictionary.term_ord_or_next(text)?;
+        Ok(place.min(all))
+    };
+    let mut beyond = prefix.as_bytes().to_vec();
+    let Some(last) = beyond.last_mut() else {
+        return Ok(0..all);
+    };
+    *last += 1;
+    Ok(place(prefix.as_bytes())?..place(&beyond)?)
+}
+
+/// Reads which products have each value.
+fn count_by_value(
+    segment: &SegmentReader,
+    set: &RoaringBitmap,
+    field: Field,
+    prefix: &str,
+    limit: Limit,
+    add: &mut impl FnMut(&[u8], i64),
+) -> tantivy::Result<()> {
+    let index = segment.inverted_index(field)?;
+    let mut terms = index.terms().range().ge(prefix).into_stream()?;
+    while let Some((term, information)) = terms.next() {
+        if !term.starts_with(prefix.as_bytes()) {
+            break;
+        }
+        limit.check()?;
+        let mut count = 0;
+        let mut documents = index.read_postings_from_terminfo(information, IndexRecordOption::Basic)?;
+        while documents.doc() != TERMINATED {
+            count += i64::from(set.contains(documents.doc()));
+            documents.advance();
+        }
+        if count > 0 {
+            add(term, count);
+        }
+    }
+    Ok(())
+}
+
+/// How the products spread over prices; `None` where there are none.
+pub(super) fn prices(source: Source<'_>, sets: &Sets<'_>) -> tantivy::Result<Option<Prices>> {
+    let mut ranges: Vec<(i64, i64)> = Vec::new();
+    for (segment, set) in source.searcher.segment_readers().iter().zip(sets) {
+        let lowest = segment.fast_fields().i64(column::PRICE_MIN)?;
+        let highest = segment.fast_fields().i64(column::PRICE_MAX)?;
+        let range = |doc: DocId| (lowest.first(doc).unwrap_or(0), highest.first(doc).unwrap_or(0));
+        ranges.extend(set.iter().map(range));
+        source.limit.check()?;
+    }
+    let min = ranges.iter().map(|(lowest, _)| *lowest).min();
+    let max = ranges.iter().map(|(_, highest)| *highest).max();
+    let (Some(min), Some(max)) = (min, max) else {
+        return Ok(None);
+    };
+    let pieces = buckets(min, max);
+    // How many more there are in each piece than in the one before.
+    let mut changes = vec![0_i64; pieces.len() + 1];
+    for (lowest, highest) in ranges {
+        changes[pieces.partition_point(|(_, last)| *last < lowest)] += 1;
+        changes[pieces.partition_point(|(first, _)| *first <= highest)] -= 1;
+    }
+    let mut inside = 0;
+    let bucket = |((first, last), change): ((i64, i64), i64)| {
+        inside += change;
+        (first, last, inside)
+    };
+    Ok(Some(Prices {
+        min,
+        max,
+        buckets: pieces.into_iter().zip(changes).map(bucket).collect(),
+    }))
 }

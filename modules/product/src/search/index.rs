@@ -18,9 +18,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::condition::{Condition, Seen};
 use super::document::Fields;
+use super::orders::Orders;
+use super::sets::Sets;
 
 /// Raised with every change of what is indexed and how; the fields themselves are compared besides.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// What the writer may hold in memory before it writes, in bytes.
 const WRITER_MEMORY: usize = 24 << 20;
 /// How many processes may share a data directory.
@@ -109,6 +111,8 @@ pub(super) struct Index {
     index: tantivy::Index,
     reader: IndexReader,
     fields: Fields,
+    sets: Sets,
+    orders: Arc<Orders>,
     revision: AtomicU64,
     is_suspect: AtomicBool,
     seen: Mutex<Seen>,
@@ -141,12 +145,16 @@ impl Index {
     }
 
     fn over(folder: PathBuf, index: tantivy::Index) -> Result<Arc<Self>, Fault> {
+        let orders = Arc::<Orders>::default();
         let builder = index.reader_builder().reload_policy(ReloadPolicy::Manual);
+        let builder = builder.warmers(vec![orders.warmer()]);
         Ok(Arc::new(Self {
             folder,
             reader: builder.try_into().map_err(fault)?,
             index,
             fields: Fields::schema().1,
+            sets: Sets::default(),
+            orders,
             revision: AtomicU64::new(0),
             is_suspect: false.into(),
             seen: Mutex::default(),
@@ -188,6 +196,16 @@ impl Index {
 
     pub(super) fn fields(&self) -> Fields {
         self.fields
+    }
+
+    /// Which products satisfy what.
+    pub(super) fn sets(&self) -> &Sets {
+        &self.sets
+    }
+
+    /// The orders of lists.
+    pub(super) fn orders(&self) -> &Orders {
+        &self.orders
     }
 
     /// Counts the commits that readers have seen.

@@ -1,15 +1,16 @@
-//! A page of a list, collected in one pass over what matches.
+//! A page of a list: the first products after a position, in the list's order.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use chrono::{Datelike, NaiveDate};
-use tantivy::collector::{Collector, SegmentCollector};
+use roaring::RoaringBitmap;
 use tantivy::columnar::{Column, StrColumn};
-use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
+use tantivy::{DocId, Score, SegmentReader};
 use uuid::Uuid;
 
 use super::document::column;
+use super::orders::Orders;
 use crate::domain::filter::{Position, Sort};
 
 /// How finely ranks are told apart; what differs by less is a tie, as sums of fractions depend on their order.
@@ -22,16 +23,24 @@ pub(crate) struct Found {
     pub(crate) hits: Vec<(Uuid, Position)>,
 }
 
-/// Collects a page.
-pub(super) struct PageCollector {
+/// What a list can be sorted by besides rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Value {
+    Released,
+    Price,
+    Title,
+}
+
+/// Which page is wanted.
+pub(super) struct Page {
     pub(super) sort: Sort,
     pub(super) after: Option<Position>,
     pub(super) wanted: usize,
 }
 
-/// What a product is sorted by within a segment, made so that what comes first is less.
+/// What a product is sorted by within a segment, lower ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+pub(super) struct Key {
     value: u64,
     id: u128,
 }
@@ -40,6 +49,107 @@ struct Key {
 pub(super) struct Ids {
     high: Column<u64>,
     low: Column<u64>,
+}
+
+/// The keys of the products of a segment.
+pub(super) struct Keys {
+    values: Values,
+    ids: Ids,
+}
+
+enum Values {
+    Days(Column<i64>),
+    Prices(Column<i64>),
+    Titles(Option<StrColumn>),
+}
+
+impl Page {
+    /// The products of a segment on the page, as far as they may be: other segments have some, too.
+    pub(super) fn of_segment(
+        &self,
+        segment: &SegmentReader,
+        set: &RoaringBitmap,
+        ranked: &[(DocId, Score)],
+        orders: &Orders,
+    ) -> tantivy::Result<Vec<(Uuid, Position)>> {
+        let Some(value) = sorted_by(self.sort) else {
+            let ids = Ids::of(segment)?;
+            let hits = ranked.iter().filter(|(doc, _)| set.contains(*doc));
+            let keys = hits.map(|(doc, score)| Key::new(rank(*score), ids.get(*doc)));
+            let after = match &self.after {
+                Some(Position::Rank(rank, id)) => Some(Key::new(*rank, *id)),
+                _ => None,
+            };
+            let best = self.first(keys, after).into_iter();
+            return Ok(best.map(|key| (key.id(), Position::Rank(key.value, key.id()))).collect());
+        };
+        let keys = Keys::of(segment, value)?;
+        let after = self.after.as_ref().map(|position| keys.of_position(position)).transpose()?;
+        let chosen = match is_order_shorter(set.len(), segment.max_doc(), self.wanted) {
+            true => self.walk(&keys, &orders.of(segment, value)?, set, after),
+            false => self.first(set.iter().map(|doc| keys.get(doc)), after),
+        };
+        chosen.into_iter().map(|key| keys.hit(key)).collect()
+    }
+
+    /// All that was found in several segments together.
+    pub(super) fn merge(&self, mut hits: Vec<(Uuid, Position)>) -> Vec<(Uuid, Position)> {
+        hits.sort_by(|(_, one), (_, other)| compare(self.sort, one, other));
+        hits.truncate(self.wanted);
+        hits
+    }
+
+    /// The first of `keys`.
+    fn first(&self, keys: impl Iterator<Item = Key>, after: Option<Key>) -> Vec<Key> {
+        let turned = |key: Key| if is_descending(self.sort) { key.turned() } else { key };
+        let after = after.map(turned);
+        // The last of those kept is on top.
+        let mut kept = BinaryHeap::with_capacity(self.wanted + 1);
+        for key in keys.map(turned) {
+            if after.is_some_and(|after| key <= after) {
+                continue;
+            }
+            if kept.len() < self.wanted {
+                kept.push(key);
+            } else if let Some(mut last) = kept.peek_mut()
+                && key < *last
+            {
+                *last = key;
+            }
+        }
+        kept.into_iter().map(turned).collect()
+    }
+
+    /// The same by walking along an order until enough of them are met.
+    fn walk(&self, keys: &Keys, order: &[DocId], set: &RoaringBitmap, after: Option<Key>) -> Vec<Key> {
+        let is_in = |doc: &&DocId| set.contains(**doc);
+        let key = |doc: &DocId| keys.get(*doc);
+        if is_descending(self.sort) {
+            let end = after.map_or(order.len(), |after| order.partition_point(|doc| key(doc) < after));
+            order[..end].iter().rev().filter(is_in).take(self.wanted).map(key).collect()
+        } else {
+            let start = after.map_or(0, |after| order.partition_point(|doc| key(doc) <= after));
+            order[start..].iter().filter(is_in).take(self.wanted).map(key).collect()
+        }
+    }
+}
+
+impl Key {
+    fn new(value: u64, id: Uuid) -> Self {
+        Self { value, id: id.as_u128() }
+    }
+
+    fn id(self) -> Uuid {
+        Uuid::from_u128(self.id)
+    }
+
+    /// Of two keys the one that was lower is the higher then.
+    fn turned(self) -> Self {
+        Self {
+            value: !self.value,
+            id: !self.id,
+        }
+    }
 }
 
 impl Ids {
@@ -57,130 +167,52 @@ impl Ids {
     }
 }
 
-/// Where a segment's values come from.
-enum Values {
-    Scores,
-    Numbers(Column<i64>),
-    Titles(Option<StrColumn>),
-}
-
-/// Collects from one segment.
-pub(super) struct SegmentPage {
-    sort: Sort,
-    values: Values,
-    ids: Ids,
-    after: Option<Key>,
-    wanted: usize,
-    total: i64,
-    /// The last of those kept is on top.
-    kept: BinaryHeap<Key>,
-}
-
-impl Collector for PageCollector {
-    type Fruit = Found;
-    type Child = SegmentPage;
-
-    fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentPage> {
+impl Keys {
+    pub(super) fn of(segment: &SegmentReader, value: Value) -> tantivy::Result<Self> {
         let columns = segment.fast_fields();
-        let values = match self.sort {
-            Sort::Relevance => Values::Scores,
-            Sort::Newest => Values::Numbers(columns.i64(column::RELEASED)?),
-            Sort::PriceAscending | Sort::PriceDescending => Values::Numbers(columns.i64(column::PRICE_MIN)?),
-            Sort::TitleAscending | Sort::TitleDescending => Values::Titles(columns.str(column::TITLE)?),
-        };
-        let after = match &self.after {
-            None => None,
-            Some(position) => Some(after_key(self.sort, &values, position)?),
-        };
-        Ok(SegmentPage {
-            sort: self.sort,
-            values,
+        Ok(Self {
+            values: match value {
+                Value::Released => Values::Days(columns.i64(column::RELEASED)?),
+                Value::Price => Values::Prices(columns.i64(column::PRICE_MIN)?),
+                Value::Title => Values::Titles(columns.str(column::TITLE)?),
+            },
             ids: Ids::of(segment)?,
-            after,
-            wanted: self.wanted,
-            total: 0,
-            kept: BinaryHeap::with_capacity(self.wanted + 1),
         })
     }
 
-    fn requires_scoring(&self) -> bool {
-        self.sort == Sort::Relevance
-    }
-
-    fn merge_fruits(&self, found: Vec<tantivy::Result<Found>>) -> tantivy::Result<Found> {
-        let mut all = Found::default();
-        for found in found {
-            let found = found?;
-            all.total += found.total;
-            all.hits.extend(found.hits);
-        }
-        all.hits.sort_by(|(_, one), (_, other)| compare(self.sort, one, other));
-        all.hits.truncate(self.wanted);
-        Ok(all)
-    }
-}
-
-impl SegmentCollector for SegmentPage {
-    type Fruit = tantivy::Result<Found>;
-
-    fn collect(&mut self, doc: DocId, score: Score) {
-        let id = self.ids.get(doc);
-        self.total += 1;
-        let key = self.key(doc, score, id);
-        if self.after.is_some_and(|after| key <= after) {
-            return;
-        }
-        if self.kept.len() < self.wanted {
-            self.kept.push(key);
-        } else if let Some(mut last) = self.kept.peek_mut()
-            && key < *last
-        {
-            *last = key;
-        }
-    }
-
-    fn harvest(self) -> tantivy::Result<Found> {
-        let hits = self.kept.iter().map(|key| self.hit(*key));
-        Ok(Found {
-            hits: hits.collect::<tantivy::Result<_>>()?,
-            total: self.total,
-        })
-    }
-}
-
-impl SegmentPage {
-    fn key(&self, doc: DocId, score: Score, id: Uuid) -> Key {
+    pub(super) fn get(&self, doc: DocId) -> Key {
         let value = match &self.values {
-            Values::Scores => rank(score),
-            Values::Numbers(column) => number(column.first(doc).unwrap_or(0)),
+            Values::Days(column) | Values::Prices(column) => number(column.first(doc).unwrap_or(0)),
             Values::Titles(column) => {
                 let title = column.as_ref().and_then(|column| column.term_ords(doc).next());
                 // Even numbers, so that there is room for a title in between that no product has.
                 title.map_or(0, |title| 2 * title + 2)
             }
         };
-        directed(self.sort, value, id)
+        Key::new(value, self.ids.get(doc))
+    }
+
+    /// The key of a position that may belong to a product of another segment, or to one that is gone.
+    fn of_position(&self, position: &Position) -> tantivy::Result<Key> {
+        Ok(match position {
+            Position::Rank(rank, id) => Key::new(*rank, *id),
+            Position::Released(date, id) => Key::new(number(i64::from(date.num_days_from_ce())), *id),
+            Position::Price(price, id) => Key::new(number(*price), *id),
+            Position::Title(title, id) => Key::new(title_value(&self.values, title)?, *id),
+        })
     }
 
     fn hit(&self, key: Key) -> tantivy::Result<(Uuid, Position)> {
-        let Key { value, id } = match is_descending(self.sort) {
-            true => Key {
-                value: !key.value,
-                id: !key.id,
-            },
-            false => key,
-        };
-        let id = Uuid::from_u128(id);
-        let position = match (&self.values, self.sort) {
-            (Values::Scores, _) => Position::Rank(value, id),
-            (Values::Numbers(_), Sort::Newest) => {
-                let days = i32::try_from(amount(value)).unwrap_or(0);
+        let id = key.id();
+        let position = match &self.values {
+            Values::Days(_) => {
+                let days = i32::try_from(amount(key.value)).unwrap_or(0);
                 Position::Released(NaiveDate::from_num_days_from_ce_opt(days).unwrap_or_default(), id)
             }
-            (Values::Numbers(_), _) => Position::Price(amount(value), id),
-            (Values::Titles(column), _) => {
+            Values::Prices(_) => Position::Price(amount(key.value), id),
+            Values::Titles(column) => {
                 let mut title = String::new();
-                if let (Some(column), Some(place)) = (column, (value / 2).checked_sub(1)) {
+                if let (Some(column), Some(place)) = (column, (key.value / 2).checked_sub(1)) {
                     column.ord_to_str(place, &mut title)?;
                 }
                 Position::Title(title, id)
@@ -190,15 +222,20 @@ impl SegmentPage {
     }
 }
 
-/// The key of a position that may belong to a product of another segment, or to one that is gone.
-fn after_key(sort: Sort, values: &Values, position: &Position) -> tantivy::Result<Key> {
-    let (value, id) = match position {
-        Position::Rank(rank, id) => (*rank, *id),
-        Position::Released(date, id) => (number(i64::from(date.num_days_from_ce())), *id),
-        Position::Price(price, id) => (number(*price), *id),
-        Position::Title(title, id) => (title_value(values, title)?, *id),
-    };
-    Ok(directed(sort, value, id))
+/// Whether walking along an order meets so many products sooner than all that match are looked at.
+fn is_order_shorter(matching: u64, all: DocId, wanted: usize) -> bool {
+    let steps = u64::from(all) * wanted as u64;
+    matching.saturating_mul(matching) > steps
+}
+
+/// What a list is sorted by; `None` by rank.
+fn sorted_by(sort: Sort) -> Option<Value> {
+    match sort {
+        Sort::Relevance => None,
+        Sort::Newest => Some(Value::Released),
+        Sort::PriceAscending | Sort::PriceDescending => Some(Value::Price),
+        Sort::TitleAscending | Sort::TitleDescending => Some(Value::Title),
+    }
 }
 
 fn title_value(values: &Values, title: &str) -> tantivy::Result<u64> {
@@ -229,14 +266,6 @@ fn is_descending(sort: Sort) -> bool {
         sort,
         Sort::Relevance | Sort::Newest | Sort::PriceDescending | Sort::TitleDescending
     )
-}
-
-fn directed(sort: Sort, value: u64, id: Uuid) -> Key {
-    let id = id.as_u128();
-    match is_descending(sort) {
-        true => Key { value: !value, id: !id },
-        false => Key { value, id },
-    }
 }
 
 /// The order of two positions in a list.
@@ -284,7 +313,9 @@ mod tests {
         fn keys_are_in_the_order_of_positions(one in any::<i64>(), other in any::<i64>(), first in any::<u128>(), second in any::<u128>()) {
             let (first, second) = (Uuid::from_u128(first), Uuid::from_u128(second));
             for sort in [Sort::PriceAscending, Sort::PriceDescending] {
-                let keys = directed(sort, number(one), first).cmp(&directed(sort, number(other), second));
+                let turned = |key: Key| if is_descending(sort) { key.turned() } else { key };
+                let (key, next) = (Key::new(number(one), first), Key::new(number(other), second));
+                let keys = turned(key).cmp(&turned(next));
                 let positions = compare(sort, &Position::Price(one, first), &Position::Price(other, second));
                 prop_assert_eq!(keys, positions);
             }

@@ -1,10 +1,7 @@
 //! A request for a list as a query of the index.
 
-use std::ops::Bound;
-
 use tantivy::query::{
-    AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, EmptyQuery, Occur, PhraseQuery, Query,
-    RangeQuery, TermQuery, TermSetQuery,
+    BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, EmptyQuery, Occur, PhraseQuery, Query, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
@@ -12,6 +9,7 @@ use tantivy::{Searcher, Term};
 use super::Named;
 use super::document::{Fields, attribute_key, id_key};
 use super::ranking::Ranking;
+use super::sets::Condition;
 use super::text::{Stems, fold, has_digit, runs, words};
 use super::vocabulary::Vocabulary;
 use crate::domain::attributes::AttributeValue;
@@ -25,7 +23,7 @@ const MAX_WORDS: usize = 16;
 /// What a list is to show, ready to be asked of an index.
 pub(crate) struct Question {
     text: Option<Text>,
-    conditions: Vec<(Option<Facet>, Box<dyn Query>)>,
+    conditions: Vec<(Option<Facet>, Condition)>,
 }
 
 /// The words of a question, understood.
@@ -55,7 +53,11 @@ impl Question {
     ) -> tantivy::Result<Self> {
         let text = match &filter.search {
             None => None,
-            Some(search) => Some(Reader::new(searcher, fields, ranking, shown(fields, filter)).read(search)?),
+            Some(search) => {
+                let shown = shown(filter).into_iter();
+                let shown = shown.map(|status| Term::from_field_text(fields.status, &status)).collect();
+                Some(Reader::new(searcher, fields, ranking, shown).read(search)?)
+            }
         };
         Ok(Self {
             text,
@@ -63,22 +65,14 @@ impl Question {
         })
     }
 
-    /// The query, for a list (`None`), or for a facet, which is counted without its own condition so that the
-    /// alternatives to what is already chosen are seen too.
-    pub(super) fn query(&self, without: Option<&Facet>) -> Box<dyn Query> {
-        let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-        for (facet, condition) in &self.conditions {
-            if facet.is_none() || facet.as_ref() != without {
-                let silent = ConstScoreQuery::new(condition.box_clone(), 0.0);
-                clauses.push((Occur::Must, Box::new(silent)));
-            }
-        }
-        match &self.text {
-            Some(text) => clauses.push((Occur::Must, text.query.box_clone())),
-            None if clauses.is_empty() => return Box::new(AllQuery),
-            None => (),
-        }
-        Box::new(BooleanQuery::new(clauses))
+    /// The words, where there are any.
+    pub(super) fn text(&self) -> Option<&dyn Query> {
+        self.text.as_ref().map(|text| &*text.query)
+    }
+
+    /// What else products must satisfy, and of which facet each condition is.
+    pub(super) fn conditions(&self) -> &[(Option<Facet>, Condition)] {
+        &self.conditions
     }
 
     /// The question with its slips corrected, where it has some.
@@ -88,55 +82,50 @@ impl Question {
 }
 
 /// What the products have one of that the list's audience may see; none where it may see all.
-fn shown(fields: &Fields, filter: &Filter) -> Vec<Term> {
+fn shown(filter: &Filter) -> Vec<String> {
     let statuses = match &filter.audience {
         Audience::Public => &[Status::Active][..],
         Audience::Staff(statuses) => statuses,
     };
-    let term = |status: &Status| Term::from_field_text(fields.status, status.name());
-    statuses.iter().map(term).collect()
+    statuses.iter().map(|status| status.name().to_owned()).collect()
 }
 
-fn conditions(fields: &Fields, filter: &Filter, named: &Named) -> Vec<(Option<Facet>, Box<dyn Query>)> {
-    let mut conditions: Vec<(Option<Facet>, Box<dyn Query>)> = Vec::new();
-    let any = |field: Field, texts: Vec<String>| -> Box<dyn Query> {
-        let terms = texts.iter().map(|text| Term::from_field_text(field, text));
-        Box::new(TermSetQuery::new(terms))
-    };
-    let statuses = shown(fields, filter);
+fn conditions(fields: &Fields, filter: &Filter, named: &Named) -> Vec<(Option<Facet>, Condition)> {
+    let mut conditions = Vec::new();
+    let statuses = shown(filter);
     if !statuses.is_empty() {
-        conditions.push((None, Box::new(TermSetQuery::new(statuses))));
+        conditions.push((None, Condition::OneOf(fields.status, statuses)));
     }
     if !filter.category_ids.is_empty() || !filter.category_handles.is_empty() {
         let keys = named.categories.iter().map(|id| id_key(*id)).collect();
-        conditions.push((Some(Facet::Category), any(fields.category_id, keys)));
+        conditions.push((Some(Facet::Category), Condition::OneOf(fields.category_id, keys)));
     }
     if !filter.collection_ids.is_empty() || !filter.collection_handles.is_empty() {
         let keys = named.collections.iter().map(|id| id_key(*id)).collect();
-        conditions.push((None, any(fields.collection_id, keys)));
+        conditions.push((None, Condition::OneOf(fields.collection_id, keys)));
     }
     if !filter.brands.is_empty() {
-        conditions.push((Some(Facet::Brand), any(fields.brand_name, filter.brands.clone())));
+        let brands = Condition::OneOf(fields.brand_name, filter.brands.clone());
+        conditions.push((Some(Facet::Brand), brands));
     }
     if let Some(in_stock) = filter.in_stock {
-        conditions.push((None, any(fields.in_stock, vec![in_stock.to_string()])));
+        conditions.push((None, Condition::OneOf(fields.in_stock, vec![in_stock.to_string()])));
     }
     if !filter.tags.is_empty() {
-        conditions.push((None, any(fields.tag_name, filter.tags.clone())));
+        conditions.push((None, Condition::OneOf(fields.tag_name, filter.tags.clone())));
     }
     // A product is in the range where one of its prices may be.
     if let Some(min) = filter.price_min {
-        let from = Bound::Included(Term::from_field_i64(fields.price_max, min));
-        conditions.push((Some(Facet::Price), Box::new(RangeQuery::new(from, Bound::Unbounded))));
+        conditions.push((Some(Facet::Price), Condition::AtLeast(fields.price_max, min)));
     }
     if let Some(max) = filter.price_max {
-        let to = Bound::Included(Term::from_field_i64(fields.price_min, max));
-        conditions.push((Some(Facet::Price), Box::new(RangeQuery::new(Bound::Unbounded, to))));
+        conditions.push((Some(Facet::Price), Condition::AtMost(fields.price_min, max)));
     }
     for (name, values) in &filter.attributes {
         let meanings = values.iter().flat_map(|value| meanings(value));
         let keys = meanings.map(|value| attribute_key(name, &value)).collect();
-        conditions.push((Some(Facet::Attribute(name.clone())), any(fields.attribute, keys)));
+        let condition = Condition::OneOf(fields.attribute, keys);
+        conditions.push((Some(Facet::Attribute(name.clone())), condition));
     }
     conditions
 }

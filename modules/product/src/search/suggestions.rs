@@ -1,11 +1,12 @@
 //! What the index suggests while somebody types.
 
+use std::borrow::Cow;
+
 use kernel::Fault;
 use uuid::Uuid;
 
-use super::facets::MatchCollector;
 use super::text::{fold, words};
-use super::{Named, Snapshot};
+use super::{Named, Snapshot, facets};
 use crate::domain::filter::{Filter, Sort};
 
 /// Products and brands that might be meant, the likeliest first.
@@ -22,23 +23,19 @@ impl Snapshot {
             return Ok(None);
         }
         let active = self.question(&Filter::default(), &Named::default())?;
-        let collector = self.limited(MatchCollector);
+        let active = self.find(&active, Sort::Newest)?;
         let beginning = fold(typed);
         let brands = self.ask(|| {
-            let matches = self.searcher.search(&*active.query(None), &collector)?;
-            matches.values(&self.searcher, self.fields.brand_start, &beginning, self.limit)
+            let sets: Vec<_> = active.segments().iter().map(|segment| Cow::Borrowed(&segment.all)).collect();
+            facets::values(self.source(), &sets, self.fields.brand_start, &beginning)
         })?;
         let brand = |(rest, _): (String, i64)| Some(rest.split_once('\0')?.1.to_owned());
         let searched = Filter {
             search: Some(typed.to_owned()),
             ..Filter::default()
         };
-        let found = self.page(
-            &self.question(&searched, &Named::default())?,
-            Sort::Relevance,
-            None,
-            limit,
-        )?;
+        let question = self.question(&searched, &Named::default())?;
+        let found = self.page(&self.find(&question, Sort::Relevance)?, None, limit)?;
         Ok(Some(Suggested {
             products: found.hits.into_iter().map(|(id, _)| id).collect(),
             brands: brands.into_iter().filter_map(brand).take(limit).collect(),

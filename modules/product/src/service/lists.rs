@@ -19,7 +19,7 @@ use crate::domain::filter::{Audience, Filter, ListQuery, Position};
 use crate::domain::product::{AdminProduct, Product, Status};
 use crate::domain::translation::Language;
 use crate::queries::{categories, collections, lists};
-use crate::search::{Count, Named, Question, Snapshot, id_key};
+use crate::search::{Count, Matches, Named, Question, Snapshot, id_key};
 
 /// How often a page is filled up whose products turn out not to be as the index has them.
 const ATTEMPTS: usize = 20;
@@ -61,6 +61,7 @@ pub(crate) struct Total {
 struct Lookup {
     index: Snapshot,
     question: Question,
+    matches: Matches,
 }
 
 impl Service {
@@ -103,7 +104,7 @@ impl Service {
         // The index is asked on the pool's threads too: a search is as long as a statement, what it finds is read at once,
         // and there is one queue that tells when it is too much.
         let found = self.db.run(move |connection| {
-            let lookup = look_up(connection, index, &query.filter)?;
+            let lookup = look_up(connection, index, &query)?;
             let (data, last, total) = page(connection, &lookup, &query, after)?;
             let facets = match query.facets.is_empty() {
                 true => None,
@@ -147,7 +148,7 @@ impl Service {
         if *facet == Facet::Price {
             return Ok(FacetCounts::Price(self.count_prices(lookup)?));
         }
-        let counts = lookup.index.values(&lookup.question, facet).map_err(refused)?;
+        let counts = lookup.index.values(&lookup.matches, facet).map_err(refused)?;
         Ok(FacetCounts::Values(match facet {
             Facet::Category => named(connection, counts)?,
             Facet::Attribute(_) => {
@@ -163,7 +164,7 @@ impl Service {
 
     fn count_prices(&self, lookup: &Lookup) -> Work<Option<PriceFacet>> {
         let money = |amount| Money::new(amount, self.currencies.main());
-        let prices = lookup.index.prices(&lookup.question).map_err(refused)?;
+        let prices = lookup.index.prices(&lookup.matches).map_err(refused)?;
         Ok(prices.map(|prices| PriceFacet {
             min: money(prices.min),
             max: money(prices.max),
@@ -180,10 +181,15 @@ impl Service {
     }
 }
 
-fn look_up(connection: &mut PgConnection, index: Snapshot, filter: &Filter) -> Work<Lookup> {
-    let named = resolve(connection, filter)?;
-    let question = index.question(filter, &named).map_err(refused)?;
-    Ok(Lookup { index, question })
+fn look_up(connection: &mut PgConnection, index: Snapshot, query: &ListQuery) -> Work<Lookup> {
+    let named = resolve(connection, &query.filter)?;
+    let question = index.question(&query.filter, &named).map_err(refused)?;
+    let matches = index.find(&question, query.sort).map_err(refused)?;
+    Ok(Lookup {
+        index,
+        question,
+        matches,
+    })
 }
 
 /// The ids of what `filter` names. Visitors see no collection that is not published.
@@ -218,7 +224,7 @@ fn page(
     let mut total = 0;
     for attempt in 0..ATTEMPTS {
         let wanted = limit + 1 - shown.len();
-        let found = lookup.index.page(&lookup.question, query.sort, after, wanted);
+        let found = lookup.index.page(&lookup.matches, after, wanted);
         let found = found.map_err(refused)?;
         if attempt == 0 {
             total = found.total;
