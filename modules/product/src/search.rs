@@ -7,6 +7,7 @@ mod document;
 mod facets;
 mod follower;
 mod index;
+mod layout;
 mod limit;
 mod page;
 mod question;
@@ -34,10 +35,10 @@ use uuid::Uuid;
 
 use crate::domain::facet::Facet;
 use crate::domain::filter::{Filter, Position, Sort};
-use document::Fields;
 use facets::MatchCollector;
 use follower::Follower;
 use index::{Index, fault};
+use layout::Layout;
 use limit::{Limit, Limited};
 use page::PageCollector;
 use ranking::Ranking;
@@ -45,6 +46,7 @@ use statistics::RoundFigures;
 
 pub(crate) use document::{Indexed, id_key};
 pub(crate) use facets::{Count, Prices};
+pub(crate) use layout::Shape;
 pub(crate) use page::Found;
 pub(crate) use question::Question;
 
@@ -82,6 +84,8 @@ struct Shared {
     clock: Clock,
     /// Where processes of this machine have their indexes.
     place: PathBuf,
+    /// What the shop is set to.
+    shape: Arc<Shape>,
     ranking: Ranking,
     live: watch::Sender<Option<Arc<Index>>>,
     requests: Mutex<Vec<Request>>,
@@ -106,6 +110,7 @@ impl Search {
                 db,
                 clock: context.clock.clone(),
                 place: context.settings.data.dir.join("search"),
+                shape: Arc::new(Shape::of(&context.settings.shop)),
                 ranking: Ranking::default(),
                 live: watch::Sender::new(None),
                 requests: Mutex::default(),
@@ -138,7 +143,7 @@ impl Search {
             // Before the index is looked at: what is counted then is at least as new.
             revision: (index.folder().to_owned(), index.revision()),
             searcher: index.searcher(),
-            fields: index.fields(),
+            layout: Arc::clone(index.layout()),
             ranking: self.shared.ranking.clone(),
             limit: Limit::from_now(),
             index,
@@ -243,7 +248,7 @@ impl Shared {
 /// The index at one moment, for one request: all that is asked of it together has a limited time.
 pub(crate) struct Snapshot {
     searcher: Searcher,
-    fields: Fields,
+    layout: Arc<Layout>,
     ranking: Ranking,
     limit: Limit,
     index: Arc<Index>,
@@ -259,7 +264,8 @@ impl Snapshot {
 
     /// Understands what is to be shown; `named` is what `filter` names, as ids.
     pub(crate) fn question(&self, filter: &Filter, named: &Named) -> Result<Question, Fault> {
-        self.ask(|| Question::new(&self.searcher, &self.fields, &self.ranking, filter, named))
+        let fields = self.layout.fields_of(filter);
+        self.ask(|| Question::new(&self.searcher, &fields, &self.ranking, filter, named))
     }
 
     /// At most `wanted` products after a position, and how many there are in all.
@@ -270,10 +276,15 @@ impl Snapshot {
         after: Option<Position>,
         wanted: usize,
     ) -> Result<Found, Fault> {
-        let collector = self.limited(PageCollector { sort, after, wanted });
+        let collector = self.limited(PageCollector {
+            sort,
+            fields: question.fields,
+            after,
+            wanted,
+        });
         let statistics = RoundFigures {
             searcher: &self.searcher,
-            words: self.fields.words,
+            words: question.fields.words,
         };
         self.ask(|| {
             self.searcher
@@ -286,9 +297,9 @@ impl Snapshot {
     pub(crate) fn values(&self, question: &Question, facet: &Facet) -> Result<Vec<Count>, Fault> {
         let matches = self.matches(question, facet)?;
         let (field, prefix) = match facet {
-            Facet::Brand => (self.fields.brand_name, String::new()),
-            Facet::Category => (self.fields.category_id, String::new()),
-            Facet::Attribute(name) => (self.fields.attribute, [name.as_str(), "\0"].concat()),
+            Facet::Brand => (self.layout.fields.brand_name, String::new()),
+            Facet::Category => (self.layout.fields.category_id, String::new()),
+            Facet::Attribute(name) => (self.layout.fields.attribute, [name.as_str(), "\0"].concat()),
             Facet::Price => return Ok(Vec::new()),
         };
         self.ask(|| match facet {
@@ -300,7 +311,7 @@ impl Snapshot {
     /// How the products spread over prices, whatever the condition on prices is; `None` where there are none.
     pub(crate) fn prices(&self, question: &Question) -> Result<Option<Prices>, Fault> {
         let matches = self.matches(question, &Facet::Price)?;
-        self.ask(|| matches.prices(&self.searcher))
+        self.ask(|| matches.prices(&self.searcher, &question.fields))
     }
 
     fn matches(&self, question: &Question, facet: &Facet) -> Result<facets::Matches, Fault> {

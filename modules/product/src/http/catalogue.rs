@@ -30,7 +30,7 @@ use crate::service::{ProductList, Service};
         ("facets" = Option<String>, Query, description = "what to count: brand, category, price, attr.<name>; separated by commas"),
         ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
         ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
-        ("currency" = Option<String>, Query, description = "in which prices are shown; in any but the shop's own, lists do not go by prices"),
+        ("currency" = Option<String>, Query, description = "in which prices are shown, filtered, sorted and counted; the shop's own where it is not given. What is not sold in it comes last when sorted by price"),
         ("locale" = Option<String>, Query, description = "one of the shop's languages, as a BCP 47 tag; its own where it is not given"),
     ),
     responses(

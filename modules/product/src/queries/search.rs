@@ -1,16 +1,19 @@
 //! What the search index is made of, and what it could not take.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::offers;
 use super::select::{Select, Verbatim};
 use crate::domain::SCHEMA;
 use crate::domain::product::Status;
 use crate::domain::searching::ParkedProduct;
-use crate::search::Indexed;
+use crate::search::{Indexed, Shape};
 
 const COLUMNS: &str = "SELECT product.id, product.external_id, product.title, product.description, product.brand, \
     product.status, product.tags, product.codes, product.attributes, product.released_on, product.price_min, \
@@ -85,19 +88,32 @@ pub(crate) fn identity(connection: &mut PgConnection) -> QueryResult<Uuid> {
 }
 
 /// Products by their ids, whatever their status, with what can be bought `today`. Those that are gone are left out.
-pub(crate) fn read(connection: &mut PgConnection, ids: Vec<Uuid>, today: NaiveDate) -> QueryResult<Read> {
+pub(crate) fn read(
+    connection: &mut PgConnection,
+    ids: Vec<Uuid>,
+    today: NaiveDate,
+    shape: &Shape,
+) -> QueryResult<Read> {
     let mut select = select(today);
     select.text(" AND product.id = ANY(").bind(Bind::Uuids(ids)).text(")");
-    Ok(sort_out(select.load(connection)?))
+    let read = sort_out(select.load(connection)?);
+    complete(connection, read, shape)
 }
 
 /// The next products in the order of their ids.
-pub(crate) fn next(connection: &mut PgConnection, after: Uuid, limit: usize, today: NaiveDate) -> QueryResult<Read> {
+pub(crate) fn next(
+    connection: &mut PgConnection,
+    after: Uuid,
+    limit: usize,
+    today: NaiveDate,
+    shape: &Shape,
+) -> QueryResult<Read> {
     let mut select = select(today);
     select.text(" AND product.id > ").bind(Bind::Uuid(after));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     select.text(" ORDER BY product.id LIMIT ").bind(Bind::BigInt(limit));
-    Ok(sort_out(select.load(connection)?))
+    let read = sort_out(select.load(connection)?);
+    complete(connection, read, shape)
 }
 
 /// Products of which something was sold before its day, which has come after `since`, `today` at the latest.
@@ -133,6 +149,16 @@ fn select(today: NaiveDate) -> Select<RowSql> {
     select
 }
 
+/// Adds what only shops that are set to it have.
+fn complete(connection: &mut PgConnection, mut read: Read, shape: &Shape) -> QueryResult<Read> {
+    let ids = || read.products.iter().map(|product| product.id).collect();
+    let mut prices = offers::ranges_in(connection, ids(), &shape.currencies)?;
+    for product in &mut read.products {
+        product.further_prices = prices.remove(&product.id).unwrap_or_default();
+    }
+    Ok(read)
+}
+
 fn sort_out(rows: Vec<Row>) -> Read {
     let mut read = Read::default();
     for row in rows {
@@ -163,6 +189,7 @@ impl Row {
             released_on: self.released_on,
             price_min: self.price_min,
             price_max: self.price_max,
+            further_prices: BTreeMap::new(),
             categories,
             category_path,
             collections: self.collections,

@@ -1,9 +1,11 @@
 //! What the index knows of a product.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate};
-use tantivy::schema::{Field, INDEXED, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
+use tantivy::schema::{
+    Field, INDEXED, IndexRecordOption, NumericOptions, SchemaBuilder, TextFieldIndexing, TextOptions,
+};
 use tantivy::{TantivyDocument, Term};
 use uuid::Uuid;
 
@@ -30,6 +32,8 @@ pub(crate) struct Indexed {
     pub(crate) released_on: NaiveDate,
     pub(crate) price_min: i64,
     pub(crate) price_max: i64,
+    /// The lowest and the highest price in further currencies, by their codes.
+    pub(crate) further_prices: BTreeMap<String, (i64, i64)>,
     /// Ids and names from the root to the category; empty where there is none.
     pub(crate) categories: Vec<Uuid>,
     pub(crate) category_path: Vec<String>,
@@ -80,16 +84,12 @@ pub(super) struct Fields {
 pub(super) mod column {
     pub(in crate::search) const ID_HIGH: &str = "id_high";
     pub(in crate::search) const ID_LOW: &str = "id_low";
-    pub(in crate::search) const PRICE_MIN: &str = "price_min";
-    pub(in crate::search) const PRICE_MAX: &str = "price_max";
     pub(in crate::search) const RELEASED: &str = "released";
-    pub(in crate::search) const TITLE: &str = "title_order";
 }
 
 impl Fields {
-    /// The schema of the index, and its fields.
-    pub(super) fn schema() -> (Schema, Self) {
-        let mut builder = Schema::builder();
+    /// Adds the fields that every index has.
+    pub(super) fn add_to(builder: &mut SchemaBuilder) -> Self {
         let indexing = |option| {
             TextFieldIndexing::default()
                 .set_tokenizer("raw")
@@ -99,7 +99,7 @@ impl Fields {
         let bag = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::WithFreqs));
         let set = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::Basic).set_fieldnorms(false));
         let number = NumericOptions::default().set_fast();
-        let fields = Self {
+        Self {
             id: builder.add_bytes_field("id", INDEXED),
             id_high: builder.add_u64_field(column::ID_HIGH, number.clone()),
             id_low: builder.add_u64_field(column::ID_LOW, number.clone()),
@@ -122,12 +122,20 @@ impl Fields {
             collection_id: builder.add_text_field("collection_id", set.clone()),
             attribute: builder.add_text_field("attribute", set.clone()),
             in_stock: builder.add_text_field("in_stock", set),
-            price_min: builder.add_i64_field(column::PRICE_MIN, number.clone()),
-            price_max: builder.add_i64_field(column::PRICE_MAX, number.clone()),
+            price_min: builder.add_i64_field("price_min", number.clone()),
+            price_max: builder.add_i64_field("price_max", number.clone()),
             released: builder.add_i64_field(column::RELEASED, number),
-            title_order: builder.add_text_field(column::TITLE, TextOptions::default().set_fast("raw")),
-        };
-        (builder.build(), fields)
+            title_order: builder.add_text_field("title_order", TextOptions::default().set_fast("raw")),
+        }
+    }
+
+    /// Adds the lowest and the highest price in a further currency, by its code. What is not sold in it has neither.
+    pub(super) fn add_prices_to(builder: &mut SchemaBuilder, currency: &str) -> (Field, Field) {
+        let number = NumericOptions::default().set_fast();
+        (
+            builder.add_i64_field(&format!("price_min_{currency}"), number.clone()),
+            builder.add_i64_field(&format!("price_max_{currency}"), number),
+        )
     }
 
     /// The term that finds a product by its id.
@@ -273,7 +281,7 @@ pub(super) fn attribute_key(name: &str, value: &AttributeValue) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tantivy::schema::Value;
+    use tantivy::schema::{Schema, Value};
 
     use super::*;
 
@@ -301,12 +309,13 @@ mod tests {
             released_on: NaiveDate::default(),
             price_min: 0,
             price_max: 0,
+            further_prices: BTreeMap::new(),
             categories: Vec::new(),
             collections: Vec::new(),
             in_stock: true,
             category_path: vec!["Footwear".to_owned()],
         };
-        let (_, fields) = Fields::schema();
+        let fields = Fields::add_to(&mut Schema::builder());
         let document = fields.document(&product, &mut Stems::default());
         let texts = |field: Field| -> Vec<String> {
             let values = document.get_all(field);

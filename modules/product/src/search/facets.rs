@@ -6,7 +6,7 @@ use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{BitSet, DocId, DocSet, Score, Searcher, SegmentOrdinal, SegmentReader, TERMINATED};
 
-use super::document::column;
+use super::document::Fields;
 use super::limit::Limit;
 use crate::domain::facet::buckets;
 
@@ -121,15 +121,16 @@ impl Matches {
         Ok(counts.into_iter().collect())
     }
 
-    /// How the products spread over prices; `None` where there are none.
-    pub(super) fn prices(&self, searcher: &Searcher) -> tantivy::Result<Option<Prices>> {
+    /// How the products spread over prices; `None` where there are none. What has no price in the currency is not counted.
+    pub(super) fn prices(&self, searcher: &Searcher, fields: &Fields) -> tantivy::Result<Option<Prices>> {
         let mut ranges: Vec<(i64, i64)> = Vec::new();
         for (segment, found) in searcher.segment_readers().iter().zip(&self.0) {
-            let lowest = segment.fast_fields().i64(column::PRICE_MIN)?;
-            let highest = segment.fast_fields().i64(column::PRICE_MAX)?;
+            let name = |field: Field| segment.schema().get_field_name(field);
+            let lowest = segment.fast_fields().i64(name(fields.price_min))?;
+            let highest = segment.fast_fields().i64(name(fields.price_max))?;
             let documents = (0..segment.max_doc()).filter(|doc| found.contains(*doc));
-            let range = |doc: DocId| (lowest.first(doc).unwrap_or(0), highest.first(doc).unwrap_or(0));
-            ranges.extend(documents.map(range));
+            let range = |doc: DocId| Some((lowest.first(doc)?, highest.first(doc)?));
+            ranges.extend(documents.filter_map(range));
         }
         let min = ranges.iter().map(|(lowest, _)| *lowest).min();
         let max = ranges.iter().map(|(_, highest)| *highest).max();

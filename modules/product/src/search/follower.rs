@@ -158,13 +158,13 @@ impl Follower {
     async fn open(&self, state: &mut State) -> Result<(), Fault> {
         let catalogue = self.query(queries::identity).await?;
         let end = self.feed.end().await?;
-        let place = self.shared.place.clone();
+        let (place, shape) = (self.shared.place.clone(), self.shared.shape.clone());
         let opened = blocking(move || {
             let slot = Slot::take(&place).map_err(fault)?;
             let mut found = None;
             for folder in slot.indexes().map_err(fault)? {
                 // One that cannot be opened is as good as none.
-                let opened = Index::open(folder.clone()).unwrap_or_else(|error| {
+                let opened = Index::open(folder.clone(), &shape).unwrap_or_else(|error| {
                     tracing::warn!(%error, "a search index cannot be used and is made anew");
                     None
                 });
@@ -196,14 +196,16 @@ impl Follower {
         };
         let position = self.feed.end().await?;
         let catalogue = self.query(queries::identity).await?;
+        let shape = self.shared.shape.clone();
         let index = blocking(move || {
             fs::create_dir_all(&slot.folder).map_err(fault)?;
-            Index::create(slot.new_folder())
+            Index::create(slot.new_folder(), &shape)
         })
         .await?;
         let now = self.shared.clock.now();
+        let progress = Progress::new(&index, catalogue, position, now.date_naive(), now);
         Ok(Building {
-            followed: Followed::new(index, &Progress::new(catalogue, position, now.date_naive(), now)),
+            followed: Followed::new(index, &progress),
             after: Uuid::nil(),
             count: 0,
             since: Instant::now(),
@@ -216,8 +218,9 @@ impl Follower {
             return Ok(());
         };
         let (after, today) = (building.after, self.today());
+        let shape = self.shared.shape.clone();
         let read = self
-            .query(move |connection| queries::next(connection, after, PRODUCTS, today))
+            .query(move |connection| queries::next(connection, after, PRODUCTS, today, &shape))
             .await?;
         if let Some(last) = read.last_id() {
             building.after = last;
@@ -273,9 +276,9 @@ impl Follower {
             return Ok(has_more);
         }
         for some in products.chunks(PRODUCTS) {
-            let ids = some.to_vec();
+            let (ids, shape) = (some.to_vec(), self.shared.shape.clone());
             let read = self
-                .query(move |connection| queries::read(connection, ids, today))
+                .query(move |connection| queries::read(connection, ids, today, &shape))
                 .await?;
             live.remove(some.to_vec()).await?;
             let mut failed = live.add(read.products).await?;
@@ -379,7 +382,7 @@ impl Followed {
         self.write(move |index, writer, stems| {
             let mut failed = Vec::new();
             for product in &products {
-                match guarded(|| index.fields().document(product, stems)) {
+                match guarded(|| index.layout().document(product, stems)) {
                     Some(document) => drop(writer.add_document(document).map_err(fault)?),
                     None => {
                         // It may be half-way through a word.
@@ -395,7 +398,7 @@ impl Followed {
 
     /// Stores what was written: everything up to `position`, and what can be bought on `day`.
     async fn commit(&mut self, position: Position, day: NaiveDate, now: DateTime<Utc>) -> Result<(), Fault> {
-        let progress = Progress::new(self.catalogue, position, day, now);
+        let progress = Progress::new(&self.index, self.catalogue, position, day, now);
         self.write(move |index, writer, _| index.commit(writer, &progress))
             .await?;
         (self.position, self.day) = (position, day);

@@ -6,10 +6,11 @@ use std::collections::BinaryHeap;
 use chrono::{Datelike, NaiveDate};
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::{Column, StrColumn};
+use tantivy::schema::Field;
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 use uuid::Uuid;
 
-use super::document::column;
+use super::document::{Fields, column};
 use crate::domain::filter::{Position, Sort};
 
 /// How finely ranks are told apart; what differs by less is a tie, as sums of fractions depend on their order.
@@ -25,6 +26,7 @@ pub(crate) struct Found {
 /// Collects a page.
 pub(super) struct PageCollector {
     pub(super) sort: Sort,
+    pub(super) fields: Fields,
     pub(super) after: Option<Position>,
     pub(super) wanted: usize,
 }
@@ -82,11 +84,12 @@ impl Collector for PageCollector {
 
     fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentPage> {
         let columns = segment.fast_fields();
+        let name = |field: Field| segment.schema().get_field_name(field);
         let values = match self.sort {
             Sort::Relevance => Values::Scores,
             Sort::Newest => Values::Numbers(columns.i64(column::RELEASED)?),
-            Sort::PriceAscending | Sort::PriceDescending => Values::Numbers(columns.i64(column::PRICE_MIN)?),
-            Sort::TitleAscending | Sort::TitleDescending => Values::Titles(columns.str(column::TITLE)?),
+            Sort::PriceAscending | Sort::PriceDescending => Values::Numbers(columns.i64(name(self.fields.price_min))?),
+            Sort::TitleAscending | Sort::TitleDescending => Values::Titles(columns.str(name(self.fields.title_order))?),
         };
         let after = match &self.after {
             None => None,
@@ -152,7 +155,7 @@ impl SegmentPage {
     fn key(&self, doc: DocId, score: Score, id: Uuid) -> Key {
         let value = match &self.values {
             Values::Scores => rank(score),
-            Values::Numbers(column) => number(column.first(doc).unwrap_or(0)),
+            Values::Numbers(column) => number(column.first(doc).unwrap_or(none(self.sort))),
             Values::Titles(column) => {
                 let title = column.as_ref().and_then(|column| column.term_ords(doc).next());
                 // Even numbers, so that there is room for a title in between that no product has.
@@ -229,6 +232,14 @@ fn is_descending(sort: Sort) -> bool {
         sort,
         Sort::Relevance | Sort::Newest | Sort::PriceDescending | Sort::TitleDescending
     )
+}
+
+/// What stands for a price where there is none: such products come last, whatever the direction.
+fn none(sort: Sort) -> i64 {
+    match is_descending(sort) {
+        true => i64::MIN,
+        false => i64::MAX,
+    }
 }
 
 fn directed(sort: Sort, value: u64, id: Uuid) -> Key {

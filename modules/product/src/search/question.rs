@@ -24,6 +24,8 @@ const MAX_WORDS: usize = 16;
 
 /// What a list is to show, ready to be asked of an index.
 pub(crate) struct Question {
+    /// The fields that it goes by.
+    pub(super) fields: Fields,
     text: Option<Text>,
     conditions: Vec<(Option<Facet>, Box<dyn Query>)>,
 }
@@ -58,6 +60,7 @@ impl Question {
             Some(search) => Some(Reader::new(searcher, fields, ranking, shown(fields, filter)).read(search)?),
         };
         Ok(Self {
+            fields: *fields,
             text,
             conditions: conditions(fields, filter, named),
         })

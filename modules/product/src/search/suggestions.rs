@@ -26,7 +26,7 @@ impl Snapshot {
         let beginning = fold(typed);
         let brands = self.ask(|| {
             let matches = self.searcher.search(&*active.query(None), &collector)?;
-            matches.values(&self.searcher, self.fields.brand_start, &beginning, self.limit)
+            matches.values(&self.searcher, self.layout.fields.brand_start, &beginning, self.limit)
         })?;
         let brand = |(rest, _): (String, i64)| Some(rest.split_once('\0')?.1.to_owned());
         let searched = Filter {

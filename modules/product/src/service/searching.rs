@@ -80,6 +80,7 @@ impl Service {
         let plain = Filter {
             search: query.filter.search.clone(),
             today: query.filter.today,
+            currency: query.filter.currency,
             ..Filter::default()
         };
         if total == 0 && query.cursor.is_none() && query.filter == plain {

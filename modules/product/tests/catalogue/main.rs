@@ -7,6 +7,7 @@ mod browsing;
 mod bulk;
 mod bundles;
 mod collections;
+mod currencies;
 mod editing;
 mod exporting;
 mod images;
