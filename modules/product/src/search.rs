@@ -35,6 +35,7 @@ use uuid::Uuid;
 
 use crate::domain::facet::Facet;
 use crate::domain::filter::{Filter, Position, Sort};
+use document::number_of;
 use facets::MatchCollector;
 use follower::Follower;
 use index::{Index, fault};
@@ -293,19 +294,28 @@ impl Snapshot {
     }
 
     /// The values of a facet with most products, without those of its own condition. Categories are named by
-    /// [`id_key`], all of them; attributes by their JSON text. Prices have [`Snapshot::prices`].
+    /// [`id_key`], all of them; attributes by their JSON text. Prices have [`Snapshot::prices`], numbers [`Snapshot::numbers`].
     pub(crate) fn values(&self, question: &Question, facet: &Facet) -> Result<Vec<Count>, Fault> {
         let matches = self.matches(question, facet)?;
         let (field, prefix) = match facet {
             Facet::Brand => (self.layout.fields.brand_name, String::new()),
             Facet::Category => (self.layout.fields.category_id, String::new()),
             Facet::Attribute(name) => (self.layout.fields.attribute, [name.as_str(), "\0"].concat()),
-            Facet::Price => return Ok(Vec::new()),
+            Facet::Price | Facet::Ranges(_) => return Ok(Vec::new()),
         };
         self.ask(|| match facet {
             Facet::Category => matches.counts(&self.searcher, field, &prefix, self.limit),
             _ => matches.values(&self.searcher, field, &prefix, self.limit),
         })
+    }
+
+    /// The numbers of an attribute, without those of its own condition, each with how many products have it.
+    pub(crate) fn numbers(&self, question: &Question, attribute: &str) -> Result<Vec<(f64, i64)>, Fault> {
+        let matches = self.matches(question, &Facet::Ranges(attribute.to_owned()))?;
+        let prefix = [attribute, "\0"].concat();
+        let counts = self.ask(|| matches.counts(&self.searcher, self.layout.fields.number, &prefix, self.limit))?;
+        let number = |(digits, count): Count| Some((number_of(&digits)?, count));
+        Ok(counts.into_iter().filter_map(number).collect())
     }
 
     /// How the products spread over prices, whatever the condition on prices is; `None` where there are none.

@@ -72,6 +72,8 @@ pub(super) struct Fields {
     pub(super) category_id: Field,
     pub(super) collection_id: Field,
     pub(super) attribute: Field,
+    /// Attributes that are numbers, by [`number_key`].
+    pub(super) number: Field,
     /// `true` or `false`.
     pub(super) in_stock: Field,
     pub(super) price_min: Field,
@@ -121,6 +123,7 @@ impl Fields {
             category_id: builder.add_text_field("category_id", set.clone()),
             collection_id: builder.add_text_field("collection_id", set.clone()),
             attribute: builder.add_text_field("attribute", set.clone()),
+            number: builder.add_text_field("number", set.clone()),
             in_stock: builder.add_text_field("in_stock", set),
             price_min: builder.add_i64_field("price_min", number.clone()),
             price_max: builder.add_i64_field("price_max", number.clone()),
@@ -219,6 +222,11 @@ impl Fields {
         }
         for (name, value) in &product.attributes.0 {
             document.add_text(self.attribute, attribute_key(name, value));
+            if let AttributeValue::Number(number) = value
+                && let Some(number) = number.as_f64()
+            {
+                document.add_text(self.number, number_key(name, number));
+            }
         }
     }
 }
@@ -279,11 +287,51 @@ pub(super) fn attribute_key(name: &str, value: &AttributeValue) -> String {
     [name, "\0", &value].concat()
 }
 
+/// How the index calls the number of an attribute: its name, a NUL, and sixteen digits that are in the order of the numbers.
+pub(super) fn number_key(name: &str, number: f64) -> String {
+    // There is one zero.
+    let bits = (number + 0.0).to_bits();
+    let ordered = match number.is_sign_negative() && number != 0.0 {
+        true => !bits,
+        false => bits | SIGN,
+    };
+    format!("{name}\0{ordered:016x}")
+}
+
+/// The number that the digits of a [`number_key`] stand for.
+pub(super) fn number_of(digits: &str) -> Option<f64> {
+    let ordered = u64::from_str_radix(digits, 16).ok()?;
+    Some(f64::from_bits(match ordered & SIGN {
+        0 => !ordered,
+        _ => ordered ^ SIGN,
+    }))
+}
+
+const SIGN: u64 = 1 << 63;
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use tantivy::schema::{Schema, Value};
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn keys_of_numbers_are_in_their_order(one in proptest::num::f64::ANY, other in proptest::num::f64::ANY) {
+            prop_assume!(!one.is_nan() && !other.is_nan());
+            let order = one.partial_cmp(&other).unwrap();
+            prop_assert_eq!(number_key("n", one).cmp(&number_key("n", other)), order);
+            prop_assert_eq!(number_of(&number_key("", one)[1..]), Some(one));
+        }
+    }
+
+    #[test]
+    fn zero_has_one_key() {
+        assert_eq!(number_key("n", -0.0), number_key("n", 0.0));
+        assert!(number_key("n", f64::NEG_INFINITY) < number_key("n", f64::MIN));
+        assert!(number_key("n", f64::MAX) < number_key("n", f64::INFINITY));
+    }
 
     #[test]
     fn equal_numbers_are_one_value() {

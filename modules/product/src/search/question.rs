@@ -10,13 +10,14 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
 use super::Named;
-use super::document::{Fields, attribute_key, id_key};
+use super::document::{Fields, attribute_key, id_key, number_key};
 use super::ranking::Ranking;
 use super::text::{Stems, fold, has_digit, runs, words};
 use super::vocabulary::Vocabulary;
 use crate::domain::attributes::AttributeValue;
 use crate::domain::facet::Facet;
 use crate::domain::filter::{Audience, Filter};
+use crate::domain::number::NumberRange;
 use crate::domain::product::Status;
 
 /// The most words of a question that are looked at.
@@ -71,7 +72,8 @@ impl Question {
     pub(super) fn query(&self, without: Option<&Facet>) -> Box<dyn Query> {
         let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
         for (facet, condition) in &self.conditions {
-            if facet.is_none() || facet.as_ref() != without {
+            let is_own = facet.as_ref().zip(without);
+            if !is_own.is_some_and(|(narrowed, without)| without.is_counted_without(narrowed)) {
                 let silent = ConstScoreQuery::new(condition.box_clone(), 0.0);
                 clauses.push((Occur::Must, Box::new(silent)));
             }
@@ -139,9 +141,19 @@ fn conditions(fields: &Fields, filter: &Filter, named: &Named) -> Vec<(Option<Fa
     for (name, values) in &filter.attributes {
         let meanings = values.iter().flat_map(|value| meanings(value));
         let keys = meanings.map(|value| attribute_key(name, &value)).collect();
-        conditions.push((Some(Facet::Attribute(name.clone())), any(fields.attribute, keys)));
+        let mut alternatives = vec![any(fields.attribute, keys)];
+        let ranges = values.iter().filter_map(|value| NumberRange::parse(value));
+        alternatives.extend(ranges.map(|range| numbers(fields, name, range)));
+        let condition: Box<dyn Query> = Box::new(BooleanQuery::union(alternatives));
+        conditions.push((Some(Facet::Attribute(name.clone())), condition));
     }
     conditions
+}
+
+/// Products whose attribute is a number in a range.
+fn numbers(fields: &Fields, name: &str, range: NumberRange) -> Box<dyn Query> {
+    let end = |number| Bound::Included(Term::from_field_text(fields.number, &number_key(name, number)));
+    Box::new(RangeQuery::new(end(range.from), end(range.to)))
 }
 
 /// What `text`, as it stands in a query, may mean as an attribute's value: `8` is a number or a text.

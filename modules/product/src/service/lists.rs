@@ -16,6 +16,7 @@ use super::cache::Facets;
 use crate::domain::draft::CategoryReference;
 use crate::domain::facet::{Facet, FacetCounts, FacetValue, PriceBucket, PriceFacet};
 use crate::domain::filter::{Audience, Filter, ListQuery, Position};
+use crate::domain::number::NumberFacet;
 use crate::domain::product::{AdminProduct, Product, Status};
 use crate::domain::translation::Language;
 use crate::queries::{categories, collections, lists};
@@ -151,6 +152,10 @@ impl Service {
             let currency = query.filter.currency.unwrap_or(self.currencies.main());
             return Ok(FacetCounts::Price(count_prices(lookup, currency)?));
         }
+        if let Facet::Ranges(attribute) = facet {
+            let counts = lookup.index.numbers(&lookup.question, attribute).map_err(refused)?;
+            return Ok(FacetCounts::Ranges(NumberFacet::of(counts)));
+        }
         let counts = lookup.index.values(&lookup.question, facet).map_err(refused)?;
         Ok(FacetCounts::Values(match facet {
             Facet::Category => named(connection, counts)?,
@@ -158,7 +163,7 @@ impl Service {
                 let value = |(json, count): Count| value(serde_json::from_str(&json).unwrap_or_default(), count);
                 counts.into_iter().map(value).collect()
             }
-            Facet::Brand | Facet::Price => counts
+            Facet::Brand | Facet::Price | Facet::Ranges(_) => counts
                 .into_iter()
                 .map(|(brand, count)| value(brand.into(), count))
                 .collect(),
