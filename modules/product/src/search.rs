@@ -45,7 +45,7 @@ use page::PageCollector;
 use ranking::Ranking;
 use statistics::RoundFigures;
 
-pub(crate) use document::{Indexed, id_key};
+pub(crate) use document::{Indexed, Told, id_key};
 pub(crate) use facets::{Count, Prices};
 pub(crate) use layout::Shape;
 pub(crate) use page::Found;
@@ -266,7 +266,8 @@ impl Snapshot {
     /// Understands what is to be shown; `named` is what `filter` names, as ids.
     pub(crate) fn question(&self, filter: &Filter, named: &Named) -> Result<Question, Fault> {
         let fields = self.layout.fields_of(filter);
-        self.ask(|| Question::new(&self.searcher, &fields, &self.ranking, filter, named))
+        let tongue = self.layout.tongue_of(filter);
+        self.ask(|| Question::new(&self.searcher, &fields, tongue, &self.ranking, filter, named))
     }
 
     /// At most `wanted` products after a position, and how many there are in all.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use kernel::Currency;
 use kernel::http::{FromQuery, QueryParameters};
 use kernel::money::MAX_AMOUNT;
+use kernel::{Currency, Locale};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -33,6 +33,9 @@ pub(crate) struct Filter {
     /// The further currency whose prices the list goes by; the shop's own, or none at all, where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) currency: Option<Currency>,
+    /// The further language whose texts the list goes by; the shop's own, or none at all, where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) locale: Option<Locale>,
     pub(crate) in_stock: Option<bool>,
     /// The day on which this is asked: pre-orders end.
     #[serde(skip)]
@@ -112,6 +115,11 @@ impl ListQuery {
             || self.filter.price_max.is_some()
             || matches!(self.sort, Sort::PriceAscending | Sort::PriceDescending)
             || self.facets.contains(&Facet::Price)
+    }
+
+    /// Whether texts decide what is shown or in which order.
+    pub(crate) fn goes_by_texts(&self) -> bool {
+        self.filter.search.is_some() || matches!(self.sort, Sort::TitleAscending | Sort::TitleDescending)
     }
 }
 

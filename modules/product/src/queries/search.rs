@@ -1,19 +1,21 @@
 //! What the search index is made of, and what it could not take.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use kernel::Locale;
 use uuid::Uuid;
 
-use super::offers;
 use super::select::{Select, Verbatim};
+use super::{offers, translations};
 use crate::domain::SCHEMA;
 use crate::domain::product::Status;
 use crate::domain::searching::ParkedProduct;
-use crate::search::{Indexed, Shape};
+use crate::domain::translation::{CategoryTranslation, Language, ProductTranslation, merged};
+use crate::search::{Indexed, Shape, Told};
 
 const COLUMNS: &str = "SELECT product.id, product.external_id, product.title, product.description, product.brand, \
     product.status, product.tags, product.codes, product.attributes, product.released_on, product.price_min, \
@@ -151,12 +153,46 @@ fn select(today: NaiveDate) -> Select<RowSql> {
 
 /// Adds what only shops that are set to it have.
 fn complete(connection: &mut PgConnection, mut read: Read, shape: &Shape) -> QueryResult<Read> {
-    let ids = || read.products.iter().map(|product| product.id).collect();
-    let mut prices = offers::ranges_in(connection, ids(), &shape.currencies)?;
+    let ids: Vec<Uuid> = read.products.iter().map(|product| product.id).collect();
+    let mut prices = offers::ranges_in(connection, ids.clone(), &shape.currencies)?;
     for product in &mut read.products {
         product.further_prices = prices.remove(&product.id).unwrap_or_default();
     }
+    if shape.languages.is_empty() {
+        return Ok(read);
+    }
+    let said = translations::all::<ProductTranslation>(connection, ids)?;
+    let categories = read.products.iter().flat_map(|product| &product.categories);
+    let categories: BTreeSet<Uuid> = categories.copied().collect();
+    let names = translations::all::<CategoryTranslation>(connection, categories.into_iter().collect())?;
+    for product in &mut read.products {
+        let told = |language: &Language| (language.locale.clone(), told(product, language, &said, &names));
+        product.translations = shape.languages.iter().map(told).collect();
+    }
     Ok(read)
+}
+
+/// What a product is told as in a language: field by field what is said in the nearest one.
+fn told(
+    product: &Indexed,
+    language: &Language,
+    said: &HashMap<Uuid, BTreeMap<Locale, ProductTranslation>>,
+    names: &HashMap<Uuid, BTreeMap<Locale, CategoryTranslation>>,
+) -> Told {
+    let mut told = product.told.clone();
+    let near = &language.fallbacks;
+    if let Some(said) = said.get(&product.id) {
+        let said = merged(said.clone(), near);
+        told.title = said.title.map_or(told.title, String::from);
+        told.description = said.description.map_or(told.description, String::from);
+    }
+    for (id, name) in product.categories.iter().zip(&mut told.category_path) {
+        let said = names.get(id).and_then(|said| merged(said.clone(), near).name);
+        if let Some(said) = said {
+            *name = said.to_string();
+        }
+    }
+    told
 }
 
 fn sort_out(rows: Vec<Row>) -> Read {
@@ -179,8 +215,12 @@ impl Row {
         Ok(Indexed {
             id: self.id,
             external_id: self.external_id,
-            title: self.title,
-            description: self.description,
+            told: Told {
+                title: self.title,
+                description: self.description,
+                category_path,
+            },
+            translations: BTreeMap::new(),
             brand: self.brand,
             status: Status::from_name(&self.status),
             tags: self.tags,
@@ -191,7 +231,6 @@ impl Row {
             price_max: self.price_max,
             further_prices: BTreeMap::new(),
             categories,
-            category_path,
             collections: self.collections,
             in_stock: self.in_stock,
         })

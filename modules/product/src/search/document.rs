@@ -1,8 +1,10 @@
 //! What the index knows of a product.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate};
+use kernel::Locale;
 use tantivy::schema::{
     Field, INDEXED, IndexRecordOption, NumericOptions, SchemaBuilder, TextFieldIndexing, TextOptions,
 };
@@ -21,8 +23,9 @@ const SEARCHED_ATTRIBUTE: usize = 500;
 pub(crate) struct Indexed {
     pub(crate) id: Uuid,
     pub(crate) external_id: Option<String>,
-    pub(crate) title: String,
-    pub(crate) description: String,
+    pub(crate) told: Told,
+    /// What is told in further languages, as far as something is translated.
+    pub(crate) translations: BTreeMap<Locale, Told>,
     pub(crate) brand: Option<String>,
     pub(crate) status: Status,
     pub(crate) tags: Vec<String>,
@@ -34,13 +37,21 @@ pub(crate) struct Indexed {
     pub(crate) price_max: i64,
     /// The lowest and the highest price in further currencies, by their codes.
     pub(crate) further_prices: BTreeMap<String, (i64, i64)>,
-    /// Ids and names from the root to the category; empty where there is none.
+    /// From the root to the category; empty where there is none.
     pub(crate) categories: Vec<Uuid>,
-    pub(crate) category_path: Vec<String>,
     /// Of every kind, published or not, in the order of their ids.
     pub(crate) collections: Vec<Uuid>,
     /// Whether something of it can be bought.
     pub(crate) in_stock: bool,
+}
+
+/// What is told of a product in a language.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) title: String,
+    pub(crate) description: String,
+    /// Names from the root to the category.
+    pub(crate) category_path: Vec<String>,
 }
 
 /// The fields of the index. Texts are stems; what filters compare is kept as it was written.
@@ -92,14 +103,7 @@ pub(super) mod column {
 impl Fields {
     /// Adds the fields that every index has.
     pub(super) fn add_to(builder: &mut SchemaBuilder) -> Self {
-        let indexing = |option| {
-            TextFieldIndexing::default()
-                .set_tokenizer("raw")
-                .set_index_option(option)
-        };
-        let text = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::WithFreqsAndPositions));
-        let bag = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::WithFreqs));
-        let set = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::Basic).set_fieldnorms(false));
+        let (text, bag, set) = texts();
         let number = NumericOptions::default().set_fast();
         Self {
             id: builder.add_bytes_field("id", INDEXED),
@@ -132,6 +136,22 @@ impl Fields {
         }
     }
 
+    /// Adds the texts of a further language, by its tag; everything else is the same in all.
+    pub(super) fn add_language_to(&self, builder: &mut SchemaBuilder, tag: &str) -> Self {
+        let (text, bag, set) = texts();
+        let name = |field: &str| format!("{field}_{tag}");
+        Self {
+            title: builder.add_text_field(&name("title"), text),
+            category: builder.add_text_field(&name("category"), bag.clone()),
+            description: builder.add_text_field(&name("description"), bag),
+            kind: builder.add_text_field(&name("kind"), set.clone()),
+            words: builder.add_text_field(&name("words"), set.clone()),
+            vocabulary: builder.add_text_field(&name("vocabulary"), set),
+            title_order: builder.add_text_field(&name("title_order"), TextOptions::default().set_fast("raw")),
+            ..*self
+        }
+    }
+
     /// Adds the lowest and the highest price in a further currency, by its code. What is not sold in it has neither.
     pub(super) fn add_prices_to(builder: &mut SchemaBuilder, currency: &str) -> (Field, Field) {
         let number = NumericOptions::default().set_fast();
@@ -146,50 +166,79 @@ impl Fields {
         Term::from_field_bytes(self.id, id.as_bytes())
     }
 
-    /// The document of a product.
+    /// The document of a product, with what it is told as in the shop's own language.
     pub(super) fn document(&self, product: &Indexed, stems: &mut Stems) -> TantivyDocument {
-        let mut texts = Texts::new(stems);
-        texts.add(self.title, &product.title);
-        texts.add(self.description, &product.description);
-        if let Some(brand) = &product.brand {
-            texts.add(self.brand, brand);
+        let mut document = TantivyDocument::default();
+        let mut texts = Texts::new(&mut document, stems);
+        for (field, text) in self.shared_texts(product) {
+            texts.add(field, &text);
         }
-        for tag in &product.tags {
-            texts.add(self.tags, tag);
-        }
-        for code in product.codes.iter().chain(&product.external_id) {
+        for code in product.all_codes() {
             texts.add_code(self.codes, code);
         }
-        for name in &product.category_path {
+        self.add_told(texts, &product.told);
+        self.add_facts(&mut document, product);
+        document
+    }
+
+    /// Adds to a document what a product is told as in the language of these fields. The words of what is the same in all
+    /// languages are found by the stems that they have in this one and in the shop's own, `shared`.
+    pub(super) fn add_translation(
+        &self,
+        document: &mut TantivyDocument,
+        product: &Indexed,
+        told: &Told,
+        stems: &mut Stems,
+        shared: &mut Stems,
+    ) {
+        let mut texts = Texts::new(document, stems);
+        for (_, text) in self.shared_texts(product) {
+            texts.know(&text, shared);
+        }
+        for code in product.all_codes() {
+            texts.know_code(code, shared);
+        }
+        self.add_told(texts, told);
+    }
+
+    /// Texts that are the same in all languages.
+    fn shared_texts<'a>(&self, product: &'a Indexed) -> Vec<(Field, Cow<'a, str>)> {
+        let brand = product.brand.iter().map(|brand| (self.brand, brand.into()));
+        let tags = product.tags.iter().map(|tag| (self.tags, tag.into()));
+        let attributes = product.attributes.0.iter().filter_map(|(name, value)| {
+            let text: Cow<'a, str> = match value {
+                AttributeValue::Text(text) => text.chars().take(SEARCHED_ATTRIBUTE).collect::<String>().into(),
+                AttributeValue::Boolean(true) => name.into(),
+                AttributeValue::Boolean(false) | AttributeValue::Number(_) => return None,
+            };
+            Some((self.attributes, text))
+        });
+        brand.chain(tags).chain(attributes).collect()
+    }
+
+    /// Adds what is told in a language, and all words that have been gathered with it.
+    fn add_told(&self, mut texts: Texts<'_>, told: &Told) {
+        texts.add(self.title, &told.title);
+        texts.add(self.description, &told.description);
+        for name in &told.category_path {
             texts.add(self.category, name);
         }
-        for (name, value) in &product.attributes.0 {
-            match value {
-                AttributeValue::Text(text) => {
-                    let searched: String = text.chars().take(SEARCHED_ATTRIBUTE).collect();
-                    texts.add(self.attributes, &searched);
-                }
-                AttributeValue::Boolean(true) => texts.add(self.attributes, name),
-                AttributeValue::Boolean(false) | AttributeValue::Number(_) => (),
-            }
-        }
         let Texts {
-            mut document,
-            stems: found,
+            document,
+            reader,
+            stems,
             vocabulary,
-            ..
         } = texts;
-        if let Some(name) = product.category_path.last() {
-            document.add_text(self.kind, stems.name(name).join(" "));
+        if let Some(name) = told.category_path.last() {
+            document.add_text(self.kind, reader.name(name).join(" "));
         }
-        for stem in found {
+        for stem in stems {
             document.add_text(self.words, stem);
         }
         for word in vocabulary {
             document.add_text(self.vocabulary, word);
         }
-        self.add_facts(&mut document, product);
-        document
+        document.add_text(self.title_order, told.title.to_lowercase());
     }
 
     /// What filters, facets and orders go by.
@@ -203,7 +252,6 @@ impl Fields {
         document.add_i64(self.price_min, product.price_min);
         document.add_i64(self.price_max, product.price_max);
         document.add_i64(self.released, i64::from(product.released_on.num_days_from_ce()));
-        document.add_text(self.title_order, product.title.to_lowercase());
         if let Some(brand) = &product.brand {
             document.add_text(self.brand_name, brand);
             document.add_text(self.brand_start, [fold(brand).as_str(), "\0", brand].concat());
@@ -211,7 +259,7 @@ impl Fields {
         for tag in &product.tags {
             document.add_text(self.tag_name, tag);
         }
-        for code in product.codes.iter().chain(&product.external_id) {
+        for code in product.all_codes() {
             document.add_text(self.code, fold(code));
         }
         for id in &product.categories {
@@ -231,20 +279,42 @@ impl Fields {
     }
 }
 
+impl Indexed {
+    /// Everything that names it and is no word.
+    fn all_codes(&self) -> impl Iterator<Item = &String> {
+        self.codes.iter().chain(&self.external_id)
+    }
+}
+
+/// How texts are indexed whose words stand in a row, whose words are counted, and of which each is one word.
+fn texts() -> (TextOptions, TextOptions, TextOptions) {
+    let indexing = |option| {
+        TextFieldIndexing::default()
+            .set_tokenizer("raw")
+            .set_index_option(option)
+    };
+    let options = |indexing| TextOptions::default().set_indexing_options(indexing);
+    (
+        options(indexing(IndexRecordOption::WithFreqsAndPositions)),
+        options(indexing(IndexRecordOption::WithFreqs)),
+        options(indexing(IndexRecordOption::Basic).set_fieldnorms(false)),
+    )
+}
+
 /// The texts of a product on their way into a document, and the words of all of them.
 struct Texts<'a> {
+    document: &'a mut TantivyDocument,
     reader: &'a mut Stems,
-    document: TantivyDocument,
     stems: BTreeSet<String>,
     /// The words that questions are completed and corrected by.
     vocabulary: BTreeSet<String>,
 }
 
 impl<'a> Texts<'a> {
-    fn new(reader: &'a mut Stems) -> Self {
+    fn new(document: &'a mut TantivyDocument, reader: &'a mut Stems) -> Self {
         Self {
+            document,
             reader,
-            document: TantivyDocument::default(),
             stems: BTreeSet::new(),
             vocabulary: BTreeSet::new(),
         }
@@ -253,13 +323,31 @@ impl<'a> Texts<'a> {
     fn add(&mut self, field: Field, text: &str) {
         let words = words(text);
         self.index(field, &words);
-        let words = words.into_iter().map(|word| word.text);
-        self.vocabulary.extend(words.filter(|word| word.chars().count() > 1));
+        self.learn(words);
     }
 
     /// Adds what is found but is no word: a question that names a code means no other one that looks like it.
     fn add_code(&mut self, field: Field, code: &str) {
         self.index(field, &words(code));
+    }
+
+    /// Knows the words of a text that is indexed already, by the stems of `other`.
+    fn know(&mut self, text: &str, other: &mut Stems) {
+        self.know_code(text, other);
+        self.learn(words(text));
+    }
+
+    /// The same for a code.
+    fn know_code(&mut self, code: &str, other: &mut Stems) {
+        for word in words(code) {
+            self.stems.insert(self.reader.of(&word.text));
+            self.stems.insert(other.of(&word.text));
+        }
+    }
+
+    fn learn(&mut self, words: Vec<Word>) {
+        let words = words.into_iter().map(|word| word.text);
+        self.vocabulary.extend(words.filter(|word| word.chars().count() > 1));
     }
 
     fn index(&mut self, field: Field, words: &[Word]) {
@@ -347,8 +435,12 @@ mod tests {
         let product = Indexed {
             id: Uuid::nil(),
             external_id: None,
-            title: "Red shoes".to_owned(),
-            description: "For running".to_owned(),
+            told: Told {
+                title: "Red shoes".to_owned(),
+                description: "For running".to_owned(),
+                category_path: vec!["Footwear".to_owned()],
+            },
+            translations: BTreeMap::new(),
             brand: None,
             status: Status::Active,
             tags: vec!["summer".to_owned()],
@@ -361,10 +453,9 @@ mod tests {
             categories: Vec::new(),
             collections: Vec::new(),
             in_stock: true,
-            category_path: vec!["Footwear".to_owned()],
         };
         let fields = Fields::add_to(&mut Schema::builder());
-        let document = fields.document(&product, &mut Stems::default());
+        let document = fields.document(&product, &mut Stems::of_language(&"en".parse().unwrap()));
         let texts = |field: Field| -> Vec<String> {
             let values = document.get_all(field);
             values.filter_map(|value| Some(value.as_str()?.to_owned())).collect()

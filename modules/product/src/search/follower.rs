@@ -22,7 +22,7 @@ use super::condition::Condition;
 use super::contents::members;
 use super::document::Indexed;
 use super::index::{Index, Progress, Slot, fault};
-use super::text::Stems;
+use super::layout::Readers;
 use super::{Changes, Request, Shared};
 use crate::domain::SCHEMA;
 use crate::queries::{bundles, membership, search as queries};
@@ -79,7 +79,7 @@ struct Building {
 #[derive(Default)]
 struct Writing {
     writer: Option<IndexWriter>,
-    stems: Stems,
+    readers: Option<Readers>,
 }
 
 impl Follower {
@@ -379,14 +379,14 @@ impl Followed {
 
     /// Adds products; answers those of which no document can be made, each with the reason.
     async fn add(&mut self, products: Vec<Indexed>) -> Result<Vec<(Uuid, String)>, Fault> {
-        self.write(move |index, writer, stems| {
+        self.write(move |index, writer, readers| {
             let mut failed = Vec::new();
             for product in &products {
-                match guarded(|| index.layout().document(product, stems)) {
+                match guarded(|| index.layout().document(product, readers)) {
                     Some(document) => drop(writer.add_document(document).map_err(fault)?),
                     None => {
                         // It may be half-way through a word.
-                        *stems = Stems::default();
+                        *readers = index.layout().readers();
                         failed.push((product.id, "no document can be made of it".to_owned()));
                     }
                 }
@@ -408,18 +408,18 @@ impl Followed {
     /// Writes on a thread that may block.
     async fn write<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&Index, &mut IndexWriter, &mut Stems) -> Result<T, Fault> + Send + 'static,
+        work: impl FnOnce(&Index, &mut IndexWriter, &mut Readers) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         self.last_write = Instant::now();
         let (index, writing) = (Arc::clone(&self.index), Arc::clone(&self.writing));
         blocking(move || {
             let mut writing = writing.lock().unwrap_or_else(PoisonError::into_inner);
-            let Writing { writer, stems } = &mut *writing;
+            let Writing { writer, readers } = &mut *writing;
             let writer = match writer {
                 Some(writer) => writer,
                 None => writer.insert(index.writer()?),
             };
-            work(&index, writer, stems)
+            work(&index, writer, readers.get_or_insert_with(|| index.layout().readers()))
         })
         .await
     }

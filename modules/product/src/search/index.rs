@@ -183,7 +183,7 @@ impl Index {
         &self.folder
     }
 
-    /// The fields of the shop's own currency.
+    /// The fields of the shop's own currency and language.
     pub(super) fn fields(&self) -> Fields {
         self.layout.fields
     }

@@ -12,7 +12,7 @@ use tantivy::{Searcher, Term};
 use super::Named;
 use super::document::{Fields, attribute_key, id_key, number_key};
 use super::ranking::Ranking;
-use super::text::{Stems, fold, has_digit, runs, words};
+use super::text::{Stems, Tongue, fold, has_digit, runs, words};
 use super::vocabulary::Vocabulary;
 use crate::domain::attributes::AttributeValue;
 use crate::domain::facet::Facet;
@@ -52,13 +52,17 @@ impl Question {
     pub(super) fn new(
         searcher: &Searcher,
         fields: &Fields,
+        tongue: Tongue,
         ranking: &Ranking,
         filter: &Filter,
         named: &Named,
     ) -> tantivy::Result<Self> {
         let text = match &filter.search {
             None => None,
-            Some(search) => Some(Reader::new(searcher, fields, ranking, shown(fields, filter)).read(search)?),
+            Some(search) => {
+                let shown = shown(fields, filter);
+                Some(Reader::new(searcher, fields, tongue, ranking, shown).read(search)?)
+            }
         };
         Ok(Self {
             fields: *fields,
@@ -173,10 +177,12 @@ struct Reader<'a> {
     ranking: &'a Ranking,
     vocabulary: Vocabulary<'a>,
     stems: Stems,
+    /// Those of fields that are the same in all languages, where they are other ones.
+    shared_stems: Option<Stems>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(searcher: &'a Searcher, fields: &'a Fields, ranking: &'a Ranking, shown: Vec<Term>) -> Self {
+    fn new(searcher: &'a Searcher, fields: &'a Fields, tongue: Tongue, ranking: &'a Ranking, shown: Vec<Term>) -> Self {
         Self {
             fields,
             ranking,
@@ -185,7 +191,8 @@ impl<'a> Reader<'a> {
                 field: fields.vocabulary,
                 shown,
             },
-            stems: Stems::default(),
+            stems: tongue.own,
+            shared_stems: tongue.shared,
         }
     }
 
@@ -297,18 +304,22 @@ impl<'a> Reader<'a> {
 
     fn in_fields(&mut self, word: &str, weight: f32) -> Vec<Box<dyn Query>> {
         let stem = self.stems.of(word);
+        let shared = match &mut self.shared_stems {
+            Some(stems) => stems.of(word),
+            None => stem.clone(),
+        };
         let (fields, ranking) = (self.fields, self.ranking);
         let weights = [
-            (fields.title, ranking.title),
-            (fields.brand, ranking.brand),
-            (fields.codes, ranking.codes),
-            (fields.tags, ranking.tags),
-            (fields.category, ranking.category),
-            (fields.attributes, ranking.attributes),
-            (fields.description, ranking.description),
+            (fields.title, &stem, ranking.title),
+            (fields.brand, &shared, ranking.brand),
+            (fields.codes, &shared, ranking.codes),
+            (fields.tags, &shared, ranking.tags),
+            (fields.category, &stem, ranking.category),
+            (fields.attributes, &shared, ranking.attributes),
+            (fields.description, &stem, ranking.description),
         ];
-        let query = |(field, boost): (Field, f32)| -> Box<dyn Query> {
-            let term = TermQuery::new(Term::from_field_text(field, &stem), IndexRecordOption::WithFreqs);
+        let query = |(field, stem, boost): (Field, &String, f32)| -> Box<dyn Query> {
+            let term = TermQuery::new(Term::from_field_text(field, stem), IndexRecordOption::WithFreqs);
             Box::new(BoostQuery::new(Box::new(term), boost * weight))
         };
         weights.into_iter().map(query).collect()

@@ -1,6 +1,6 @@
 //! What the index suggests while somebody types.
 
-use kernel::Fault;
+use kernel::{Fault, Locale};
 use uuid::Uuid;
 
 use super::facets::MatchCollector;
@@ -16,8 +16,14 @@ pub(crate) struct Suggested {
 }
 
 impl Snapshot {
-    /// At most `limit` active products and brands for what has been typed; `None` where that has no word.
-    pub(crate) fn suggest(&self, typed: &str, limit: usize) -> Result<Option<Suggested>, Fault> {
+    /// At most `limit` active products and brands for what has been typed in a language, the shop's own where none is given;
+    /// `None` where that has no word.
+    pub(crate) fn suggest(
+        &self,
+        typed: &str,
+        limit: usize,
+        locale: Option<Locale>,
+    ) -> Result<Option<Suggested>, Fault> {
         if words(typed).is_empty() {
             return Ok(None);
         }
@@ -31,6 +37,7 @@ impl Snapshot {
         let brand = |(rest, _): (String, i64)| Some(rest.split_once('\0')?.1.to_owned());
         let searched = Filter {
             search: Some(typed.to_owned()),
+            locale,
             ..Filter::default()
         };
         let found = self.page(

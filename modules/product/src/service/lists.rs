@@ -73,6 +73,7 @@ impl Service {
     ) -> Result<ProductList<Product>, ProductError> {
         query.currency = self.shown_in(query.currency)?;
         query.filter.currency = query.currency.filter(|_| query.goes_by_prices());
+        query.filter.locale = language.further().filter(|_| query.goes_by_texts());
         self.understand(&mut query.filter, language).await?;
         let list = self.list_admin(query).await?;
         let products = list.data.into_iter().map(|row| row.product).collect();

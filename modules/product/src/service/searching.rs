@@ -81,6 +81,7 @@ impl Service {
             search: query.filter.search.clone(),
             today: query.filter.today,
             currency: query.filter.currency,
+            locale: query.filter.locale.clone(),
             ..Filter::default()
         };
         if total == 0 && query.cursor.is_none() && query.filter == plain {

@@ -26,6 +26,7 @@ mod repricing;
 mod rules;
 mod searching;
 mod selling;
+mod speaking;
 mod stock;
 mod support;
 mod translating;
