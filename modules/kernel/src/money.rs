@@ -206,6 +206,11 @@ impl Currencies {
         self.main
     }
 
+    /// The others.
+    pub fn further(&self) -> &[Currency] {
+        &self.further
+    }
+
     /// Whether the shop sells in `currency`.
     pub fn has(&self, currency: Currency) -> bool {
         self.main == currency || self.further.contains(&currency)

@@ -17,6 +17,7 @@ pub(crate) mod listing;
 pub(crate) mod location;
 pub(crate) mod media;
 pub(crate) mod merchandising;
+pub(crate) mod number;
 pub(crate) mod pairs;
 pub(crate) mod plan;
 pub(crate) mod price_list;

@@ -7,6 +7,7 @@ mod document;
 mod facets;
 mod follower;
 mod index;
+mod layout;
 mod limit;
 mod matches;
 mod orders;
@@ -36,16 +37,18 @@ use uuid::Uuid;
 
 use crate::domain::facet::Facet;
 use crate::domain::filter::{Filter, Position, Sort};
-use document::Fields;
+use document::number_of;
 use follower::Follower;
 use index::{Index, fault};
+use layout::Layout;
 use limit::Limit;
 use matches::Source;
 use page::Page;
 use ranking::Ranking;
 
-pub(crate) use document::{Indexed, id_key};
+pub(crate) use document::{Indexed, Told, id_key};
 pub(crate) use facets::{Count, Prices};
+pub(crate) use layout::Shape;
 pub(crate) use matches::Matches;
 pub(crate) use page::Found;
 pub(crate) use question::Question;
@@ -84,6 +87,8 @@ struct Shared {
     clock: Clock,
     /// Where processes of this machine have their indexes.
     place: PathBuf,
+    /// What the shop is set to.
+    shape: Arc<Shape>,
     ranking: Ranking,
     live: watch::Sender<Option<Arc<Index>>>,
     requests: Mutex<Vec<Request>>,
@@ -108,6 +113,7 @@ impl Search {
                 db,
                 clock: context.clock.clone(),
                 place: context.settings.data.dir.join("search"),
+                shape: Arc::new(Shape::of(&context.settings.shop)),
                 ranking: Ranking::default(),
                 live: watch::Sender::new(None),
                 requests: Mutex::default(),
@@ -140,7 +146,7 @@ impl Search {
             // Before the index is looked at: what is counted then is at least as new.
             revision: (index.folder().to_owned(), index.revision()),
             searcher: index.searcher(),
-            fields: index.fields(),
+            layout: Arc::clone(index.layout()),
             ranking: self.shared.ranking.clone(),
             limit: Limit::from_now(),
             index,
@@ -245,7 +251,7 @@ impl Shared {
 /// The index at one moment, for one request: all that is asked of it together has a limited time.
 pub(crate) struct Snapshot {
     searcher: Searcher,
-    fields: Fields,
+    layout: Arc<Layout>,
     ranking: Ranking,
     limit: Limit,
     index: Arc<Index>,
@@ -261,7 +267,9 @@ impl Snapshot {
 
     /// Understands what is to be shown; `named` is what `filter` names, as ids.
     pub(crate) fn question(&self, filter: &Filter, named: &Named) -> Result<Question, Fault> {
-        self.ask(|| Question::new(&self.searcher, &self.fields, &self.ranking, filter, named))
+        let fields = self.layout.fields_of(filter);
+        let tongue = self.layout.tongue_of(filter);
+        self.ask(|| Question::new(&self.searcher, &fields, tongue, &self.ranking, filter, named))
     }
 
     /// Looks a question up, for a list in an order.
@@ -273,6 +281,7 @@ impl Snapshot {
     pub(crate) fn page(&self, matches: &Matches, after: Option<Position>, wanted: usize) -> Result<Found, Fault> {
         let page = Page {
             sort: matches.sort,
+            fields: matches.fields,
             after,
             wanted,
         };
@@ -290,13 +299,13 @@ impl Snapshot {
     }
 
     /// The values of a facet with most products, without those of its own condition. Categories are named by
-    /// [`id_key`], all of them; attributes by their JSON text. Prices have [`Snapshot::prices`].
+    /// [`id_key`], all of them; attributes by their JSON text. Prices have [`Snapshot::prices`], numbers [`Snapshot::numbers`].
     pub(crate) fn values(&self, matches: &Matches, facet: &Facet) -> Result<Vec<Count>, Fault> {
         let (field, prefix) = match facet {
-            Facet::Brand => (self.fields.brand_name, String::new()),
-            Facet::Category => (self.fields.category_id, String::new()),
-            Facet::Attribute(name) => (self.fields.attribute, [name.as_str(), "\0"].concat()),
-            Facet::Price => return Ok(Vec::new()),
+            Facet::Brand => (self.layout.fields.brand_name, String::new()),
+            Facet::Category => (self.layout.fields.category_id, String::new()),
+            Facet::Attribute(name) => (self.layout.fields.attribute, [name.as_str(), "\0"].concat()),
+            Facet::Price | Facet::Ranges(_) => return Ok(Vec::new()),
         };
         self.ask(|| {
             let sets = matches.over(self.source(), facet)?;
@@ -307,9 +316,26 @@ impl Snapshot {
         })
     }
 
+    /// The numbers of an attribute, without those of its own condition, each with how many products have it.
+    pub(crate) fn numbers(&self, matches: &Matches, attribute: &str) -> Result<Vec<(f64, i64)>, Fault> {
+        let (facet, prefix) = (Facet::Ranges(attribute.to_owned()), [attribute, "\0"].concat());
+        let counts = self.ask(|| {
+            let sets = matches.over(self.source(), &facet)?;
+            facets::counts(self.source(), &sets, self.layout.fields.number, &prefix)
+        })?;
+        let number = |(digits, count): Count| Some((number_of(&digits)?, count));
+        Ok(counts.into_iter().filter_map(number).collect())
+    }
+
     /// How the products spread over prices, whatever the condition on prices is; `None` where there are none.
     pub(crate) fn prices(&self, matches: &Matches) -> Result<Option<Prices>, Fault> {
-        self.ask(|| facets::prices(self.source(), &matches.over(self.source(), &Facet::Price)?))
+        self.ask(|| {
+            facets::prices(
+                self.source(),
+                &matches.over(self.source(), &Facet::Price)?,
+                &matches.fields,
+            )
+        })
     }
 
     fn source(&self) -> Source<'_> {

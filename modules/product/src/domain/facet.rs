@@ -6,8 +6,12 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::number::NumberFacet;
+
 /// The most facets of one request.
 const MAX_FACETS: usize = 10;
+/// Follows the name of an attribute whose numbers are to be counted by ranges.
+const RANGES: &str = ":ranges";
 
 /// What can be counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +20,8 @@ pub(crate) enum Facet {
     Category,
     Price,
     Attribute(String),
+    /// Of an attribute, as far as it is a number.
+    Ranges(String),
 }
 
 /// How many products have a value.
@@ -53,6 +59,8 @@ pub(crate) enum FacetCounts {
     Values(Vec<FacetValue>),
     /// By price; `null` where nothing is found.
     Price(Option<PriceFacet>),
+    /// By number; `null` where nothing that is found has one.
+    Ranges(Option<NumberFacet>),
 }
 
 impl Facet {
@@ -63,6 +71,15 @@ impl Facet {
             Self::Category => "category".to_owned(),
             Self::Price => "price".to_owned(),
             Self::Attribute(name) => format!("attr.{name}"),
+            Self::Ranges(name) => format!("attr.{name}{RANGES}"),
+        }
+    }
+
+    /// Whether it is counted without the condition on `narrowed`: its own.
+    pub(crate) fn is_counted_without(&self, narrowed: &Self) -> bool {
+        match (self, narrowed) {
+            (Self::Ranges(name), Self::Attribute(other)) => name == other,
+            (counted, narrowed) => counted == narrowed,
         }
     }
 
@@ -71,10 +88,13 @@ impl Facet {
             "brand" => Some(Self::Brand),
             "category" => Some(Self::Category),
             "price" => Some(Self::Price),
-            _ => text
-                .strip_prefix("attr.")
-                .filter(|name| !name.is_empty())
-                .map(|name| Self::Attribute(name.to_owned())),
+            _ => {
+                let name = text.strip_prefix("attr.").filter(|name| !name.is_empty())?;
+                Some(match name.strip_suffix(RANGES).filter(|name| !name.is_empty()) {
+                    Some(name) => Self::Ranges(name.to_owned()),
+                    None => Self::Attribute(name.to_owned()),
+                })
+            }
         }
     }
 }
@@ -90,7 +110,7 @@ pub(crate) fn read(parameters: &mut QueryParameters) -> Vec<Facet> {
             None => parameters.refuse(
                 "facets",
                 "unknown_value",
-                "brand, category, price and attr.<name> can be counted",
+                "brand, category, price, attr.<name> and attr.<name>:ranges can be counted",
             ),
         }
     }
@@ -120,9 +140,23 @@ pub(crate) fn buckets(min: i64, max: i64) -> Vec<(i64, i64)> {
     pieces
 }
 
+/// The same for numbers, which may be negative: prices grow by factors, what goes through zero does not.
+pub(crate) fn number_buckets(min: i64, max: i64) -> Vec<(i64, i64)> {
+    if min > 0 {
+        return buckets(min, max);
+    }
+    let length = even_length(min, max);
+    let cuts = even_cuts(min, max).into_iter();
+    cuts.map(|cut| (cut, cut + length - 1)).collect()
+}
+
+fn even_length(min: i64, max: i64) -> i64 {
+    round_up((max - min) / 8 + 1, &[1, 2, 5])
+}
+
 /// About eight pieces of the same round length.
 fn even_cuts(min: i64, max: i64) -> Vec<i64> {
-    let step = round_up((max - min) / 8 + 1, &[1, 2, 5]);
+    let step = even_length(min, max);
     let mut cuts = Vec::new();
     let mut cut = min - min.rem_euclid(step);
     while cut <= max {

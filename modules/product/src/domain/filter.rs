@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use kernel::http::{FromQuery, QueryParameters};
 use kernel::money::MAX_AMOUNT;
-use kernel::{Currency, FieldErrors};
+use kernel::{Currency, Locale};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -30,6 +30,12 @@ pub(crate) struct Filter {
     pub(crate) tags: Vec<String>,
     pub(crate) price_min: Option<i64>,
     pub(crate) price_max: Option<i64>,
+    /// The further currency whose prices the list goes by; the shop's own, or none at all, where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) currency: Option<Currency>,
+    /// The further language whose texts the list goes by; the shop's own, or none at all, where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) locale: Option<Locale>,
     pub(crate) in_stock: Option<bool>,
     /// The day on which this is asked: pre-orders end.
     #[serde(skip)]
@@ -103,21 +109,17 @@ impl ListQuery {
         }
     }
 
-    /// Refuses to filter, sort or count by prices in a further currency: lists know the prices in the shop's own alone.
-    pub(crate) fn check_price_terms(&self, own: Currency) -> Result<(), FieldErrors> {
-        let mut errors = FieldErrors::new();
-        let sorts = matches!(self.sort, Sort::PriceAscending | Sort::PriceDescending);
-        let terms = [
-            ("price_min", self.filter.price_min.is_some()),
-            ("price_max", self.filter.price_max.is_some()),
-            ("sort", sorts),
-            ("facets", self.facets.contains(&Facet::Price)),
-        ];
-        for (parameter, _) in terms.into_iter().filter(|(_, is_used)| *is_used) {
-            let detail = format!("lists go by prices in {own} only");
-            errors.add(parameter, "unsupported_currency", detail);
-        }
-        errors.into_result()
+    /// Whether prices decide what is shown, in which order, or what is counted.
+    pub(crate) fn goes_by_prices(&self) -> bool {
+        self.filter.price_min.is_some()
+            || self.filter.price_max.is_some()
+            || matches!(self.sort, Sort::PriceAscending | Sort::PriceDescending)
+            || self.facets.contains(&Facet::Price)
+    }
+
+    /// Whether texts decide what is shown or in which order.
+    pub(crate) fn goes_by_texts(&self) -> bool {
+        self.filter.search.is_some() || matches!(self.sort, Sort::TitleAscending | Sort::TitleDescending)
     }
 }
 

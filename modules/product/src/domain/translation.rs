@@ -149,6 +149,13 @@ pub(crate) struct Alternate {
     pub(crate) handle: String,
 }
 
+impl CategoryTranslations {
+    /// What the category is called in a language, as far as that is said in it.
+    pub(crate) fn name(&self, locale: &Locale) -> Option<Name> {
+        self.translations.get(locale)?.name.clone()
+    }
+}
+
 /// What is said of a product in some languages; `None` takes back what was said.
 pub(crate) type Said = BTreeMap<Locale, Option<ProductTranslation>>;
 
@@ -156,7 +163,7 @@ pub(crate) type Said = BTreeMap<Locale, Option<ProductTranslation>>;
 pub(crate) type Handles = BTreeMap<Locale, String>;
 
 /// In which language somebody is answered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Language {
     pub(crate) locale: Locale,
     /// Where texts are looked for, the nearest first; nowhere in the shop's own language.
@@ -167,6 +174,11 @@ impl Language {
     /// Whether resources are shown as they are.
     pub(crate) fn is_base(&self) -> bool {
         self.fallbacks.is_empty()
+    }
+
+    /// The language, where it is another one than the shop's own.
+    pub(crate) fn further(&self) -> Option<Locale> {
+        (!self.is_base()).then(|| self.locale.clone())
     }
 }
 

@@ -201,6 +201,17 @@ pub(crate) fn copy_paths(connection: &mut PgConnection, root: Uuid) -> QueryResu
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
+/// The products of a category and of those below it.
+pub(crate) fn products_below(connection: &mut PgConnection, root: Uuid) -> QueryResult<Vec<Uuid>> {
+    let mut select = Select::<SqlUuid>::new(
+        "SELECT product.id FROM products.products AS product \
+         JOIN products.categories AS category ON category.id = product.category_id \
+         WHERE product.deleted_at IS NULL AND ",
+    );
+    select.bind(Bind::Uuid(root)).text(" = ANY(category.ancestors)");
+    select.load(connection)
+}
+
 /// Whether a category has products or other categories.
 pub(crate) fn is_used(connection: &mut PgConnection, id: Uuid) -> QueryResult<bool> {
     let mut select = Select::<diesel::sql_types::Bool>::new(

@@ -3,7 +3,7 @@
 //!
 //! Whoever calls this has locked the products, so that of two who change prices of one the second sees what the first did.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
@@ -182,6 +182,37 @@ pub(crate) fn ranges(connection: &mut PgConnection, products: Vec<Uuid>) -> Quer
     select.bind(Bind::Uuids(products)).text(") GROUP BY variant.product_id");
     let rows: Vec<(Uuid, i64, i64)> = select.load(connection)?;
     Ok(rows.into_iter().map(|(id, min, max)| (id, (min, max))).collect())
+}
+
+/// The lowest and the highest price of these products in each of `currencies` in which they are sold, by its code.
+pub(super) fn ranges_in(
+    connection: &mut PgConnection,
+    products: Vec<Uuid>,
+    currencies: &[Currency],
+) -> QueryResult<HashMap<Uuid, BTreeMap<String, (i64, i64)>>> {
+    if products.is_empty() || currencies.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut select = Select::<(SqlUuid, Text, BigInt, BigInt)>::new(
+        "SELECT variant.product_id, offer.currency, min(offer.price_minor), max(offer.price_minor) \
+         FROM products.variants AS variant JOIN products.products AS product ON product.id = variant.product_id \
+         CROSS JOIN LATERAL (SELECT product.currency, variant.price_minor UNION ALL \
+            SELECT further.currency, further.price_minor FROM products.offers AS further \
+            WHERE further.variant_id = variant.id) AS offer \
+         WHERE variant.deleted_at IS NULL AND variant.product_id = ANY(",
+    );
+    let codes = currencies.iter().map(|currency| currency.code().to_owned()).collect();
+    select
+        .bind(Bind::Uuids(products))
+        .text(") AND offer.currency = ANY(")
+        .bind(Bind::Texts(codes))
+        .text(") GROUP BY variant.product_id, offer.currency");
+    let rows: Vec<(Uuid, String, i64, i64)> = select.load(connection)?;
+    let mut found: HashMap<Uuid, BTreeMap<String, (i64, i64)>> = HashMap::new();
+    for (product, code, min, max) in rows {
+        found.entry(product).or_default().insert(code, (min, max));
+    }
+    Ok(found)
 }
 
 /// Brings the copies of the ranges up to date that products have; answers those products of which the range was another

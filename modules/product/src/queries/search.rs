@@ -1,16 +1,21 @@
 //! What the search index is made of, and what it could not take.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use chrono::{DateTime, NaiveDate, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use kernel::Locale;
 use uuid::Uuid;
 
 use super::select::{Select, Verbatim};
+use super::{offers, translations};
 use crate::domain::SCHEMA;
 use crate::domain::product::Status;
 use crate::domain::searching::ParkedProduct;
-use crate::search::Indexed;
+use crate::domain::translation::{CategoryTranslation, Language, ProductTranslation, merged};
+use crate::search::{Indexed, Shape, Told};
 
 const COLUMNS: &str = "SELECT product.id, product.external_id, product.title, product.description, product.brand, \
     product.status, product.tags, product.codes, product.attributes, product.released_on, product.price_min, \
@@ -85,19 +90,32 @@ pub(crate) fn identity(connection: &mut PgConnection) -> QueryResult<Uuid> {
 }
 
 /// Products by their ids, whatever their status, with what can be bought `today`. Those that are gone are left out.
-pub(crate) fn read(connection: &mut PgConnection, ids: Vec<Uuid>, today: NaiveDate) -> QueryResult<Read> {
+pub(crate) fn read(
+    connection: &mut PgConnection,
+    ids: Vec<Uuid>,
+    today: NaiveDate,
+    shape: &Shape,
+) -> QueryResult<Read> {
     let mut select = select(today);
     select.text(" AND product.id = ANY(").bind(Bind::Uuids(ids)).text(")");
-    Ok(sort_out(select.load(connection)?))
+    let read = sort_out(select.load(connection)?);
+    complete(connection, read, shape)
 }
 
 /// The next products in the order of their ids.
-pub(crate) fn next(connection: &mut PgConnection, after: Uuid, limit: usize, today: NaiveDate) -> QueryResult<Read> {
+pub(crate) fn next(
+    connection: &mut PgConnection,
+    after: Uuid,
+    limit: usize,
+    today: NaiveDate,
+    shape: &Shape,
+) -> QueryResult<Read> {
     let mut select = select(today);
     select.text(" AND product.id > ").bind(Bind::Uuid(after));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     select.text(" ORDER BY product.id LIMIT ").bind(Bind::BigInt(limit));
-    Ok(sort_out(select.load(connection)?))
+    let read = sort_out(select.load(connection)?);
+    complete(connection, read, shape)
 }
 
 /// Products of which something was sold before its day, which has come after `since`, `today` at the latest.
@@ -133,6 +151,50 @@ fn select(today: NaiveDate) -> Select<RowSql> {
     select
 }
 
+/// Adds what only shops that are set to it have.
+fn complete(connection: &mut PgConnection, mut read: Read, shape: &Shape) -> QueryResult<Read> {
+    let ids: Vec<Uuid> = read.products.iter().map(|product| product.id).collect();
+    let mut prices = offers::ranges_in(connection, ids.clone(), &shape.currencies)?;
+    for product in &mut read.products {
+        product.further_prices = prices.remove(&product.id).unwrap_or_default();
+    }
+    if shape.languages.is_empty() {
+        return Ok(read);
+    }
+    let said = translations::all::<ProductTranslation>(connection, ids)?;
+    let categories = read.products.iter().flat_map(|product| &product.categories);
+    let categories: BTreeSet<Uuid> = categories.copied().collect();
+    let names = translations::all::<CategoryTranslation>(connection, categories.into_iter().collect())?;
+    for product in &mut read.products {
+        let told = |language: &Language| (language.locale.clone(), told(product, language, &said, &names));
+        product.translations = shape.languages.iter().map(told).collect();
+    }
+    Ok(read)
+}
+
+/// What a product is told as in a language: field by field what is said in the nearest one.
+fn told(
+    product: &Indexed,
+    language: &Language,
+    said: &HashMap<Uuid, BTreeMap<Locale, ProductTranslation>>,
+    names: &HashMap<Uuid, BTreeMap<Locale, CategoryTranslation>>,
+) -> Told {
+    let mut told = product.told.clone();
+    let near = &language.fallbacks;
+    if let Some(said) = said.get(&product.id) {
+        let said = merged(said.clone(), near);
+        told.title = said.title.map_or(told.title, String::from);
+        told.description = said.description.map_or(told.description, String::from);
+    }
+    for (id, name) in product.categories.iter().zip(&mut told.category_path) {
+        let said = names.get(id).and_then(|said| merged(said.clone(), near).name);
+        if let Some(said) = said {
+            *name = said.to_string();
+        }
+    }
+    told
+}
+
 fn sort_out(rows: Vec<Row>) -> Read {
     let mut read = Read::default();
     for row in rows {
@@ -153,8 +215,12 @@ impl Row {
         Ok(Indexed {
             id: self.id,
             external_id: self.external_id,
-            title: self.title,
-            description: self.description,
+            told: Told {
+                title: self.title,
+                description: self.description,
+                category_path,
+            },
+            translations: BTreeMap::new(),
             brand: self.brand,
             status: Status::from_name(&self.status),
             tags: self.tags,
@@ -163,8 +229,8 @@ impl Row {
             released_on: self.released_on,
             price_min: self.price_min,
             price_max: self.price_max,
+            further_prices: BTreeMap::new(),
             categories,
-            category_path,
             collections: self.collections,
             in_stock: self.in_stock,
         })

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use database::Bind;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Uuid as SqlUuid};
+use kernel::Locale;
 use uuid::Uuid;
 
 use super::products::{currency, price_range};
 use super::select::Select;
+use super::translations;
 use crate::domain::product::{ProductCategory, SuggestedProduct};
 
 /// Active products by their ids, in that order. Those that are gone are left out.
@@ -38,13 +40,31 @@ pub(crate) fn products(connection: &mut PgConnection, ids: Vec<Uuid>) -> QueryRe
     Ok(ids.into_iter().filter_map(|id| found.remove(&id)).collect())
 }
 
-/// Categories with a name that begins with `prefix`, which is in lower case, or has a word that does.
-pub(crate) fn categories(connection: &mut PgConnection, prefix: &str, limit: i64) -> QueryResult<Vec<ProductCategory>> {
+/// Categories with a name in the nearest of `fallbacks` that begins with `prefix`, which is in lower case, or has a word that
+/// does. They are told in the shop's own language.
+pub(crate) fn categories(
+    connection: &mut PgConnection,
+    prefix: &str,
+    fallbacks: &[Locale],
+    limit: i64,
+) -> QueryResult<Vec<ProductCategory>> {
     let mut select = Select::<(SqlUuid, Text, Text, Array<Text>)>::new(
         "SELECT category.id, category.handle, category.name, category.path FROM products.categories AS category \
-         WHERE strpos(' ' || lower(category.name), ' ' || ",
+         WHERE strpos(' ' || lower(",
     );
-    select.bind(Bind::Text(prefix.to_owned()));
+    match fallbacks {
+        [] => select.text("category.name"),
+        near => select
+            .text(
+                "coalesce((SELECT said.texts ->> 'name' FROM products.category_translations AS said \
+                WHERE said.category_id = category.id AND said.texts ->> 'name' IS NOT NULL AND said.locale = ANY(",
+            )
+            .bind(translations::tags(near))
+            .text(") ORDER BY array_position(")
+            .bind(translations::tags(near))
+            .text(", said.locale) LIMIT 1), category.name)"),
+    };
+    select.text("), ' ' || ").bind(Bind::Text(prefix.to_owned()));
     select.text(") > 0 ORDER BY cardinality(category.path), category.name, category.id LIMIT ");
     select.bind(Bind::BigInt(limit));
     let rows: Vec<(Uuid, String, String, Vec<String>)> = select.load(connection)?;

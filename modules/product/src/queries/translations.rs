@@ -310,6 +310,6 @@ pub(super) fn locale(tag: &str) -> QueryResult<Locale> {
         .map_err(|error: kernel::locale::LocaleError| Error::DeserializationError(Box::new(error)))
 }
 
-fn tags(locales: &[Locale]) -> Bind {
+pub(super) fn tags(locales: &[Locale]) -> Bind {
     Bind::Texts(locales.iter().map(Locale::to_string).collect())
 }

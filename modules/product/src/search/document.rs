@@ -1,9 +1,13 @@
 //! What the index knows of a product.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate};
-use tantivy::schema::{Field, INDEXED, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
+use kernel::Locale;
+use tantivy::schema::{
+    Field, INDEXED, IndexRecordOption, NumericOptions, SchemaBuilder, TextFieldIndexing, TextOptions,
+};
 use tantivy::{TantivyDocument, Term};
 use uuid::Uuid;
 
@@ -19,8 +23,9 @@ const SEARCHED_ATTRIBUTE: usize = 500;
 pub(crate) struct Indexed {
     pub(crate) id: Uuid,
     pub(crate) external_id: Option<String>,
-    pub(crate) title: String,
-    pub(crate) description: String,
+    pub(crate) told: Told,
+    /// What is told in further languages, as far as something is translated.
+    pub(crate) translations: BTreeMap<Locale, Told>,
     pub(crate) brand: Option<String>,
     pub(crate) status: Status,
     pub(crate) tags: Vec<String>,
@@ -30,13 +35,23 @@ pub(crate) struct Indexed {
     pub(crate) released_on: NaiveDate,
     pub(crate) price_min: i64,
     pub(crate) price_max: i64,
-    /// Ids and names from the root to the category; empty where there is none.
+    /// The lowest and the highest price in further currencies, by their codes.
+    pub(crate) further_prices: BTreeMap<String, (i64, i64)>,
+    /// From the root to the category; empty where there is none.
     pub(crate) categories: Vec<Uuid>,
-    pub(crate) category_path: Vec<String>,
     /// Of every kind, published or not, in the order of their ids.
     pub(crate) collections: Vec<Uuid>,
     /// Whether something of it can be bought.
     pub(crate) in_stock: bool,
+}
+
+/// What is told of a product in a language.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) title: String,
+    pub(crate) description: String,
+    /// Names from the root to the category.
+    pub(crate) category_path: Vec<String>,
 }
 
 /// The fields of the index. Texts are stems; what filters compare is kept as it was written.
@@ -68,6 +83,8 @@ pub(super) struct Fields {
     pub(super) category_id: Field,
     pub(super) collection_id: Field,
     pub(super) attribute: Field,
+    /// Attributes that are numbers, by [`number_key`].
+    pub(super) number: Field,
     /// `true` or `false`.
     pub(super) in_stock: Field,
     pub(super) price_min: Field,
@@ -80,28 +97,17 @@ pub(super) struct Fields {
 pub(super) mod column {
     pub(in crate::search) const ID_HIGH: &str = "id_high";
     pub(in crate::search) const ID_LOW: &str = "id_low";
-    pub(in crate::search) const PRICE_MIN: &str = "price_min";
-    pub(in crate::search) const PRICE_MAX: &str = "price_max";
     pub(in crate::search) const RELEASED: &str = "released";
-    pub(in crate::search) const TITLE: &str = "title_order";
 }
 
 impl Fields {
-    /// The schema of the index, and its fields.
-    pub(super) fn schema() -> (Schema, Self) {
-        let mut builder = Schema::builder();
-        let indexing = |option| {
-            TextFieldIndexing::default()
-                .set_tokenizer("raw")
-                .set_index_option(option)
-        };
-        let text = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::WithFreqsAndPositions));
-        let bag = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::WithFreqs));
-        let set = TextOptions::default().set_indexing_options(indexing(IndexRecordOption::Basic).set_fieldnorms(false));
+    /// Adds the fields that every index has.
+    pub(super) fn add_to(builder: &mut SchemaBuilder) -> Self {
+        let (text, bag, set) = texts();
         // What facets count.
         let counted = set.clone().set_fast("raw");
         let number = NumericOptions::default().set_fast();
-        let fields = Self {
+        Self {
             id: builder.add_bytes_field("id", INDEXED),
             id_high: builder.add_u64_field(column::ID_HIGH, number.clone()),
             id_low: builder.add_u64_field(column::ID_LOW, number.clone()),
@@ -123,13 +129,38 @@ impl Fields {
             category_id: builder.add_text_field("category_id", counted.clone()),
             collection_id: builder.add_text_field("collection_id", set.clone()),
             attribute: builder.add_text_field("attribute", counted.clone()),
+            number: builder.add_text_field("number", counted),
             in_stock: builder.add_text_field("in_stock", set),
-            price_min: builder.add_i64_field(column::PRICE_MIN, number.clone()),
-            price_max: builder.add_i64_field(column::PRICE_MAX, number.clone()),
+            price_min: builder.add_i64_field("price_min", number.clone()),
+            price_max: builder.add_i64_field("price_max", number.clone()),
             released: builder.add_i64_field(column::RELEASED, number),
-            title_order: builder.add_text_field(column::TITLE, TextOptions::default().set_fast("raw")),
-        };
-        (builder.build(), fields)
+            title_order: builder.add_text_field("title_order", TextOptions::default().set_fast("raw")),
+        }
+    }
+
+    /// Adds the texts of a further language, by its tag; everything else is the same in all.
+    pub(super) fn add_language_to(&self, builder: &mut SchemaBuilder, tag: &str) -> Self {
+        let (text, bag, set) = texts();
+        let name = |field: &str| format!("{field}_{tag}");
+        Self {
+            title: builder.add_text_field(&name("title"), text),
+            category: builder.add_text_field(&name("category"), bag.clone()),
+            description: builder.add_text_field(&name("description"), bag),
+            kind: builder.add_text_field(&name("kind"), set.clone()),
+            words: builder.add_text_field(&name("words"), set.clone()),
+            vocabulary: builder.add_text_field(&name("vocabulary"), set),
+            title_order: builder.add_text_field(&name("title_order"), TextOptions::default().set_fast("raw")),
+            ..*self
+        }
+    }
+
+    /// Adds the lowest and the highest price in a further currency, by its code. What is not sold in it has neither.
+    pub(super) fn add_prices_to(builder: &mut SchemaBuilder, currency: &str) -> (Field, Field) {
+        let number = NumericOptions::default().set_fast();
+        (
+            builder.add_i64_field(&format!("price_min_{currency}"), number.clone()),
+            builder.add_i64_field(&format!("price_max_{currency}"), number),
+        )
     }
 
     /// The term that finds a product by its id.
@@ -137,50 +168,79 @@ impl Fields {
         Term::from_field_bytes(self.id, id.as_bytes())
     }
 
-    /// The document of a product.
+    /// The document of a product, with what it is told as in the shop's own language.
     pub(super) fn document(&self, product: &Indexed, stems: &mut Stems) -> TantivyDocument {
-        let mut texts = Texts::new(stems);
-        texts.add(self.title, &product.title);
-        texts.add(self.description, &product.description);
-        if let Some(brand) = &product.brand {
-            texts.add(self.brand, brand);
+        let mut document = TantivyDocument::default();
+        let mut texts = Texts::new(&mut document, stems);
+        for (field, text) in self.shared_texts(product) {
+            texts.add(field, &text);
         }
-        for tag in &product.tags {
-            texts.add(self.tags, tag);
-        }
-        for code in product.codes.iter().chain(&product.external_id) {
+        for code in product.all_codes() {
             texts.add_code(self.codes, code);
         }
-        for name in &product.category_path {
+        self.add_told(texts, &product.told);
+        self.add_facts(&mut document, product);
+        document
+    }
+
+    /// Adds to a document what a product is told as in the language of these fields. The words of what is the same in all
+    /// languages are found by the stems that they have in this one and in the shop's own, `shared`.
+    pub(super) fn add_translation(
+        &self,
+        document: &mut TantivyDocument,
+        product: &Indexed,
+        told: &Told,
+        stems: &mut Stems,
+        shared: &mut Stems,
+    ) {
+        let mut texts = Texts::new(document, stems);
+        for (_, text) in self.shared_texts(product) {
+            texts.know(&text, shared);
+        }
+        for code in product.all_codes() {
+            texts.know_code(code, shared);
+        }
+        self.add_told(texts, told);
+    }
+
+    /// Texts that are the same in all languages.
+    fn shared_texts<'a>(&self, product: &'a Indexed) -> Vec<(Field, Cow<'a, str>)> {
+        let brand = product.brand.iter().map(|brand| (self.brand, brand.into()));
+        let tags = product.tags.iter().map(|tag| (self.tags, tag.into()));
+        let attributes = product.attributes.0.iter().filter_map(|(name, value)| {
+            let text: Cow<'a, str> = match value {
+                AttributeValue::Text(text) => text.chars().take(SEARCHED_ATTRIBUTE).collect::<String>().into(),
+                AttributeValue::Boolean(true) => name.into(),
+                AttributeValue::Boolean(false) | AttributeValue::Number(_) => return None,
+            };
+            Some((self.attributes, text))
+        });
+        brand.chain(tags).chain(attributes).collect()
+    }
+
+    /// Adds what is told in a language, and all words that have been gathered with it.
+    fn add_told(&self, mut texts: Texts<'_>, told: &Told) {
+        texts.add(self.title, &told.title);
+        texts.add(self.description, &told.description);
+        for name in &told.category_path {
             texts.add(self.category, name);
         }
-        for (name, value) in &product.attributes.0 {
-            match value {
-                AttributeValue::Text(text) => {
-                    let searched: String = text.chars().take(SEARCHED_ATTRIBUTE).collect();
-                    texts.add(self.attributes, &searched);
-                }
-                AttributeValue::Boolean(true) => texts.add(self.attributes, name),
-                AttributeValue::Boolean(false) | AttributeValue::Number(_) => (),
-            }
-        }
         let Texts {
-            mut document,
-            stems: found,
+            document,
+            reader,
+            stems,
             vocabulary,
-            ..
         } = texts;
-        if let Some(name) = product.category_path.last() {
-            document.add_text(self.kind, stems.name(name).join(" "));
+        if let Some(name) = told.category_path.last() {
+            document.add_text(self.kind, reader.name(name).join(" "));
         }
-        for stem in found {
+        for stem in stems {
             document.add_text(self.words, stem);
         }
         for word in vocabulary {
             document.add_text(self.vocabulary, word);
         }
-        self.add_facts(&mut document, product);
-        document
+        document.add_text(self.title_order, told.title.to_lowercase());
     }
 
     /// What filters, facets and orders go by.
@@ -194,7 +254,6 @@ impl Fields {
         document.add_i64(self.price_min, product.price_min);
         document.add_i64(self.price_max, product.price_max);
         document.add_i64(self.released, i64::from(product.released_on.num_days_from_ce()));
-        document.add_text(self.title_order, product.title.to_lowercase());
         if let Some(brand) = &product.brand {
             document.add_text(self.brand_name, brand);
             document.add_text(self.brand_start, [fold(brand).as_str(), "\0", brand].concat());
@@ -202,7 +261,7 @@ impl Fields {
         for tag in &product.tags {
             document.add_text(self.tag_name, tag);
         }
-        for code in product.codes.iter().chain(&product.external_id) {
+        for code in product.all_codes() {
             document.add_text(self.code, fold(code));
         }
         for id in &product.categories {
@@ -213,24 +272,51 @@ impl Fields {
         }
         for (name, value) in &product.attributes.0 {
             document.add_text(self.attribute, attribute_key(name, value));
+            if let AttributeValue::Number(number) = value
+                && let Some(number) = number.as_f64()
+            {
+                document.add_text(self.number, number_key(name, number));
+            }
         }
     }
 }
 
+impl Indexed {
+    /// Everything that names it and is no word.
+    fn all_codes(&self) -> impl Iterator<Item = &String> {
+        self.codes.iter().chain(&self.external_id)
+    }
+}
+
+/// How texts are indexed whose words stand in a row, whose words are counted, and of which each is one word.
+fn texts() -> (TextOptions, TextOptions, TextOptions) {
+    let indexing = |option| {
+        TextFieldIndexing::default()
+            .set_tokenizer("raw")
+            .set_index_option(option)
+    };
+    let options = |indexing| TextOptions::default().set_indexing_options(indexing);
+    (
+        options(indexing(IndexRecordOption::WithFreqsAndPositions)),
+        options(indexing(IndexRecordOption::WithFreqs)),
+        options(indexing(IndexRecordOption::Basic).set_fieldnorms(false)),
+    )
+}
+
 /// The texts of a product on their way into a document, and the words of all of them.
 struct Texts<'a> {
+    document: &'a mut TantivyDocument,
     reader: &'a mut Stems,
-    document: TantivyDocument,
     stems: BTreeSet<String>,
     /// The words that questions are completed and corrected by.
     vocabulary: BTreeSet<String>,
 }
 
 impl<'a> Texts<'a> {
-    fn new(reader: &'a mut Stems) -> Self {
+    fn new(document: &'a mut TantivyDocument, reader: &'a mut Stems) -> Self {
         Self {
+            document,
             reader,
-            document: TantivyDocument::default(),
             stems: BTreeSet::new(),
             vocabulary: BTreeSet::new(),
         }
@@ -239,13 +325,31 @@ impl<'a> Texts<'a> {
     fn add(&mut self, field: Field, text: &str) {
         let words = words(text);
         self.index(field, &words);
-        let words = words.into_iter().map(|word| word.text);
-        self.vocabulary.extend(words.filter(|word| word.chars().count() > 1));
+        self.learn(words);
     }
 
     /// Adds what is found but is no word: a question that names a code means no other one that looks like it.
     fn add_code(&mut self, field: Field, code: &str) {
         self.index(field, &words(code));
+    }
+
+    /// Knows the words of a text that is indexed already, by the stems of `other`.
+    fn know(&mut self, text: &str, other: &mut Stems) {
+        self.know_code(text, other);
+        self.learn(words(text));
+    }
+
+    /// The same for a code.
+    fn know_code(&mut self, code: &str, other: &mut Stems) {
+        for word in words(code) {
+            self.stems.insert(self.reader.of(&word.text));
+            self.stems.insert(other.of(&word.text));
+        }
+    }
+
+    fn learn(&mut self, words: Vec<Word>) {
+        let words = words.into_iter().map(|word| word.text);
+        self.vocabulary.extend(words.filter(|word| word.chars().count() > 1));
     }
 
     fn index(&mut self, field: Field, words: &[Word]) {
@@ -273,11 +377,51 @@ pub(super) fn attribute_key(name: &str, value: &AttributeValue) -> String {
     [name, "\0", &value].concat()
 }
 
+/// How the index calls the number of an attribute: its name, a NUL, and sixteen digits that are in the order of the numbers.
+pub(super) fn number_key(name: &str, number: f64) -> String {
+    // There is one zero.
+    let bits = (number + 0.0).to_bits();
+    let ordered = match number.is_sign_negative() && number != 0.0 {
+        true => !bits,
+        false => bits | SIGN,
+    };
+    format!("{name}\0{ordered:016x}")
+}
+
+/// The number that the digits of a [`number_key`] stand for.
+pub(super) fn number_of(digits: &str) -> Option<f64> {
+    let ordered = u64::from_str_radix(digits, 16).ok()?;
+    Some(f64::from_bits(match ordered & SIGN {
+        0 => !ordered,
+        _ => ordered ^ SIGN,
+    }))
+}
+
+const SIGN: u64 = 1 << 63;
+
 #[cfg(test)]
 mod tests {
-    use tantivy::schema::Value;
+    use proptest::prelude::*;
+    use tantivy::schema::{Schema, Value};
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn keys_of_numbers_are_in_their_order(one in proptest::num::f64::ANY, other in proptest::num::f64::ANY) {
+            prop_assume!(!one.is_nan() && !other.is_nan());
+            let order = one.partial_cmp(&other).unwrap();
+            prop_assert_eq!(number_key("n", one).cmp(&number_key("n", other)), order);
+            prop_assert_eq!(number_of(&number_key("", one)[1..]), Some(one));
+        }
+    }
+
+    #[test]
+    fn zero_has_one_key() {
+        assert_eq!(number_key("n", -0.0), number_key("n", 0.0));
+        assert!(number_key("n", f64::NEG_INFINITY) < number_key("n", f64::MIN));
+        assert!(number_key("n", f64::MAX) < number_key("n", f64::INFINITY));
+    }
 
     #[test]
     fn equal_numbers_are_one_value() {
@@ -293,8 +437,12 @@ mod tests {
         let product = Indexed {
             id: Uuid::nil(),
             external_id: None,
-            title: "Red shoes".to_owned(),
-            description: "For running".to_owned(),
+            told: Told {
+                title: "Red shoes".to_owned(),
+                description: "For running".to_owned(),
+                category_path: vec!["Footwear".to_owned()],
+            },
+            translations: BTreeMap::new(),
             brand: None,
             status: Status::Active,
             tags: vec!["summer".to_owned()],
@@ -303,13 +451,13 @@ mod tests {
             released_on: NaiveDate::default(),
             price_min: 0,
             price_max: 0,
+            further_prices: BTreeMap::new(),
             categories: Vec::new(),
             collections: Vec::new(),
             in_stock: true,
-            category_path: vec!["Footwear".to_owned()],
         };
-        let (_, fields) = Fields::schema();
-        let document = fields.document(&product, &mut Stems::default());
+        let fields = Fields::add_to(&mut Schema::builder());
+        let document = fields.document(&product, &mut Stems::of_language(&"en".parse().unwrap()));
         let texts = |field: Field| -> Vec<String> {
             let values = document.get_all(field);
             values.filter_map(|value| Some(value.as_str()?.to_owned())).collect()

@@ -9,7 +9,7 @@ use tantivy::columnar::{StrColumn, TermOrdHit};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, DocSet, SegmentReader, TERMINATED};
 
-use super::document::column;
+use super::document::Fields;
 use super::limit::Limit;
 use super::matches::Source;
 use crate::domain::facet::buckets;
@@ -144,13 +144,14 @@ fn count_by_value(
 }
 
 /// How the products spread over prices; `None` where there are none.
-pub(super) fn prices(source: Source<'_>, sets: &Sets<'_>) -> tantivy::Result<Option<Prices>> {
+pub(super) fn prices(source: Source<'_>, sets: &Sets<'_>, fields: &Fields) -> tantivy::Result<Option<Prices>> {
     let mut ranges: Vec<(i64, i64)> = Vec::new();
     for (segment, set) in source.searcher.segment_readers().iter().zip(sets) {
-        let lowest = segment.fast_fields().i64(column::PRICE_MIN)?;
-        let highest = segment.fast_fields().i64(column::PRICE_MAX)?;
-        let range = |doc: DocId| (lowest.first(doc).unwrap_or(0), highest.first(doc).unwrap_or(0));
-        ranges.extend(set.iter().map(range));
+        let column = |field: Field| segment.fast_fields().i64(segment.schema().get_field_name(field));
+        let (lowest, highest) = (column(fields.price_min)?, column(fields.price_max)?);
+        // What is not sold in the currency has no price.
+        let range = |doc: DocId| lowest.first(doc).zip(highest.first(doc));
+        ranges.extend(set.iter().filter_map(range));
         source.limit.check()?;
     }
     let min = ranges.iter().map(|(lowest, _)| *lowest).min();

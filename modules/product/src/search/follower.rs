@@ -22,7 +22,7 @@ use super::condition::Condition;
 use super::contents::members;
 use super::document::Indexed;
 use super::index::{Index, Progress, Slot, fault};
-use super::text::Stems;
+use super::layout::Readers;
 use super::{Changes, Request, Shared};
 use crate::domain::SCHEMA;
 use crate::queries::{bundles, membership, search as queries};
@@ -79,7 +79,7 @@ struct Building {
 #[derive(Default)]
 struct Writing {
     writer: Option<IndexWriter>,
-    stems: Stems,
+    readers: Option<Readers>,
 }
 
 impl Follower {
@@ -158,13 +158,13 @@ impl Follower {
     async fn open(&self, state: &mut State) -> Result<(), Fault> {
         let catalogue = self.query(queries::identity).await?;
         let end = self.feed.end().await?;
-        let place = self.shared.place.clone();
+        let (place, shape) = (self.shared.place.clone(), self.shared.shape.clone());
         let opened = blocking(move || {
             let slot = Slot::take(&place).map_err(fault)?;
             let mut found = None;
             for folder in slot.indexes().map_err(fault)? {
                 // One that cannot be opened is as good as none.
-                let opened = Index::open(folder.clone()).unwrap_or_else(|error| {
+                let opened = Index::open(folder.clone(), &shape).unwrap_or_else(|error| {
                     tracing::warn!(%error, "a search index cannot be used and is made anew");
                     None
                 });
@@ -196,14 +196,16 @@ impl Follower {
         };
         let position = self.feed.end().await?;
         let catalogue = self.query(queries::identity).await?;
+        let shape = self.shared.shape.clone();
         let index = blocking(move || {
             fs::create_dir_all(&slot.folder).map_err(fault)?;
-            Index::create(slot.new_folder())
+            Index::create(slot.new_folder(), &shape)
         })
         .await?;
         let now = self.shared.clock.now();
+        let progress = Progress::new(&index, catalogue, position, now.date_naive(), now);
         Ok(Building {
-            followed: Followed::new(index, &Progress::new(catalogue, position, now.date_naive(), now)),
+            followed: Followed::new(index, &progress),
             after: Uuid::nil(),
             count: 0,
             since: Instant::now(),
@@ -216,8 +218,9 @@ impl Follower {
             return Ok(());
         };
         let (after, today) = (building.after, self.today());
+        let shape = self.shared.shape.clone();
         let read = self
-            .query(move |connection| queries::next(connection, after, PRODUCTS, today))
+            .query(move |connection| queries::next(connection, after, PRODUCTS, today, &shape))
             .await?;
         if let Some(last) = read.last_id() {
             building.after = last;
@@ -273,9 +276,9 @@ impl Follower {
             return Ok(has_more);
         }
         for some in products.chunks(PRODUCTS) {
-            let ids = some.to_vec();
+            let (ids, shape) = (some.to_vec(), self.shared.shape.clone());
             let read = self
-                .query(move |connection| queries::read(connection, ids, today))
+                .query(move |connection| queries::read(connection, ids, today, &shape))
                 .await?;
             live.remove(some.to_vec()).await?;
             let mut failed = live.add(read.products).await?;
@@ -376,14 +379,14 @@ impl Followed {
 
     /// Adds products; answers those of which no document can be made, each with the reason.
     async fn add(&mut self, products: Vec<Indexed>) -> Result<Vec<(Uuid, String)>, Fault> {
-        self.write(move |index, writer, stems| {
+        self.write(move |index, writer, readers| {
             let mut failed = Vec::new();
             for product in &products {
-                match guarded(|| index.fields().document(product, stems)) {
+                match guarded(|| index.layout().document(product, readers)) {
                     Some(document) => drop(writer.add_document(document).map_err(fault)?),
                     None => {
                         // It may be half-way through a word.
-                        *stems = Stems::default();
+                        *readers = index.layout().readers();
                         failed.push((product.id, "no document can be made of it".to_owned()));
                     }
                 }
@@ -395,7 +398,7 @@ impl Followed {
 
     /// Stores what was written: everything up to `position`, and what can be bought on `day`.
     async fn commit(&mut self, position: Position, day: NaiveDate, now: DateTime<Utc>) -> Result<(), Fault> {
-        let progress = Progress::new(self.catalogue, position, day, now);
+        let progress = Progress::new(&self.index, self.catalogue, position, day, now);
         self.write(move |index, writer, _| index.commit(writer, &progress))
             .await?;
         (self.position, self.day) = (position, day);
@@ -405,18 +408,18 @@ impl Followed {
     /// Writes on a thread that may block.
     async fn write<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&Index, &mut IndexWriter, &mut Stems) -> Result<T, Fault> + Send + 'static,
+        work: impl FnOnce(&Index, &mut IndexWriter, &mut Readers) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         self.last_write = Instant::now();
         let (index, writing) = (Arc::clone(&self.index), Arc::clone(&self.writing));
         blocking(move || {
             let mut writing = writing.lock().unwrap_or_else(PoisonError::into_inner);
-            let Writing { writer, stems } = &mut *writing;
+            let Writing { writer, readers } = &mut *writing;
             let writer = match writer {
                 Some(writer) => writer,
                 None => writer.insert(index.writer()?),
             };
-            work(&index, writer, stems)
+            work(&index, writer, readers.get_or_insert_with(|| index.layout().readers()))
         })
         .await
     }

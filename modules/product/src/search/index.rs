@@ -14,10 +14,10 @@ use tantivy::directory::MmapDirectory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument};
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::condition::{Condition, Seen};
 use super::document::Fields;
+use super::layout::{Layout, Shape};
 use super::orders::Orders;
 use super::sets::Sets;
 
@@ -32,7 +32,7 @@ const SLOTS: usize = 32;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Progress {
     format: u32,
-    fields: u64,
+    layout: u64,
     /// Which catalogue this is of.
     pub(super) catalogue: Uuid,
     /// Everything up to this event is in the index.
@@ -44,11 +44,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Of a catalogue that has been read up to `position`, as of `day`.
-    pub(super) fn new(catalogue: Uuid, position: Position, day: NaiveDate, at: DateTime<Utc>) -> Self {
+    /// Of a catalogue that has been read into `index` up to `position`, as of `day`.
+    pub(super) fn new(index: &Index, catalogue: Uuid, position: Position, day: NaiveDate, at: DateTime<Utc>) -> Self {
         Self {
             format: FORMAT,
-            fields: fields_hash(),
+            layout: index.layout.fingerprint,
             catalogue,
             position,
             day,
@@ -56,13 +56,9 @@ impl Progress {
         }
     }
 
-    fn is_of_this_format(&self) -> bool {
-        self.format == FORMAT && self.fields == fields_hash()
+    fn is_of(&self, layout: &Layout) -> bool {
+        self.format == FORMAT && self.layout == layout.fingerprint
     }
-}
-
-fn fields_hash() -> u64 {
-    xxh3_64(&serde_json::to_vec(&Fields::schema().0).unwrap_or_default())
 }
 
 /// A folder that one process has for itself, within the one that processes on a machine may share.
@@ -110,7 +106,7 @@ pub(super) struct Index {
     folder: PathBuf,
     index: tantivy::Index,
     reader: IndexReader,
-    fields: Fields,
+    layout: Arc<Layout>,
     sets: Sets,
     orders: Arc<Orders>,
     revision: AtomicU64,
@@ -120,31 +116,32 @@ pub(super) struct Index {
 
 impl Index {
     /// An empty one.
-    pub(super) fn create(folder: PathBuf) -> Result<Arc<Self>, Fault> {
+    pub(super) fn create(folder: PathBuf, shape: &Shape) -> Result<Arc<Self>, Fault> {
         fs::create_dir_all(&folder).map_err(fault)?;
-        let (schema, _) = Fields::schema();
+        let (schema, layout) = Layout::of(shape)?;
         let directory = MmapDirectory::open(&folder).map_err(fault)?;
         let index = tantivy::Index::create(directory, schema, tantivy::IndexSettings::default()).map_err(fault)?;
-        Self::over(folder, index)
+        Self::over(folder, index, layout)
     }
 
-    /// The one in `folder`, and how far it had come; `None` where there is none of this format that is whole.
-    pub(super) fn open(folder: PathBuf) -> Result<Option<(Arc<Self>, Progress)>, Fault> {
+    /// The one in `folder`, and how far it had come; `None` where there is none of this format and shape that is whole.
+    pub(super) fn open(folder: PathBuf, shape: &Shape) -> Result<Option<(Arc<Self>, Progress)>, Fault> {
         let directory = MmapDirectory::open(&folder).map_err(fault)?;
         let index = tantivy::Index::open(directory).map_err(fault)?;
         let payload = index.load_metas().map_err(fault)?.payload;
         let progress = payload.and_then(|payload| serde_json::from_str::<Progress>(&payload).ok());
-        let Some(progress) = progress.filter(Progress::is_of_this_format) else {
+        let (_, layout) = Layout::of(shape)?;
+        let Some(progress) = progress.filter(|progress| progress.is_of(&layout)) else {
             return Ok(None);
         };
         let is_whole = index.validate_checksum().map_err(fault)?.is_empty();
         if !is_whole {
             return Ok(None);
         }
-        Ok(Some((Self::over(folder, index)?, progress)))
+        Ok(Some((Self::over(folder, index, layout)?, progress)))
     }
 
-    fn over(folder: PathBuf, index: tantivy::Index) -> Result<Arc<Self>, Fault> {
+    fn over(folder: PathBuf, index: tantivy::Index, layout: Layout) -> Result<Arc<Self>, Fault> {
         let orders = Arc::<Orders>::default();
         let builder = index.reader_builder().reload_policy(ReloadPolicy::Manual);
         let builder = builder.warmers(vec![orders.warmer()]);
@@ -152,7 +149,7 @@ impl Index {
             folder,
             reader: builder.try_into().map_err(fault)?,
             index,
-            fields: Fields::schema().1,
+            layout: Arc::new(layout),
             sets: Sets::default(),
             orders,
             revision: AtomicU64::new(0),
@@ -194,8 +191,13 @@ impl Index {
         &self.folder
     }
 
+    /// The fields of the shop's own currency and language.
     pub(super) fn fields(&self) -> Fields {
-        self.fields
+        self.layout.fields
+    }
+
+    pub(super) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
     }
 
     /// Which products satisfy what.

@@ -6,6 +6,7 @@ use roaring::RoaringBitmap;
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::{DocId, Score, Searcher, SegmentOrdinal, SegmentReader};
 
+use super::document::Fields;
 use super::index::Index;
 use super::limit::{Limit, Limited};
 use super::question::Question;
@@ -17,6 +18,7 @@ use crate::domain::filter::Sort;
 /// The products that a question finds, by segment.
 pub(crate) struct Matches {
     pub(super) sort: Sort,
+    pub(super) fields: Fields,
     conditions: Vec<(Option<Facet>, Condition)>,
     segments: Vec<SegmentMatches>,
 }
@@ -52,9 +54,11 @@ impl Matches {
                 };
                 let statistics = RoundFigures {
                     searcher: source.searcher,
-                    words: source.index.fields().words,
+                    words: question.fields.words,
                 };
-                let found = source.searcher.search_with_statistics_provider(text, &collector, &statistics)?;
+                let found = source
+                    .searcher
+                    .search_with_statistics_provider(text, &collector, &statistics)?;
                 found.into_iter().map(Some).collect()
             }
             None => vec![None; source.searcher.segment_readers().len()],
@@ -62,7 +66,9 @@ impl Matches {
         let conditions = question.conditions().to_vec();
         let mut segments = Vec::new();
         for (segment, ranked) in source.searcher.segment_readers().iter().zip(worded) {
-            let worded = ranked.as_ref().map(|ranked| ranked.iter().map(|(doc, _)| *doc).collect());
+            let worded = ranked
+                .as_ref()
+                .map(|ranked| ranked.iter().map(|(doc, _)| *doc).collect());
             let all = conditions.iter().map(|(_, condition)| condition);
             segments.push(SegmentMatches {
                 all: source.satisfying(segment, all, worded.as_ref())?,
@@ -72,6 +78,7 @@ impl Matches {
         }
         Ok(Self {
             sort,
+            fields: question.fields,
             conditions,
             segments,
         })
@@ -89,15 +96,27 @@ impl Matches {
     /// The products over which a facet is counted, by segment: without its own condition, so that the alternatives to what is
     /// already chosen are seen, too.
     pub(super) fn over(&self, source: Source<'_>, facet: &Facet) -> tantivy::Result<Vec<Cow<'_, RoaringBitmap>>> {
-        let is_own = |condition: &Option<Facet>| condition.as_ref() == Some(facet);
+        let is_own = |narrowed: &Option<Facet>| {
+            narrowed
+                .as_ref()
+                .is_some_and(|narrowed| facet.is_counted_without(narrowed))
+        };
         if !self.conditions.iter().any(|(condition, _)| is_own(condition)) {
-            return Ok(self.segments.iter().map(|segment| Cow::Borrowed(&segment.all)).collect());
+            return Ok(self
+                .segments
+                .iter()
+                .map(|segment| Cow::Borrowed(&segment.all))
+                .collect());
         }
         let mut sets = Vec::new();
         for (segment, matches) in source.searcher.segment_readers().iter().zip(&self.segments) {
             let others = self.conditions.iter().filter(|(condition, _)| !is_own(condition));
             let others = others.map(|(_, condition)| condition);
-            sets.push(Cow::Owned(source.satisfying(segment, others, matches.worded.as_ref())?));
+            sets.push(Cow::Owned(source.satisfying(
+                segment,
+                others,
+                matches.worded.as_ref(),
+            )?));
         }
         Ok(sets)
     }

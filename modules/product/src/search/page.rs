@@ -6,10 +6,11 @@ use std::collections::BinaryHeap;
 use chrono::{Datelike, NaiveDate};
 use roaring::RoaringBitmap;
 use tantivy::columnar::{Column, StrColumn};
+use tantivy::schema::Field;
 use tantivy::{DocId, Score, SegmentReader};
 use uuid::Uuid;
 
-use super::document::column;
+use super::document::{Fields, column};
 use super::orders::Orders;
 use crate::domain::filter::{Position, Sort};
 
@@ -27,13 +28,15 @@ pub(crate) struct Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Value {
     Released,
-    Price,
-    Title,
+    /// With what stands for a price where there is none.
+    Price(Field, i64),
+    Title(Field),
 }
 
 /// Which page is wanted.
 pub(super) struct Page {
     pub(super) sort: Sort,
+    pub(super) fields: Fields,
     pub(super) after: Option<Position>,
     pub(super) wanted: usize,
 }
@@ -59,7 +62,7 @@ pub(super) struct Keys {
 
 enum Values {
     Days(Column<i64>),
-    Prices(Column<i64>),
+    Prices(Column<i64>, i64),
     Titles(Option<StrColumn>),
 }
 
@@ -72,7 +75,7 @@ impl Page {
         ranked: &[(DocId, Score)],
         orders: &Orders,
     ) -> tantivy::Result<Vec<(Uuid, Position)>> {
-        let Some(value) = sorted_by(self.sort) else {
+        let Some(value) = self.value() else {
             let ids = Ids::of(segment)?;
             let hits = ranked.iter().filter(|(doc, _)| set.contains(*doc));
             let keys = hits.map(|(doc, score)| Key::new(rank(*score), ids.get(*doc)));
@@ -81,15 +84,32 @@ impl Page {
                 _ => None,
             };
             let best = self.first(keys, after).into_iter();
-            return Ok(best.map(|key| (key.id(), Position::Rank(key.value, key.id()))).collect());
+            return Ok(best
+                .map(|key| (key.id(), Position::Rank(key.value, key.id())))
+                .collect());
         };
         let keys = Keys::of(segment, value)?;
-        let after = self.after.as_ref().map(|position| keys.of_position(position)).transpose()?;
+        let after = self
+            .after
+            .as_ref()
+            .map(|position| keys.of_position(position))
+            .transpose()?;
         let chosen = match is_order_shorter(set.len(), segment.max_doc(), self.wanted) {
             true => self.walk(&keys, &orders.of(segment, value)?, set, after),
             false => self.first(set.iter().map(|doc| keys.get(doc)), after),
         };
         chosen.into_iter().map(|key| keys.hit(key)).collect()
+    }
+
+    /// What is sorted by; `None` by rank. What has no price in a currency comes last, whatever the direction.
+    fn value(&self) -> Option<Value> {
+        match self.sort {
+            Sort::Relevance => None,
+            Sort::Newest => Some(Value::Released),
+            Sort::PriceAscending => Some(Value::Price(self.fields.price_min, i64::MAX)),
+            Sort::PriceDescending => Some(Value::Price(self.fields.price_min, i64::MIN)),
+            Sort::TitleAscending | Sort::TitleDescending => Some(Value::Title(self.fields.title_order)),
+        }
     }
 
     /// All that was found in several segments together.
@@ -126,7 +146,13 @@ impl Page {
         let key = |doc: &DocId| keys.get(*doc);
         if is_descending(self.sort) {
             let end = after.map_or(order.len(), |after| order.partition_point(|doc| key(doc) < after));
-            order[..end].iter().rev().filter(is_in).take(self.wanted).map(key).collect()
+            order[..end]
+                .iter()
+                .rev()
+                .filter(is_in)
+                .take(self.wanted)
+                .map(key)
+                .collect()
         } else {
             let start = after.map_or(0, |after| order.partition_point(|doc| key(doc) <= after));
             order[start..].iter().filter(is_in).take(self.wanted).map(key).collect()
@@ -136,7 +162,10 @@ impl Page {
 
 impl Key {
     fn new(value: u64, id: Uuid) -> Self {
-        Self { value, id: id.as_u128() }
+        Self {
+            value,
+            id: id.as_u128(),
+        }
     }
 
     fn id(self) -> Uuid {
@@ -170,11 +199,12 @@ impl Ids {
 impl Keys {
     pub(super) fn of(segment: &SegmentReader, value: Value) -> tantivy::Result<Self> {
         let columns = segment.fast_fields();
+        let name = |field: Field| segment.schema().get_field_name(field);
         Ok(Self {
             values: match value {
                 Value::Released => Values::Days(columns.i64(column::RELEASED)?),
-                Value::Price => Values::Prices(columns.i64(column::PRICE_MIN)?),
-                Value::Title => Values::Titles(columns.str(column::TITLE)?),
+                Value::Price(field, none) => Values::Prices(columns.i64(name(field))?, none),
+                Value::Title(field) => Values::Titles(columns.str(name(field))?),
             },
             ids: Ids::of(segment)?,
         })
@@ -182,7 +212,8 @@ impl Keys {
 
     pub(super) fn get(&self, doc: DocId) -> Key {
         let value = match &self.values {
-            Values::Days(column) | Values::Prices(column) => number(column.first(doc).unwrap_or(0)),
+            Values::Days(column) => number(column.first(doc).unwrap_or(0)),
+            Values::Prices(column, none) => number(column.first(doc).unwrap_or(*none)),
             Values::Titles(column) => {
                 let title = column.as_ref().and_then(|column| column.term_ords(doc).next());
                 // Even numbers, so that there is room for a title in between that no product has.
@@ -209,7 +240,7 @@ impl Keys {
                 let days = i32::try_from(amount(key.value)).unwrap_or(0);
                 Position::Released(NaiveDate::from_num_days_from_ce_opt(days).unwrap_or_default(), id)
             }
-            Values::Prices(_) => Position::Price(amount(key.value), id),
+            Values::Prices(..) => Position::Price(amount(key.value), id),
             Values::Titles(column) => {
                 let mut title = String::new();
                 if let (Some(column), Some(place)) = (column, (key.value / 2).checked_sub(1)) {
@@ -226,16 +257,6 @@ impl Keys {
 fn is_order_shorter(matching: u64, all: DocId, wanted: usize) -> bool {
     let steps = u64::from(all) * wanted as u64;
     matching.saturating_mul(matching) > steps
-}
-
-/// What a list is sorted by; `None` by rank.
-fn sorted_by(sort: Sort) -> Option<Value> {
-    match sort {
-        Sort::Relevance => None,
-        Sort::Newest => Some(Value::Released),
-        Sort::PriceAscending | Sort::PriceDescending => Some(Value::Price),
-        Sort::TitleAscending | Sort::TitleDescending => Some(Value::Title),
-    }
 }
 
 fn title_value(values: &Values, title: &str) -> tantivy::Result<u64> {

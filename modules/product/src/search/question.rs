@@ -7,14 +7,15 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
 use super::Named;
-use super::document::{Fields, attribute_key, id_key};
+use super::document::{Fields, attribute_key, id_key, number_key};
 use super::ranking::Ranking;
 use super::sets::Condition;
-use super::text::{Stems, fold, has_digit, runs, words};
+use super::text::{Stems, Tongue, fold, has_digit, runs, words};
 use super::vocabulary::Vocabulary;
 use crate::domain::attributes::AttributeValue;
 use crate::domain::facet::Facet;
 use crate::domain::filter::{Audience, Filter};
+use crate::domain::number::NumberRange;
 use crate::domain::product::Status;
 
 /// The most words of a question that are looked at.
@@ -22,6 +23,8 @@ const MAX_WORDS: usize = 16;
 
 /// What a list is to show, ready to be asked of an index.
 pub(crate) struct Question {
+    /// The fields that it goes by.
+    pub(super) fields: Fields,
     text: Option<Text>,
     conditions: Vec<(Option<Facet>, Condition)>,
 }
@@ -47,6 +50,7 @@ impl Question {
     pub(super) fn new(
         searcher: &Searcher,
         fields: &Fields,
+        tongue: Tongue,
         ranking: &Ranking,
         filter: &Filter,
         named: &Named,
@@ -55,11 +59,14 @@ impl Question {
             None => None,
             Some(search) => {
                 let shown = shown(filter).into_iter();
-                let shown = shown.map(|status| Term::from_field_text(fields.status, &status)).collect();
-                Some(Reader::new(searcher, fields, ranking, shown).read(search)?)
+                let shown = shown
+                    .map(|status| Term::from_field_text(fields.status, &status))
+                    .collect();
+                Some(Reader::new(searcher, fields, tongue, ranking, shown).read(search)?)
             }
         };
         Ok(Self {
+            fields: *fields,
             text,
             conditions: conditions(fields, filter, named),
         })
@@ -124,7 +131,11 @@ fn conditions(fields: &Fields, filter: &Filter, named: &Named) -> Vec<(Option<Fa
     for (name, values) in &filter.attributes {
         let meanings = values.iter().flat_map(|value| meanings(value));
         let keys = meanings.map(|value| attribute_key(name, &value)).collect();
-        let condition = Condition::OneOf(fields.attribute, keys);
+        let mut alternatives = vec![Condition::OneOf(fields.attribute, keys)];
+        let ranges = values.iter().filter_map(|value| NumberRange::parse(value));
+        let key = |number| number_key(name, number);
+        alternatives.extend(ranges.map(|range| Condition::Between(fields.number, key(range.from), key(range.to))));
+        let condition = Condition::AnyOf(alternatives);
         conditions.push((Some(Facet::Attribute(name.clone())), condition));
     }
     conditions
@@ -147,10 +158,12 @@ struct Reader<'a> {
     ranking: &'a Ranking,
     vocabulary: Vocabulary<'a>,
     stems: Stems,
+    /// Those of fields that are the same in all languages, where they are other ones.
+    shared_stems: Option<Stems>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(searcher: &'a Searcher, fields: &'a Fields, ranking: &'a Ranking, shown: Vec<Term>) -> Self {
+    fn new(searcher: &'a Searcher, fields: &'a Fields, tongue: Tongue, ranking: &'a Ranking, shown: Vec<Term>) -> Self {
         Self {
             fields,
             ranking,
@@ -159,7 +172,8 @@ impl<'a> Reader<'a> {
                 field: fields.vocabulary,
                 shown,
             },
-            stems: Stems::default(),
+            stems: tongue.own,
+            shared_stems: tongue.shared,
         }
     }
 
@@ -271,18 +285,22 @@ impl<'a> Reader<'a> {
 
     fn in_fields(&mut self, word: &str, weight: f32) -> Vec<Box<dyn Query>> {
         let stem = self.stems.of(word);
+        let shared = match &mut self.shared_stems {
+            Some(stems) => stems.of(word),
+            None => stem.clone(),
+        };
         let (fields, ranking) = (self.fields, self.ranking);
         let weights = [
-            (fields.title, ranking.title),
-            (fields.brand, ranking.brand),
-            (fields.codes, ranking.codes),
-            (fields.tags, ranking.tags),
-            (fields.category, ranking.category),
-            (fields.attributes, ranking.attributes),
-            (fields.description, ranking.description),
+            (fields.title, &stem, ranking.title),
+            (fields.brand, &shared, ranking.brand),
+            (fields.codes, &shared, ranking.codes),
+            (fields.tags, &shared, ranking.tags),
+            (fields.category, &stem, ranking.category),
+            (fields.attributes, &shared, ranking.attributes),
+            (fields.description, &stem, ranking.description),
         ];
-        let query = |(field, boost): (Field, f32)| -> Box<dyn Query> {
-            let term = TermQuery::new(Term::from_field_text(field, &stem), IndexRecordOption::WithFreqs);
+        let query = |(field, stem, boost): (Field, &String, f32)| -> Box<dyn Query> {
+            let term = TermQuery::new(Term::from_field_text(field, stem), IndexRecordOption::WithFreqs);
             Box::new(BoostQuery::new(Box::new(term), boost * weight))
         };
         weights.into_iter().map(query).collect()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use roaring::RoaringBitmap;
 use tantivy::index::SegmentId;
-use tantivy::query::{EnableScoring, Query, RangeQuery, TermQuery, TermSetQuery};
+use tantivy::query::{BooleanQuery, EnableScoring, Query, RangeQuery, TermQuery, TermSetQuery};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, Opstamp, Searcher, SegmentReader, TantivyError, Term};
 
@@ -23,8 +23,11 @@ const OVERHEAD: usize = 256;
 pub(super) enum Condition {
     /// The field has one of these texts.
     OneOf(Field, Vec<String>),
+    /// The field has a text in an order between these, which are among them.
+    Between(Field, String, String),
     AtLeast(Field, i64),
     AtMost(Field, i64),
+    AnyOf(Vec<Condition>),
 }
 
 /// The sets that are kept.
@@ -93,7 +96,9 @@ impl Sets {
         key: Key,
         find: impl FnOnce() -> tantivy::Result<RoaringBitmap>,
     ) -> tantivy::Result<Arc<RoaringBitmap>> {
-        let found = self.0.try_get_with((segment.segment_id(), key), || find().map(Arc::new));
+        let found = self
+            .0
+            .try_get_with((segment.segment_id(), key), || find().map(Arc::new));
         found.map_err(|error: Arc<TantivyError>| TantivyError::clone(&error))
     }
 }
@@ -108,6 +113,11 @@ impl Condition {
                     (first, second) => Box::new(TermSetQuery::new(first.into_iter().chain(second).chain(terms))),
                 }
             }
+            Self::Between(field, first, last) => {
+                let end = |text: &str| Bound::Included(Term::from_field_text(*field, text));
+                Box::new(RangeQuery::new(end(first), end(last)))
+            }
+            Self::AnyOf(conditions) => Box::new(BooleanQuery::union(conditions.iter().map(Self::query).collect())),
             Self::AtLeast(field, least) => {
                 let from = Bound::Included(Term::from_field_i64(*field, *least));
                 Box::new(RangeQuery::new(from, Bound::Unbounded))

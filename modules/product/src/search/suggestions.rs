@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use kernel::Fault;
+use kernel::{Fault, Locale};
 use uuid::Uuid;
 
 use super::text::{fold, words};
@@ -17,8 +17,14 @@ pub(crate) struct Suggested {
 }
 
 impl Snapshot {
-    /// At most `limit` active products and brands for what has been typed; `None` where that has no word.
-    pub(crate) fn suggest(&self, typed: &str, limit: usize) -> Result<Option<Suggested>, Fault> {
+    /// At most `limit` active products and brands for what has been typed in a language, the shop's own where none is given;
+    /// `None` where that has no word.
+    pub(crate) fn suggest(
+        &self,
+        typed: &str,
+        limit: usize,
+        locale: Option<Locale>,
+    ) -> Result<Option<Suggested>, Fault> {
         if words(typed).is_empty() {
             return Ok(None);
         }
@@ -26,12 +32,17 @@ impl Snapshot {
         let active = self.find(&active, Sort::Newest)?;
         let beginning = fold(typed);
         let brands = self.ask(|| {
-            let sets: Vec<_> = active.segments().iter().map(|segment| Cow::Borrowed(&segment.all)).collect();
-            facets::values(self.source(), &sets, self.fields.brand_start, &beginning)
+            let sets: Vec<_> = active
+                .segments()
+                .iter()
+                .map(|segment| Cow::Borrowed(&segment.all))
+                .collect();
+            facets::values(self.source(), &sets, self.layout.fields.brand_start, &beginning)
         })?;
         let brand = |(rest, _): (String, i64)| Some(rest.split_once('\0')?.1.to_owned());
         let searched = Filter {
             search: Some(typed.to_owned()),
+            locale,
             ..Filter::default()
         };
         let question = self.question(&searched, &Named::default())?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use kernel::Locale;
 use tantivy::tokenizer::{Language, PreTokenizedString, RawTokenizer, Stemmer, TextAnalyzer, Token};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -48,12 +49,17 @@ pub(super) fn words(text: &str) -> Vec<Word> {
     words
 }
 
-/// Lower case, without accents and apostrophes.
+/// Lower case, without accents and apostrophes; a sharp s is two.
 pub(super) fn fold(text: &str) -> String {
-    text.nfkd()
+    let folded: String = text
+        .nfkd()
         .filter(|character| !is_combining_mark(*character) && !matches!(character, '\'' | '’' | '\0'))
         .flat_map(char::to_lowercase)
-        .collect()
+        .collect();
+    match folded.contains('ß') {
+        true => folded.replace('ß', "ss"),
+        false => folded,
+    }
 }
 
 /// Whether there is a digit in a word, as in names of models.
@@ -87,7 +93,8 @@ fn push(words: &mut Vec<Word>, text: &str, position: usize) {
     }
 }
 
-/// Brings English words to their stems: `headphones` and `headphone` are one.
+/// Brings the words of a language to their stems: `headphones` and `headphone` are one in English. Where nobody knows how, a
+/// word is its own stem.
 pub(super) struct Stems {
     analyzer: TextAnalyzer,
     known: HashMap<String, String>,
@@ -96,18 +103,26 @@ pub(super) struct Stems {
 /// How many stems are remembered; texts have few different words.
 const REMEMBERED: usize = 20_000;
 
-impl Default for Stems {
-    fn default() -> Self {
-        Self {
-            analyzer: TextAnalyzer::builder(RawTokenizer::default())
-                .filter(Stemmer::new(Language::English))
-                .build(),
-            known: HashMap::new(),
-        }
-    }
+/// The stems of a list's language.
+pub(super) struct Tongue {
+    pub(super) own: Stems,
+    /// Those of what is the same in all languages, where they are other ones: the shop's own.
+    pub(super) shared: Option<Stems>,
 }
 
 impl Stems {
+    /// Those of a language, whatever its region.
+    pub(super) fn of_language(locale: &Locale) -> Self {
+        let whole = TextAnalyzer::builder(RawTokenizer::default());
+        Self {
+            analyzer: match language(locale) {
+                Some(language) => whole.filter(Stemmer::new(language)).build(),
+                None => whole.build(),
+            },
+            known: HashMap::new(),
+        }
+    }
+
     /// The stem of a word, which is in lower case. Names of models have none.
     pub(super) fn of(&mut self, word: &str) -> String {
         if has_digit(word) {
@@ -152,6 +167,32 @@ impl Stems {
     }
 }
 
+/// The language by which words are brought to their stems.
+fn language(locale: &Locale) -> Option<Language> {
+    let tag = locale.as_str();
+    Some(match tag.split_once('-').map_or(tag, |(language, _)| language) {
+        "ar" => Language::Arabic,
+        "da" => Language::Danish,
+        "de" => Language::German,
+        "el" => Language::Greek,
+        "en" => Language::English,
+        "es" => Language::Spanish,
+        "fi" => Language::Finnish,
+        "fr" => Language::French,
+        "hu" => Language::Hungarian,
+        "it" => Language::Italian,
+        "nb" | "nn" | "no" => Language::Norwegian,
+        "nl" => Language::Dutch,
+        "pt" => Language::Portuguese,
+        "ro" => Language::Romanian,
+        "ru" => Language::Russian,
+        "sv" => Language::Swedish,
+        "ta" => Language::Tamil,
+        "tr" => Language::Turkish,
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -166,6 +207,7 @@ mod tests {
     fn words_have_no_case_and_no_accents() {
         assert_eq!(texts("Café CRÈME, Ärmel"), ["cafe", "creme", "armel"]);
         assert_eq!(texts("men's"), ["mens"]);
+        assert_eq!(texts("Straße STRAẞE Strasse"), ["strasse", "strasse", "strasse"]);
         assert_eq!(texts("%:*&"), Vec::<String>::new());
     }
 
@@ -179,9 +221,26 @@ mod tests {
 
     #[test]
     fn singular_and_plural_have_one_stem() {
-        let mut stems = Stems::default();
+        let mut stems = Stems::of_language(&"en-GB".parse().unwrap());
         assert_eq!(stems.of("headphones"), stems.of("headphone"));
         assert_eq!(stems.of("x200s"), "x200s");
+    }
+
+    #[test]
+    fn each_language_has_stems_of_its_own_or_none() {
+        for (locale, one, other) in [
+            ("de", "Bücher", "Buch"),
+            ("de-AT", "Schuhe", "Schuh"),
+            ("fr", "chaussures", "chaussure"),
+            ("es", "zapatos", "zapato"),
+            ("nb", "bilene", "bilen"),
+            ("ru", "книги", "книга"),
+        ] {
+            let mut stems = Stems::of_language(&locale.parse().unwrap());
+            assert_eq!(stems.of(&fold(one)), stems.of(&fold(other)), "{locale}");
+        }
+        let mut stems = Stems::of_language(&"pl".parse().unwrap());
+        assert_eq!(stems.of("ksiazki"), "ksiazki");
     }
 
     proptest! {

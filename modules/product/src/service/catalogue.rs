@@ -10,7 +10,7 @@ use kernel::id::{CustomerGroupId, ProductId};
 use product_api::{ProductApi, ProductError};
 
 use super::Service;
-use super::languages::tell;
+use super::languages::{tell, tell_suggested};
 use crate::domain::category::{CategoryDetail, CategoryTree, tree};
 use crate::domain::draft::CategoryReference;
 use crate::domain::product::{OwnPrice, OwnPrices, Product, ProductDetail, Suggestions, View};
@@ -60,22 +60,22 @@ impl Service {
         limit: i64,
         language: &Language,
     ) -> Result<Suggestions, ProductError> {
-        let found = self.suggest_in_base(typed, limit).await?;
-        self.tell_suggestions(found, language).await
-    }
-
-    async fn suggest_in_base(&self, typed: String, limit: i64) -> Result<Suggestions, ProductError> {
         let typed = typed.trim().to_lowercase();
         let index = self.search.now().await?;
+        let (locale, fallbacks) = (language.further(), language.fallbacks.clone());
         self.db
             .run(move |connection| {
                 let most = usize::try_from(limit).unwrap_or(0);
-                let found = index.suggest(&typed, most).map_err(ProductError::Fault).or_refuse()?;
+                let found = index
+                    .suggest(&typed, most, locale)
+                    .map_err(ProductError::Fault)
+                    .or_refuse()?;
                 let Some(found) = found else {
                     return Ok(Suggestions::default());
                 };
-                let categories = suggestions::categories(connection, &typed, limit)?;
-                let products = suggestions::products(connection, found.products)?;
+                let mut categories = suggestions::categories(connection, &typed, &fallbacks, limit)?;
+                let mut products = suggestions::products(connection, found.products)?;
+                tell_suggested(connection, &mut products, &mut categories, &fallbacks)?;
                 let names = found
                     .brands
                     .into_iter()

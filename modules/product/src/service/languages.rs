@@ -16,7 +16,7 @@ use super::cache::Facets;
 use crate::domain::draft::CategoryReference;
 use crate::domain::facet::FacetCounts;
 use crate::domain::filter::Filter;
-use crate::domain::product::{Product, ProductCategory, Suggestions};
+use crate::domain::product::{Product, ProductCategory, SuggestedProduct};
 use crate::domain::translation::{
     CategoryNames, CategoryTranslation, CollectionTranslation, Language, ProductTranslation,
 };
@@ -120,48 +120,27 @@ impl Service {
         filter.collection_ids.extend(ids(collected));
         Ok(())
     }
+}
 
-    /// Suggestions in a language.
-    pub(super) async fn tell_suggestions(
-        &self,
-        mut suggestions: Suggestions,
-        language: &Language,
-    ) -> Result<Suggestions, ProductError> {
-        if language.is_base() {
-            return Ok(suggestions);
+/// Tells suggestions in the nearest of `fallbacks`.
+pub(super) fn tell_suggested(
+    connection: &mut PgConnection,
+    products: &mut [SuggestedProduct],
+    categories: &mut [ProductCategory],
+    fallbacks: &[Locale],
+) -> QueryResult<()> {
+    let ids = products.iter().map(|product| product.id.uuid()).collect();
+    let texts: HashMap<Uuid, ProductTranslation> = translations::nearest(connection, ids, fallbacks)?;
+    for product in products {
+        if let Some(said) = texts.get(&product.id.uuid()).cloned() {
+            product.title = said.title.map_or(std::mem::take(&mut product.title), String::from);
+            product.handle = said.handle.map_or(std::mem::take(&mut product.handle), String::from);
         }
-        let fallbacks = language.fallbacks.clone();
-        self.db
-            .run(move |connection| {
-                let ids = suggestions.products.iter().map(|product| product.id.uuid()).collect();
-                let texts: HashMap<Uuid, ProductTranslation> = translations::nearest(connection, ids, &fallbacks)?;
-                for product in &mut suggestions.products {
-                    let Some(said) = texts.get(&product.id.uuid()) else {
-                        continue;
-                    };
-                    product.title = said
-                        .title
-                        .clone()
-                        .map_or(std::mem::take(&mut product.title), String::from);
-                    product.handle = said
-                        .handle
-                        .clone()
-                        .map_or(std::mem::take(&mut product.handle), String::from);
-                }
-                let ids = suggestions
-                    .categories
-                    .iter()
-                    .map(|category| category.id.uuid())
-                    .collect();
-                let names = translations::names_of_categories(connection, ids, &fallbacks)?;
-                suggestions
-                    .categories
-                    .iter_mut()
-                    .for_each(|category| rename(category, &names));
-                Ok::<_, Failure<ProductError>>(suggestions)
-            })
-            .await
     }
+    let ids = categories.iter().map(|category| category.id.uuid()).collect();
+    let names = translations::names_of_categories(connection, ids, fallbacks)?;
+    categories.iter_mut().for_each(|category| rename(category, &names));
+    Ok(())
 }
 
 /// Tells products in the nearest of `fallbacks`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use database::Failure;
 use diesel::PgConnection;
 use kernel::page::PageInfo;
-use kernel::{Fault, Money};
+use kernel::{Currency, Fault, Money};
 use product_api::ProductError;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -16,6 +16,7 @@ use super::cache::Facets;
 use crate::domain::draft::CategoryReference;
 use crate::domain::facet::{Facet, FacetCounts, FacetValue, PriceBucket, PriceFacet};
 use crate::domain::filter::{Audience, Filter, ListQuery, Position};
+use crate::domain::number::NumberFacet;
 use crate::domain::product::{AdminProduct, Product, Status};
 use crate::domain::translation::Language;
 use crate::queries::{categories, collections, lists};
@@ -72,10 +73,8 @@ impl Service {
         language: &Language,
     ) -> Result<ProductList<Product>, ProductError> {
         query.currency = self.shown_in(query.currency)?;
-        if query.currency.is_some() {
-            let checked = query.check_price_terms(self.currencies.main());
-            checked.map_err(ProductError::InvalidQuery)?;
-        }
+        query.filter.currency = query.currency.filter(|_| query.goes_by_prices());
+        query.filter.locale = language.further().filter(|_| query.goes_by_texts());
         self.understand(&mut query.filter, language).await?;
         let list = self.list_admin(query).await?;
         let products = list.data.into_iter().map(|row| row.product).collect();
@@ -135,7 +134,7 @@ impl Service {
         let names: Vec<String> = query.facets.iter().map(Facet::name).collect();
         let key = format!("{}/{names:?}/{}", lookup.index.name(), query.filter.name());
         self.cache.facets(&key, || {
-            let mut count = |facet| self.count(connection, lookup, facet);
+            let mut count = |facet| self.count(connection, lookup, query, facet);
             query
                 .facets
                 .iter()
@@ -144,9 +143,20 @@ impl Service {
         })
     }
 
-    fn count(&self, connection: &mut PgConnection, lookup: &Lookup, facet: &Facet) -> Work<FacetCounts> {
+    fn count(
+        &self,
+        connection: &mut PgConnection,
+        lookup: &Lookup,
+        query: &ListQuery,
+        facet: &Facet,
+    ) -> Work<FacetCounts> {
         if *facet == Facet::Price {
-            return Ok(FacetCounts::Price(self.count_prices(lookup)?));
+            let currency = query.filter.currency.unwrap_or(self.currencies.main());
+            return Ok(FacetCounts::Price(count_prices(lookup, currency)?));
+        }
+        if let Facet::Ranges(attribute) = facet {
+            let counts = lookup.index.numbers(&lookup.matches, attribute).map_err(refused)?;
+            return Ok(FacetCounts::Ranges(NumberFacet::of(counts)));
         }
         let counts = lookup.index.values(&lookup.matches, facet).map_err(refused)?;
         Ok(FacetCounts::Values(match facet {
@@ -155,30 +165,30 @@ impl Service {
                 let value = |(json, count): Count| value(serde_json::from_str(&json).unwrap_or_default(), count);
                 counts.into_iter().map(value).collect()
             }
-            Facet::Brand | Facet::Price => counts
+            Facet::Brand | Facet::Price | Facet::Ranges(_) => counts
                 .into_iter()
                 .map(|(brand, count)| value(brand.into(), count))
                 .collect(),
         }))
     }
+}
 
-    fn count_prices(&self, lookup: &Lookup) -> Work<Option<PriceFacet>> {
-        let money = |amount| Money::new(amount, self.currencies.main());
-        let prices = lookup.index.prices(&lookup.matches).map_err(refused)?;
-        Ok(prices.map(|prices| PriceFacet {
-            min: money(prices.min),
-            max: money(prices.max),
-            buckets: prices
-                .buckets
-                .into_iter()
-                .map(|(first, last, count)| PriceBucket {
-                    min: money(first),
-                    max: money(last),
-                    count,
-                })
-                .collect(),
-        }))
-    }
+fn count_prices(lookup: &Lookup, currency: Currency) -> Work<Option<PriceFacet>> {
+    let money = |amount| Money::new(amount, currency);
+    let prices = lookup.index.prices(&lookup.matches).map_err(refused)?;
+    Ok(prices.map(|prices| PriceFacet {
+        min: money(prices.min),
+        max: money(prices.max),
+        buckets: prices
+            .buckets
+            .into_iter()
+            .map(|(first, last, count)| PriceBucket {
+                min: money(first),
+                max: money(last),
+                count,
+            })
+            .collect(),
+    }))
 }
 
 fn look_up(connection: &mut PgConnection, index: Snapshot, query: &ListQuery) -> Work<Lookup> {

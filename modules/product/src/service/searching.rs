@@ -80,6 +80,8 @@ impl Service {
         let plain = Filter {
             search: query.filter.search.clone(),
             today: query.filter.today,
+            currency: query.filter.currency,
+            locale: query.filter.locale.clone(),
             ..Filter::default()
         };
         if total == 0 && query.cursor.is_none() && query.filter == plain {

@@ -17,7 +17,7 @@ use crate::domain::translation::{
     CategoryTranslation, CategoryTranslations, CollectionTranslation, CollectionTranslations, ProductTranslation,
     ProductTranslations, Said, Translation,
 };
-use crate::queries::categories::{hold_tree, lock_tree};
+use crate::queries::categories::{hold_tree, lock_tree, products_below};
 use crate::queries::translations::{self, Translated};
 use crate::queries::writing;
 
@@ -57,7 +57,7 @@ impl Service {
             of_product(connection, id, stored.version + 1)
         };
         let changed = self.db.transaction(work).await?;
-        self.outdate();
+        self.show(vec![id.uuid()]).await;
         Ok(changed)
     }
 
@@ -87,13 +87,21 @@ impl Service {
         let work = move |connection: &mut PgConnection| {
             lock_tree(connection)?;
             let before = categories::find(connection, id, &condition)?.category;
+            let name_before = of_category(connection, id, before.version)?.name(&locale);
             write(connection, id.uuid(), &locale, texts.as_ref())?;
             crate::queries::categories::update(connection, &before, now)?;
+            let changed = of_category(connection, id, before.version + 1)?;
+            let mut renamed = Vec::new();
+            if changed.name(&locale) != name_before {
+                // Products are found by the names of their categories.
+                renamed = products_below(connection, id.uuid())?;
+                editing::publish(connection, &renamed, now)?;
+            }
             categories::publish_category(connection, id, now)?;
-            of_category(connection, id, before.version + 1)
+            Ok((changed, renamed))
         };
-        let changed = self.db.transaction(work).await?;
-        self.outdate();
+        let (changed, renamed) = self.db.transaction(work).await?;
+        self.show(renamed).await;
         Ok(changed)
     }
 
