@@ -24,6 +24,7 @@ mod processes;
 mod races;
 mod replays;
 mod roles;
+mod search_settings;
 mod staff;
 mod stock;
 mod support;

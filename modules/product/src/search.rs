@@ -9,8 +9,10 @@ mod follower;
 mod index;
 mod limit;
 mod page;
+mod places;
 mod question;
 mod ranking;
+mod settings;
 mod statistics;
 mod suggestions;
 mod text;
@@ -40,13 +42,16 @@ use follower::Follower;
 use index::{Index, fault};
 use limit::{Limit, Limited};
 use page::PageCollector;
+use question::Understanding;
 use ranking::Ranking;
+use settings::Settings;
 use statistics::RoundFigures;
 
 pub(crate) use document::{Indexed, id_key};
 pub(crate) use facets::{Count, Prices};
 pub(crate) use page::Found;
 pub(crate) use question::Question;
+pub(crate) use settings::{stems_of, words_of};
 
 /// How long the question whether a process is ready waits for it.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -83,6 +88,7 @@ struct Shared {
     /// Where processes of this machine have their indexes.
     place: PathBuf,
     ranking: Ranking,
+    settings: watch::Sender<Arc<Settings>>,
     live: watch::Sender<Option<Arc<Index>>>,
     requests: Mutex<Vec<Request>>,
     wake: Wake,
@@ -107,6 +113,7 @@ impl Search {
                 clock: context.clock.clone(),
                 place: context.settings.data.dir.join("search"),
                 ranking: Ranking::default(),
+                settings: watch::Sender::default(),
                 live: watch::Sender::new(None),
                 requests: Mutex::default(),
                 wake: Wake::default(),
@@ -140,6 +147,7 @@ impl Search {
             searcher: index.searcher(),
             fields: index.fields(),
             ranking: self.shared.ranking.clone(),
+            settings: self.shared.settings.borrow().clone(),
             limit: Limit::from_now(),
             index,
             wake: self.shared.wake.clone(),
@@ -245,6 +253,7 @@ pub(crate) struct Snapshot {
     searcher: Searcher,
     fields: Fields,
     ranking: Ranking,
+    settings: Arc<Settings>,
     limit: Limit,
     index: Arc<Index>,
     wake: Wake,
@@ -254,12 +263,21 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Names the moment: what was counted under one name is the same as long as the name is.
     pub(crate) fn name(&self) -> String {
-        format!("{}/{}", self.revision.0.display(), self.revision.1)
+        let (folder, revision) = &self.revision;
+        format!("{}/{revision}/{}", folder.display(), self.settings.revision)
     }
 
     /// Understands what is to be shown; `named` is what `filter` names, as ids.
     pub(crate) fn question(&self, filter: &Filter, named: &Named) -> Result<Question, Fault> {
-        self.ask(|| Question::new(&self.searcher, &self.fields, &self.ranking, filter, named))
+        self.ask(|| {
+            let understanding = Understanding {
+                searcher: &self.searcher,
+                fields: &self.fields,
+                ranking: &self.ranking,
+                settings: &self.settings,
+            };
+            Question::new(understanding, filter, named)
+        })
     }
 
     /// At most `wanted` products after a position, and how many there are in all.
@@ -270,10 +288,17 @@ impl Snapshot {
         after: Option<Position>,
         wanted: usize,
     ) -> Result<Found, Fault> {
-        let collector = self.limited(PageCollector { sort, after, wanted });
+        let collector = self.limited(PageCollector {
+            sort,
+            after,
+            wanted,
+            places: question.places(),
+        });
+        let at_least = question.at_least();
         let statistics = RoundFigures {
             searcher: &self.searcher,
             words: self.fields.words,
+            at_least: &at_least,
         };
         self.ask(|| {
             self.searcher

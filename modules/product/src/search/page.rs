@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
 use tantivy::collector::{Collector, SegmentCollector};
@@ -10,6 +11,7 @@ use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 use uuid::Uuid;
 
 use super::document::column;
+use super::places::Places;
 use crate::domain::filter::{Position, Sort};
 
 /// How finely ranks are told apart; what differs by less is a tie, as sums of fractions depend on their order.
@@ -27,6 +29,8 @@ pub(super) struct PageCollector {
     pub(super) sort: Sort,
     pub(super) after: Option<Position>,
     pub(super) wanted: usize,
+    /// Where products stand by relevance.
+    pub(super) places: Arc<Places>,
 }
 
 /// What a product is sorted by within a segment, made so that what comes first is less.
@@ -59,7 +63,7 @@ impl Ids {
 
 /// Where a segment's values come from.
 enum Values {
-    Scores,
+    Scores(Arc<Places>),
     Numbers(Column<i64>),
     Titles(Option<StrColumn>),
 }
@@ -83,7 +87,7 @@ impl Collector for PageCollector {
     fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentPage> {
         let columns = segment.fast_fields();
         let values = match self.sort {
-            Sort::Relevance => Values::Scores,
+            Sort::Relevance => Values::Scores(Arc::clone(&self.places)),
             Sort::Newest => Values::Numbers(columns.i64(column::RELEASED)?),
             Sort::PriceAscending | Sort::PriceDescending => Values::Numbers(columns.i64(column::PRICE_MIN)?),
             Sort::TitleAscending | Sort::TitleDescending => Values::Titles(columns.str(column::TITLE)?),
@@ -151,7 +155,7 @@ impl SegmentCollector for SegmentPage {
 impl SegmentPage {
     fn key(&self, doc: DocId, score: Score, id: Uuid) -> Key {
         let value = match &self.values {
-            Values::Scores => rank(score),
+            Values::Scores(places) => places.rank(id, rank(score)),
             Values::Numbers(column) => number(column.first(doc).unwrap_or(0)),
             Values::Titles(column) => {
                 let title = column.as_ref().and_then(|column| column.term_ords(doc).next());
@@ -172,7 +176,7 @@ impl SegmentPage {
         };
         let id = Uuid::from_u128(id);
         let position = match (&self.values, self.sort) {
-            (Values::Scores, _) => Position::Rank(value, id),
+            (Values::Scores(_), _) => Position::Rank(value, id),
             (Values::Numbers(_), Sort::Newest) => {
                 let days = i32::try_from(amount(value)).unwrap_or(0);
                 Position::Released(NaiveDate::from_num_days_from_ce_opt(days).unwrap_or_default(), id)
