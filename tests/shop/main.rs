@@ -25,6 +25,7 @@ mod processes;
 mod races;
 mod replays;
 mod roles;
+mod search_settings;
 mod staff;
 mod stock;
 mod support;

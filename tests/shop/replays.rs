@@ -23,6 +23,18 @@ async fn a_replay_has_the_headers_of_the_first_answer() {
         (&**admin, "/admin/product-types", json!({"name": "Things"}), true),
         (
             &**admin,
+            "/admin/search/synonyms",
+            json!({"terms": ["tv", "television"]}),
+            true,
+        ),
+        (
+            &**admin,
+            "/admin/search/rules",
+            json!({"query": "tv", "match": "exact"}),
+            true,
+        ),
+        (
+            &**admin,
             &variants,
             json!({"price": price, "options": {"Size": "M"}}),
             true,

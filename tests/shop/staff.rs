@@ -51,7 +51,11 @@ fn about_nothing(path: &str) -> String {
     let kind = match path.split('/').nth(2).unwrap() {
         "categories" => "category",
         "product-types" => "type",
-        "search" => "product",
+        "search" => match path.split('/').nth(3).unwrap() {
+            "synonyms" => "synonyms",
+            "rules" => "searchrule",
+            _ => "product",
+        },
         "stock" => "variant",
         "price-lists" => "pricelist",
         "customer-groups" => "group",
@@ -87,6 +91,9 @@ fn body(path: &str) -> Value {
         "/admin/stock/adjustments" => {
             json!({"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "delta": 1, "reason": "found"})
         }
+        "/admin/search/synonyms" => json!({"terms": ["tv", "television"]}),
+        "/admin/search/stop-words" => json!({"words": []}),
+        "/admin/search/rules" => json!({"query": "tv", "match": "exact"}),
         "/admin/locations" => json!({"name": "A store"}),
         "/admin/stock/transfers" => {
             json!({"from_location_id": "location_01h455vb4pex5vsknk084sn02q",

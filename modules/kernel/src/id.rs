@@ -195,6 +195,10 @@ kinds! {
     PriceList = "pricelist" as PriceListId;
     /// A group of customers with prices of their own.
     CustomerGroup = "group" as CustomerGroupId;
+    /// Words that mean the same to the search.
+    Synonyms = "synonyms" as SynonymsId;
+    /// Where products stand when somebody searches for something.
+    SearchRule = "searchrule" as SearchRuleId;
 }
 
 #[cfg(test)]

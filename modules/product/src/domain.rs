@@ -26,6 +26,8 @@ pub(crate) mod product;
 pub(crate) mod product_type;
 pub(crate) mod relation;
 pub(crate) mod rule;
+pub(crate) mod search_rule;
+pub(crate) mod search_settings;
 pub(crate) mod searching;
 pub(crate) mod stock;
 pub(crate) mod terms;

@@ -14,6 +14,8 @@ mod price_lists;
 mod product_types;
 mod refusal;
 mod relations;
+mod search_rules;
+mod search_settings;
 mod searching;
 mod spoken;
 mod stock;
@@ -103,7 +105,19 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
     config
         .service(searching::list_parked_products)
         .service(searching::retry_parked_product)
-        .service(searching::list_search_misses);
+        .service(searching::list_search_misses)
+        .service(search_settings::list_search_synonyms)
+        .service(search_settings::create_search_synonyms)
+        .service(search_settings::get_search_synonyms)
+        .service(search_settings::update_search_synonyms)
+        .service(search_settings::delete_search_synonyms)
+        .service(search_settings::get_stop_words)
+        .service(search_settings::update_stop_words)
+        .service(search_rules::list_search_rules)
+        .service(search_rules::create_search_rule)
+        .service(search_rules::get_search_rule)
+        .service(search_rules::update_search_rule)
+        .service(search_rules::delete_search_rule);
     config
         .service(product_types::list_product_types)
         .service(product_types::create_product_type)

@@ -27,6 +27,8 @@ pub(crate) mod repricing;
 pub(crate) mod reservations;
 pub(crate) mod reserving;
 pub(crate) mod search;
+pub(crate) mod search_rules;
+pub(crate) mod search_settings;
 mod select;
 pub(crate) mod stock;
 pub(crate) mod suggestions;

@@ -96,3 +96,26 @@ diesel::table! {
         deleted_at -> Nullable<Timestamptz>,
     }
 }
+
+diesel::table! {
+    products.search_synonyms (id) {
+        id -> Uuid,
+        terms -> Array<Text>,
+        one_way_from -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    products.search_rules (id) {
+        id -> Uuid,
+        query -> Text,
+        #[sql_name = "match"]
+        match_ -> Text,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}

@@ -12,13 +12,16 @@ mod limit;
 mod matches;
 mod orders;
 mod page;
+mod places;
 mod question;
 mod ranking;
 mod sets;
+mod settings;
 mod statistics;
 mod suggestions;
 mod text;
 mod vocabulary;
+mod words;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,7 +47,9 @@ use layout::Layout;
 use limit::Limit;
 use matches::Source;
 use page::Page;
+use question::Understanding;
 use ranking::Ranking;
+use settings::Settings;
 
 pub(crate) use document::{Indexed, Told, id_key};
 pub(crate) use facets::{Count, Prices};
@@ -52,6 +57,7 @@ pub(crate) use layout::Shape;
 pub(crate) use matches::Matches;
 pub(crate) use page::Found;
 pub(crate) use question::Question;
+pub(crate) use settings::words_of;
 
 /// How long the question whether a process is ready waits for it.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -90,6 +96,7 @@ struct Shared {
     /// What the shop is set to.
     shape: Arc<Shape>,
     ranking: Ranking,
+    settings: watch::Sender<Arc<Settings>>,
     live: watch::Sender<Option<Arc<Index>>>,
     requests: Mutex<Vec<Request>>,
     wake: Wake,
@@ -115,6 +122,7 @@ impl Search {
                 place: context.settings.data.dir.join("search"),
                 shape: Arc::new(Shape::of(&context.settings.shop)),
                 ranking: Ranking::default(),
+                settings: watch::Sender::default(),
                 live: watch::Sender::new(None),
                 requests: Mutex::default(),
                 wake: Wake::default(),
@@ -148,6 +156,7 @@ impl Search {
             searcher: index.searcher(),
             layout: Arc::clone(index.layout()),
             ranking: self.shared.ranking.clone(),
+            settings: self.shared.settings.borrow().clone(),
             limit: Limit::from_now(),
             index,
             wake: self.shared.wake.clone(),
@@ -253,6 +262,7 @@ pub(crate) struct Snapshot {
     searcher: Searcher,
     layout: Arc<Layout>,
     ranking: Ranking,
+    settings: Arc<Settings>,
     limit: Limit,
     index: Arc<Index>,
     wake: Wake,
@@ -262,14 +272,21 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Names the moment: what was counted under one name is the same as long as the name is.
     pub(crate) fn name(&self) -> String {
-        format!("{}/{}", self.revision.0.display(), self.revision.1)
+        let (folder, revision) = &self.revision;
+        format!("{}/{revision}/{}", folder.display(), self.settings.revision)
     }
 
     /// Understands what is to be shown; `named` is what `filter` names, as ids.
     pub(crate) fn question(&self, filter: &Filter, named: &Named) -> Result<Question, Fault> {
-        let fields = self.layout.fields_of(filter);
-        let tongue = self.layout.tongue_of(filter);
-        self.ask(|| Question::new(&self.searcher, &fields, tongue, &self.ranking, filter, named))
+        self.ask(|| {
+            let understanding = Understanding {
+                searcher: &self.searcher,
+                fields: &self.layout.fields_of(filter),
+                ranking: &self.ranking,
+                settings: self.settings.lexicon(filter.locale.as_ref()),
+            };
+            Question::new(understanding, self.layout.tongue_of(filter), filter, named)
+        })
     }
 
     /// Looks a question up, for a list in an order.
@@ -289,7 +306,8 @@ impl Snapshot {
             let mut hits = Vec::new();
             for (segment, found) in self.searcher.segment_readers().iter().zip(matches.segments()) {
                 self.limit.check()?;
-                hits.extend(page.of_segment(segment, &found.all, &found.ranked, self.index.orders())?);
+                let (words, orders) = (&found.words, self.index.orders());
+                hits.extend(page.of_segment(segment, &found.all, words, &matches.places, orders)?);
             }
             Ok(Found {
                 total: i64::try_from(matches.total()).unwrap_or(i64::MAX),

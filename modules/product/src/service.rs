@@ -23,6 +23,8 @@ mod publishing;
 mod relations;
 mod repricing;
 mod reservations;
+mod search_rules;
+mod search_settings;
 mod searching;
 mod stock;
 mod transfers;

@@ -218,6 +218,10 @@ async fn things(store: &Store, admin: &Admin) -> HashMap<&'static str, String> {
         .post("/admin/product-types", json!({"name": "Thing", "attributes": []}))
         .await
         .expect(201);
+    let synonyms = json!({"terms": ["thing", "object"]});
+    let synonyms = admin.post("/admin/search/synonyms", synonyms).await.expect(201);
+    let rule = json!({"query": "thing", "match": "contains", "pins": [id(&product)]});
+    let rule = admin.post("/admin/search/rules", rule).await.expect(201);
     let group = admin
         .post("/admin/customer-groups", json!({"name": "Gold"}))
         .await
@@ -240,6 +244,8 @@ async fn things(store: &Store, admin: &Admin) -> HashMap<&'static str, String> {
         ("collections", id(&by_hand)),
         ("product-types", id(&kind)),
         ("customer-groups", id(&group)),
+        ("synonyms", id(&synonyms)),
+        ("rules", id(&rule)),
         ("price-lists", id(&sale)),
         ("locations", id(&locations["data"][0])),
         ("imports", id(&imports["data"][0])),

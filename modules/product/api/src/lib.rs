@@ -269,6 +269,21 @@ impl Payload for CollectionChanged {
     }
 }
 
+/// What merchants say of the search has changed: lists may find other products, or the same ones in another order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SearchSettingsChanged {
+    /// Counts the changes.
+    pub revision: i64,
+}
+
+impl Payload for SearchSettingsChanged {
+    const TYPE: &'static str = "search.settings_changed";
+
+    fn subject(&self) -> String {
+        self.revision.to_string()
+    }
+}
+
 /// What is left of a variant, in all locations that serve orders together, has come down to the variant's threshold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockLow {

@@ -94,6 +94,7 @@ impl Follower {
     /// Takes one step: opens an index, makes a part of one, or takes in what has changed.
     pub(super) async fn round(&self) -> Result<Round, Fault> {
         let mut state = self.state.lock().await;
+        self.shared.follow_settings().await?;
         if state.slot.is_none() {
             self.open(&mut state).await?;
         }

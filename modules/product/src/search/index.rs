@@ -20,6 +20,7 @@ use super::document::Fields;
 use super::layout::{Layout, Shape};
 use super::orders::Orders;
 use super::sets::Sets;
+use super::words::WordCache;
 
 /// Raised with every change of what is indexed and how; the fields themselves are compared besides.
 const FORMAT: u32 = 4;
@@ -108,6 +109,7 @@ pub(super) struct Index {
     reader: IndexReader,
     layout: Arc<Layout>,
     sets: Sets,
+    words: WordCache,
     orders: Arc<Orders>,
     revision: AtomicU64,
     is_suspect: AtomicBool,
@@ -151,6 +153,7 @@ impl Index {
             index,
             layout: Arc::new(layout),
             sets: Sets::default(),
+            words: WordCache::default(),
             orders,
             revision: AtomicU64::new(0),
             is_suspect: false.into(),
@@ -203,6 +206,11 @@ impl Index {
     /// Which products satisfy what.
     pub(super) fn sets(&self) -> &Sets {
         &self.sets
+    }
+
+    /// What the words of questions find.
+    pub(super) fn words(&self) -> &WordCache {
+        &self.words
     }
 
     /// The orders of lists.

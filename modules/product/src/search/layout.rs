@@ -21,7 +21,7 @@ pub(crate) struct Shape {
     /// In which it sells beside its own.
     pub(crate) currencies: Vec<Currency>,
     /// The language of the products themselves.
-    locale: Locale,
+    pub(crate) locale: Locale,
     /// Those into which they are translated, each with where its texts are looked for.
     pub(crate) languages: Vec<Language>,
 }

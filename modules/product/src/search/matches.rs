@@ -1,17 +1,22 @@
 //! What a question finds. Its words are looked up once; pages, totals and facets are then told from sets.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
-use tantivy::collector::{Collector, SegmentCollector};
-use tantivy::{DocId, Score, Searcher, SegmentOrdinal, SegmentReader};
+use tantivy::postings::SegmentPostings;
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocId, DocSet, Searcher, SegmentReader, TERMINATED};
+use uuid::Uuid;
 
 use super::document::Fields;
 use super::index::Index;
-use super::limit::{Limit, Limited};
+use super::limit::Limit;
+use super::places::Places;
 use super::question::Question;
 use super::sets::Condition;
 use super::statistics::RoundFigures;
+use super::words::Words;
 use crate::domain::facet::Facet;
 use crate::domain::filter::Sort;
 
@@ -19,15 +24,17 @@ use crate::domain::filter::Sort;
 pub(crate) struct Matches {
     pub(super) sort: Sort,
     pub(super) fields: Fields,
+    /// Where staff have put products.
+    pub(super) places: Arc<Places>,
     conditions: Vec<(Option<Facet>, Condition)>,
     segments: Vec<SegmentMatches>,
 }
 
 /// Of one segment.
 pub(super) struct SegmentMatches {
-    /// Those that have the question's words, with their scores where these matter.
-    pub(super) ranked: Vec<(DocId, Score)>,
-    /// The same, where there are words.
+    /// Those that have the question's words.
+    pub(super) words: Arc<Words>,
+    /// The same with those that staff have pinned to it, where there are words.
     worded: Option<RoaringBitmap>,
     /// Those that satisfy all conditions besides.
     pub(super) all: RoaringBitmap,
@@ -44,41 +51,39 @@ pub(super) struct Source<'a> {
 impl Matches {
     /// Looks up a question for a list in an order.
     pub(super) fn find(source: Source<'_>, question: &Question, sort: Sort) -> tantivy::Result<Self> {
-        let worded = match question.text() {
+        let words = match question.text() {
             Some(text) => {
-                let collector = Limited {
-                    collector: WordCollector {
-                        with_scores: sort == Sort::Relevance,
-                    },
-                    limit: source.limit,
-                };
                 let statistics = RoundFigures {
                     searcher: source.searcher,
                     words: question.fields.words,
+                    at_least: &question.at_least(),
                 };
-                let found = source
-                    .searcher
-                    .search_with_statistics_provider(text, &collector, &statistics)?;
-                found.into_iter().map(Some).collect()
+                let cache = source.index.words();
+                cache
+                    .find(source.searcher, text, &statistics, source.limit)?
+                    .into_iter()
+                    .map(Some)
+                    .collect()
             }
             None => vec![None; source.searcher.segment_readers().len()],
         };
         let conditions = question.conditions().to_vec();
+        let places = question.places();
         let mut segments = Vec::new();
-        for (segment, ranked) in source.searcher.segment_readers().iter().zip(worded) {
-            let worded = ranked
-                .as_ref()
-                .map(|ranked| ranked.iter().map(|(doc, _)| *doc).collect());
+        for (segment, words) in source.searcher.segment_readers().iter().zip(words) {
+            let pinned = source.products(segment, places.pinned())?;
+            let worded = words.as_ref().map(|words| &words.set | &pinned);
             let all = conditions.iter().map(|(_, condition)| condition);
             segments.push(SegmentMatches {
                 all: source.satisfying(segment, all, worded.as_ref())?,
-                ranked: ranked.unwrap_or_default(),
+                words: words.unwrap_or_default(),
                 worded,
             });
         }
         Ok(Self {
             sort,
             fields: question.fields,
+            places,
             conditions,
             segments,
         })
@@ -132,42 +137,25 @@ impl Source<'_> {
         let sets = self.index.sets();
         sets.satisfying(self.searcher, segment, conditions, others, self.limit)
     }
-}
 
-/// Collects the products that have words.
-struct WordCollector {
-    with_scores: bool,
-}
-
-struct SegmentWords(Vec<(DocId, Score)>);
-
-impl Collector for WordCollector {
-    /// By segment, in the order of their numbers.
-    type Fruit = Vec<Vec<(DocId, Score)>>;
-    type Child = SegmentWords;
-
-    fn for_segment(&self, _: SegmentOrdinal, _: &SegmentReader) -> tantivy::Result<SegmentWords> {
-        Ok(SegmentWords(Vec::new()))
-    }
-
-    fn requires_scoring(&self) -> bool {
-        self.with_scores
-    }
-
-    /// The index is asked by one thread, segment after segment.
-    fn merge_fruits(&self, found: Vec<Vec<(DocId, Score)>>) -> tantivy::Result<Self::Fruit> {
+    /// Those of some products that are in a segment.
+    fn products(self, segment: &SegmentReader, ids: impl Iterator<Item = Uuid>) -> tantivy::Result<RoaringBitmap> {
+        let mut found = RoaringBitmap::new();
+        let fields = self.index.fields();
+        let index = segment.inverted_index(fields.id)?;
+        for id in ids {
+            if let Some(postings) = index.read_postings(&fields.id_term(id), IndexRecordOption::Basic)? {
+                found.extend(docs(postings));
+            }
+        }
         Ok(found)
     }
 }
 
-impl SegmentCollector for SegmentWords {
-    type Fruit = Vec<(DocId, Score)>;
-
-    fn collect(&mut self, doc: DocId, score: Score) {
-        self.0.push((doc, score));
-    }
-
-    fn harvest(self) -> Vec<(DocId, Score)> {
-        self.0
-    }
+fn docs(mut postings: SegmentPostings) -> impl Iterator<Item = DocId> {
+    std::iter::from_fn(move || {
+        let doc = postings.doc();
+        postings.advance();
+        (doc != TERMINATED).then_some(doc)
+    })
 }

@@ -7,15 +7,14 @@ use chrono::{Datelike, NaiveDate};
 use roaring::RoaringBitmap;
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::schema::Field;
-use tantivy::{DocId, Score, SegmentReader};
+use tantivy::{DocId, SegmentReader};
 use uuid::Uuid;
 
 use super::document::{Fields, column};
 use super::orders::Orders;
+use super::places::Places;
+use super::words::Words;
 use crate::domain::filter::{Position, Sort};
-
-/// How finely ranks are told apart; what differs by less is a tie, as sums of fractions depend on their order.
-const RANKS: f32 = 1_000.0;
 
 /// What was found: how many there are in all, and the first ones after a position, each with its own.
 #[derive(Debug, Default)]
@@ -72,21 +71,12 @@ impl Page {
         &self,
         segment: &SegmentReader,
         set: &RoaringBitmap,
-        ranked: &[(DocId, Score)],
+        words: &Words,
+        places: &Places,
         orders: &Orders,
     ) -> tantivy::Result<Vec<(Uuid, Position)>> {
         let Some(value) = self.value() else {
-            let ids = Ids::of(segment)?;
-            let hits = ranked.iter().filter(|(doc, _)| set.contains(*doc));
-            let keys = hits.map(|(doc, score)| Key::new(rank(*score), ids.get(*doc)));
-            let after = match &self.after {
-                Some(Position::Rank(rank, id)) => Some(Key::new(*rank, *id)),
-                _ => None,
-            };
-            let best = self.first(keys, after).into_iter();
-            return Ok(best
-                .map(|key| (key.id(), Position::Rank(key.value, key.id())))
-                .collect());
+            return self.by_rank(segment, set, words, places);
         };
         let keys = Keys::of(segment, value)?;
         let after = self
@@ -95,10 +85,43 @@ impl Page {
             .map(|position| keys.of_position(position))
             .transpose()?;
         let chosen = match is_order_shorter(set.len(), segment.max_doc(), self.wanted) {
-            true => self.walk(&keys, &orders.of(segment, value)?, set, after),
+            true => {
+                let order = orders.of(segment, value)?;
+                self.walk(&order, |doc| set.contains(*doc), |doc| keys.get(*doc), after)
+            }
             false => self.first(set.iter().map(|doc| keys.get(doc)), after),
         };
         chosen.into_iter().map(|key| keys.hit(key)).collect()
+    }
+
+    fn by_rank(
+        &self,
+        segment: &SegmentReader,
+        set: &RoaringBitmap,
+        words: &Words,
+        places: &Places,
+    ) -> tantivy::Result<Vec<(Uuid, Position)>> {
+        let ids = Ids::of(segment)?;
+        let key = |(doc, rank): &(DocId, u32)| {
+            let id = ids.get(*doc);
+            Key::new(places.rank(id, u64::from(*rank)), id)
+        };
+        let belongs = |(doc, _): &(DocId, u32)| set.contains(*doc);
+        let after = match &self.after {
+            Some(Position::Rank(rank, id)) => Some(Key::new(*rank, *id)),
+            _ => None,
+        };
+        let chosen = match places.is_empty() {
+            true => self.walk(&words.by_rank, belongs, key, after),
+            false => {
+                // What staff have put somewhere is elsewhere than where its words have it, or has none.
+                let wordless = (set - &words.set).into_iter().map(|doc| (doc, 0));
+                let all = words.by_rank.iter().copied().filter(belongs).chain(wordless);
+                self.first(all.map(|entry| key(&entry)), after)
+            }
+        };
+        let hit = |found: Key| (found.id(), Position::Rank(found.value, found.id()));
+        Ok(chosen.into_iter().map(hit).collect())
     }
 
     /// What is sorted by; `None` by rank. What has no price in a currency comes last, whatever the direction.
@@ -140,22 +163,22 @@ impl Page {
         kept.into_iter().map(turned).collect()
     }
 
-    /// The same by walking along an order until enough of them are met.
-    fn walk(&self, keys: &Keys, order: &[DocId], set: &RoaringBitmap, after: Option<Key>) -> Vec<Key> {
-        let is_in = |doc: &&DocId| set.contains(**doc);
-        let key = |doc: &DocId| keys.get(*doc);
+    /// The same by walking along an order until enough of those that belong on the page are met.
+    fn walk<T>(
+        &self,
+        order: &[T],
+        belongs: impl Fn(&T) -> bool,
+        key: impl Fn(&T) -> Key,
+        after: Option<Key>,
+    ) -> Vec<Key> {
         if is_descending(self.sort) {
-            let end = after.map_or(order.len(), |after| order.partition_point(|doc| key(doc) < after));
-            order[..end]
-                .iter()
-                .rev()
-                .filter(is_in)
-                .take(self.wanted)
-                .map(key)
-                .collect()
+            let end = after.map_or(order.len(), |after| order.partition_point(|entry| key(entry) < after));
+            let met = order[..end].iter().rev().filter(|entry| belongs(entry));
+            met.take(self.wanted).map(key).collect()
         } else {
-            let start = after.map_or(0, |after| order.partition_point(|doc| key(doc) <= after));
-            order[start..].iter().filter(is_in).take(self.wanted).map(key).collect()
+            let start = after.map_or(0, |after| order.partition_point(|entry| key(entry) <= after));
+            let met = order[start..].iter().filter(|entry| belongs(entry));
+            met.take(self.wanted).map(key).collect()
         }
     }
 }
@@ -303,15 +326,6 @@ fn compare(sort: Sort, one: &Position, other: &Position) -> Ordering {
         true => ordering.reverse(),
         false => ordering,
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "ranks are small and never negative"
-)]
-fn rank(score: Score) -> u64 {
-    (score.max(0.0) * RANKS).round() as u64
 }
 
 /// Numbers in their order, as they are kept in keys; [`amount`] is the way back.

@@ -1,15 +1,21 @@
 //! A request for a list as a query of the index.
 
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
 use tantivy::query::{
     BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, EmptyQuery, Occur, PhraseQuery, Query, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Named;
 use super::document::{Fields, attribute_key, id_key, number_key};
+use super::places::Places;
 use super::ranking::Ranking;
 use super::sets::Condition;
+use super::settings::{Expansion, Lexicon, Phrase};
 use super::text::{Stems, Tongue, fold, has_digit, runs, words};
 use super::vocabulary::Vocabulary;
 use crate::domain::attributes::AttributeValue;
@@ -27,12 +33,27 @@ pub(crate) struct Question {
     pub(super) fields: Fields,
     text: Option<Text>,
     conditions: Vec<(Option<Facet>, Condition)>,
+    /// Where staff have put products.
+    places: Arc<Places>,
+}
+
+/// What a question is understood by.
+#[derive(Clone, Copy)]
+pub(super) struct Understanding<'a> {
+    pub(super) searcher: &'a Searcher,
+    pub(super) fields: &'a Fields,
+    pub(super) ranking: &'a Ranking,
+    pub(super) settings: &'a Lexicon,
 }
 
 /// The words of a question, understood.
 struct Text {
     query: Box<dyn Query>,
     meant: Option<String>,
+    /// How common words are at least.
+    at_least: HashMap<String, u64>,
+    /// What staff have said of them.
+    said: String,
 }
 
 /// A word of the question, and what else it may be.
@@ -43,18 +64,29 @@ struct Asked {
     /// What it is a slip of, where nothing at all is written so.
     meant: Option<String>,
     alternatives: Vec<(String, f32)>,
+    /// What means the same, each of one word or several, all of which have to be there.
+    synonyms: Vec<Vec<String>>,
+    /// Whether it says nothing, beside others that do.
+    is_idle: bool,
+    /// Whether it may be the beginning of another one: whoever asks has not typed on.
+    is_open: bool,
 }
 
 impl Question {
     /// What `filter` shows; `named` is what it names, as ids.
     pub(super) fn new(
-        searcher: &Searcher,
-        fields: &Fields,
-        tongue: Tongue,
-        ranking: &Ranking,
+        understanding: Understanding<'_>,
+        mut tongue: Tongue,
         filter: &Filter,
         named: &Named,
     ) -> tantivy::Result<Self> {
+        let fields = understanding.fields;
+        let places = match &filter.search {
+            None => Places::default(),
+            Some(search) => understanding
+                .settings
+                .places(&Phrase::of(search, &mut tongue.own).stems),
+        };
         let text = match &filter.search {
             None => None,
             Some(search) => {
@@ -62,13 +94,14 @@ impl Question {
                 let shown = shown
                     .map(|status| Term::from_field_text(fields.status, &status))
                     .collect();
-                Some(Reader::new(searcher, fields, tongue, ranking, shown).read(search)?)
+                Some(Reader::new(understanding, tongue, shown).read(search)?)
             }
         };
         Ok(Self {
             fields: *fields,
             text,
             conditions: conditions(fields, filter, named),
+            places: Arc::new(places),
         })
     }
 
@@ -85,6 +118,25 @@ impl Question {
     /// The question with its slips corrected, where it has some.
     pub(crate) fn meant(&self) -> Option<&str> {
         self.text.as_ref()?.meant.as_deref()
+    }
+
+    /// Names what staff have said of the question; empty where that is nothing.
+    pub(crate) fn said(&self) -> String {
+        let of_words = self.text.as_ref().map_or("", |text| text.said.as_str());
+        match of_words.is_empty() && self.places.is_empty() {
+            true => String::new(),
+            false => format!("{:016x}", xxh3_64(format!("{of_words}{:?}", self.places).as_bytes())),
+        }
+    }
+
+    /// Where products stand by relevance.
+    pub(super) fn places(&self) -> Arc<Places> {
+        Arc::clone(&self.places)
+    }
+
+    /// How common words are at least when products are ranked, by their stems.
+    pub(super) fn at_least(&self) -> HashMap<String, u64> {
+        self.text.as_ref().map(|text| text.at_least.clone()).unwrap_or_default()
     }
 }
 
@@ -156,6 +208,7 @@ fn meanings(text: &str) -> Vec<AttributeValue> {
 struct Reader<'a> {
     fields: &'a Fields,
     ranking: &'a Ranking,
+    settings: &'a Lexicon,
     vocabulary: Vocabulary<'a>,
     stems: Stems,
     /// Those of fields that are the same in all languages, where they are other ones.
@@ -163,10 +216,17 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(searcher: &'a Searcher, fields: &'a Fields, tongue: Tongue, ranking: &'a Ranking, shown: Vec<Term>) -> Self {
+    fn new(understanding: Understanding<'a>, tongue: Tongue, shown: Vec<Term>) -> Self {
+        let Understanding {
+            searcher,
+            fields,
+            ranking,
+            settings,
+        } = understanding;
         Self {
             fields,
             ranking,
+            settings,
             vocabulary: Vocabulary {
                 searcher,
                 field: fields.vocabulary,
@@ -179,16 +239,20 @@ impl<'a> Reader<'a> {
 
     fn read(mut self, search: &str) -> tantivy::Result<Text> {
         let code = self.has_code(search);
-        let asked = self.asked(search)?;
+        let mut asked = self.asked(search);
         if asked.is_empty() {
             return Ok(Text {
                 query: Box::new(EmptyQuery),
                 meant: None,
+                at_least: HashMap::new(),
+                said: String::new(),
             });
         }
-        let required = required(asked.len());
+        let expansions = self.expand(&mut asked)?;
+        let telling: Vec<&Asked> = asked.iter().filter(|word| !word.is_idle).collect();
+        let required = required(telling.len());
         let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-        for word in &asked {
+        for word in &telling {
             clauses.push((Occur::Should, self.word(word)));
         }
         let matching = BooleanQuery::with_minimum_required_clauses(clauses, required);
@@ -197,17 +261,20 @@ impl<'a> Reader<'a> {
             1,
         ));
         let mut all: Vec<(Occur, Box<dyn Query>)> = vec![(Occur::Must, found)];
-        all.extend(self.signals(&asked).into_iter().map(|signal| (Occur::Should, signal)));
+        let signals = self.signals(&asked, &expansions);
+        all.extend(signals.into_iter().map(|signal| (Occur::Should, signal)));
         let corrected: Vec<&str> = asked.iter().map(Asked::likeliest).collect();
         let is_corrected = asked.iter().any(|word| word.meant.is_some());
         Ok(Text {
             query: Box::new(BooleanQuery::new(all)),
             meant: is_corrected.then(|| corrected.join(" ")),
+            at_least: self.at_least(&asked, &expansions)?,
+            said: said(&asked, &expansions),
         })
     }
 
-    /// The words of a question, each with what else it may be.
-    fn asked(&mut self, search: &str) -> tantivy::Result<Vec<Asked>> {
+    /// The words of a question.
+    fn asked(&mut self, search: &str) -> Vec<Asked> {
         let mut asked: Vec<Asked> = Vec::new();
         for chunk in fold(search).split_whitespace() {
             for word in Asked::of(chunk) {
@@ -217,26 +284,73 @@ impl<'a> Reader<'a> {
             }
         }
         asked.truncate(MAX_WORDS);
-        let ends_open = !search.ends_with(char::is_whitespace);
-        let count = asked.len();
-        for (number, word) in asked.iter_mut().enumerate() {
-            self.widen(word, ends_open && number + 1 == count)?;
+        if let Some(last) = asked.last_mut() {
+            last.is_open = !search.ends_with(char::is_whitespace);
         }
-        Ok(asked)
+        asked
+    }
+
+    /// Adds what else each word may be, and what staff have said of it: what they know is no slip. Answers the synonyms.
+    fn expand(&mut self, asked: &mut [Asked]) -> tantivy::Result<Vec<Expansion>> {
+        let stems: Vec<String> = asked.iter().map(|word| self.stems.of(&word.written)).collect();
+        let are_idle: Vec<bool> = stems.iter().map(|stem| self.settings.is_stop_word(stem)).collect();
+        let expansions = self.settings.expansions(&stems);
+        if are_idle.contains(&false) {
+            for (word, is_idle) in asked.iter_mut().zip(are_idle) {
+                word.is_idle = is_idle;
+            }
+        }
+        for Expansion { first, count, phrase } in &expansions {
+            let pairs = phrase.words.iter().zip(&phrase.stems);
+            let telling = pairs.filter(|(_, stem)| !self.settings.is_stop_word(stem));
+            let telling: Vec<String> = telling.map(|(word, _)| word.clone()).collect();
+            let words = if telling.is_empty() { &phrase.words } else { &telling };
+            let meant = asked.iter_mut().skip(*first).take(*count);
+            meant.for_each(|word| word.synonyms.push(words.clone()));
+        }
+        asked.iter_mut().try_for_each(|word| self.widen(word))?;
+        Ok(expansions)
+    }
+
+    /// How common the words of synonyms are at least: as common as what they stand for, so that a rare synonym is worth no
+    /// more than the word itself.
+    fn at_least(&mut self, asked: &[Asked], expansions: &[Expansion]) -> tantivy::Result<HashMap<String, u64>> {
+        let mut at_least: HashMap<String, u64> = HashMap::new();
+        for Expansion { first, count, phrase } in expansions {
+            let mut most = 0;
+            for word in asked.iter().skip(*first).take(*count) {
+                let term = Term::from_field_text(self.fields.words, &self.stems.of(&word.written));
+                most = self.vocabulary.searcher.doc_freq(&term)?.max(most);
+            }
+            for stem in &phrase.stems {
+                let known = at_least.entry(stem.clone()).or_default();
+                *known = most.max(*known);
+            }
+        }
+        for word in asked {
+            at_least.remove(&self.stems.of(&word.written));
+        }
+        Ok(at_least)
     }
 
     /// Adds beginnings to the last word, and corrections to one that nothing or next to nothing is written with.
-    fn widen(&mut self, word: &mut Asked, is_last: bool) -> tantivy::Result<()> {
+    fn widen(&mut self, word: &mut Asked) -> tantivy::Result<()> {
+        if word.is_idle && !word.is_open {
+            return Ok(());
+        }
         // Whatever its ending: one that is only written in the singular is known in the plural.
         let known = Term::from_field_text(self.fields.words, &self.stems.of(&word.written));
         let count = self.vocabulary.count(&known)?;
-        if is_last && word.written.chars().count() > 1 {
+        if word.is_open && word.written.chars().count() > 1 {
             let longer = self.vocabulary.beginning_with(&word.written)?;
             let beginnings = longer.into_iter().map(|meant| (meant.text, self.ranking.beginning));
             word.alternatives.extend(beginnings);
         }
         // Who has typed the beginning of a word has not slipped.
         if !word.alternatives.is_empty() && count == 0 {
+            return Ok(());
+        }
+        if word.is_idle || !word.synonyms.is_empty() {
             return Ok(());
         }
         let corrections = self.vocabulary.slips_of(&word.written, count)?;
@@ -256,6 +370,9 @@ impl<'a> Reader<'a> {
         for (text, weight) in &word.alternatives {
             queries.extend(self.in_fields(text, *weight));
         }
+        for synonym in &word.synonyms {
+            queries.push(self.together(synonym));
+        }
         if !word.parts.is_empty() {
             let parts = word.parts.iter().map(|part| -> Box<dyn Query> {
                 let found = self.in_fields(part, self.ranking.parts);
@@ -264,6 +381,45 @@ impl<'a> Reader<'a> {
             queries.push(Box::new(BooleanQuery::intersection(parts.collect())));
         }
         Box::new(DisjunctionMaxQuery::new(queries))
+    }
+
+    /// Products that have all words of a synonym, which together count as one word.
+    fn together(&mut self, words: &[String]) -> Box<dyn Query> {
+        let share = f32::from(u16::try_from(words.len()).unwrap_or(u16::MAX));
+        let each = words.iter().map(|word| -> Box<dyn Query> {
+            Box::new(DisjunctionMaxQuery::new(
+                self.in_fields(word, self.ranking.synonym / share),
+            ))
+        });
+        Box::new(BooleanQuery::intersection(each.collect()))
+    }
+
+    /// The same in the title, in a row.
+    fn in_title(&self, stems: &[String]) -> Option<Box<dyn Query>> {
+        let mut terms: Vec<Term> = stems
+            .iter()
+            .map(|stem| Term::from_field_text(self.fields.title, stem))
+            .collect();
+        match terms.len() {
+            0 => None,
+            1 => terms
+                .pop()
+                .map(|term| -> Box<dyn Query> { Box::new(TermQuery::new(term, IndexRecordOption::Basic)) }),
+            _ => Some(Box::new(PhraseQuery::new(terms))),
+        }
+    }
+
+    /// Products that have a word as it is written somewhere, or a synonym.
+    fn anywhere_or_synonym(&mut self, word: &Asked) -> Box<dyn Query> {
+        let mut ways = vec![self.anywhere(word)];
+        for synonym in &word.synonyms {
+            let has = synonym.iter().map(|word| -> Box<dyn Query> {
+                let term = Term::from_field_text(self.fields.words, &self.stems.of(word));
+                Box::new(TermQuery::new(term, IndexRecordOption::Basic))
+            });
+            ways.push(Box::new(BooleanQuery::intersection(has.collect())));
+        }
+        Box::new(BooleanQuery::union(ways))
     }
 
     /// Products that have a word as it is written somewhere, or the parts of a model's name.
@@ -306,23 +462,46 @@ impl<'a> Reader<'a> {
         weights.into_iter().map(query).collect()
     }
 
-    /// What is said of the question as a whole.
-    fn signals(&mut self, asked: &[Asked]) -> Vec<Box<dyn Query>> {
+    /// What is said of the question as a whole, as it is written and with its synonyms: of those what says most.
+    fn signals(&mut self, asked: &[Asked], expansions: &[Expansion]) -> Vec<Box<dyn Query>> {
         let constant =
             |query: Box<dyn Query>, score: f32| -> Box<dyn Query> { Box::new(ConstScoreQuery::new(query, score)) };
-        let each = asked.iter().map(|word| self.anywhere(word)).collect();
-        let all = BooleanQuery::intersection(each);
-        let mut signals = vec![constant(Box::new(all), self.ranking.all_words)];
-        if asked.len() > 1 {
-            let title = |word: &Asked| Term::from_field_text(self.fields.title, &self.stems.of(word.likeliest()));
-            let phrase = PhraseQuery::new(asked.iter().map(title).collect());
-            signals.push(constant(Box::new(phrase), self.ranking.phrase_in_title));
+        let ranking = self.ranking;
+        let telling: Vec<&Asked> = asked.iter().filter(|word| !word.is_idle).collect();
+        let each = telling.iter().map(|word| self.anywhere(word)).collect();
+        let mut all = vec![constant(Box::new(BooleanQuery::intersection(each)), ranking.all_words)];
+        if !expansions.is_empty() {
+            let each = telling.iter().map(|word| self.anywhere_or_synonym(word)).collect();
+            let meant = Box::new(BooleanQuery::intersection(each));
+            all.push(constant(meant, ranking.all_words * ranking.synonym));
         }
+        let mut signals = vec![best(all)];
         let stems: Vec<String> = asked.iter().map(|word| self.stems.of(word.likeliest())).collect();
-        for (name, share) in names(&stems) {
-            let term = Term::from_field_text(self.fields.kind, &name);
-            let query = TermQuery::new(term, IndexRecordOption::Basic);
-            signals.push(constant(Box::new(query), self.ranking.kind * share));
+        let ways = ways(stems, expansions);
+        if asked.len() > 1 {
+            let in_title = ways.iter().filter_map(|(stems, is_written)| {
+                let weight = if *is_written { 1.0 } else { ranking.synonym };
+                Some(constant(self.in_title(stems)?, ranking.phrase_in_title * weight))
+            });
+            signals.push(best(in_title.collect()));
+        }
+        // A product has one kind: what is written there already is no better with a synonym elsewhere.
+        let mut seen = BTreeSet::new();
+        for (stems, is_written) in ways {
+            let weight = if is_written { 1.0 } else { ranking.synonym };
+            for (name, share) in names(&stems) {
+                let is_new = seen.insert(name.clone());
+                if !is_new && !is_written {
+                    continue;
+                }
+                let term = Term::from_field_text(self.fields.kind, &name);
+                let query = TermQuery::new(term, IndexRecordOption::Basic);
+                signals.push(constant(Box::new(query), ranking.kind * share * weight));
+            }
+        }
+        if let Some(open) = asked.last().filter(|word| word.is_idle && word.is_open) {
+            // It may be the beginning of another word.
+            signals.push(self.word(open));
         }
         signals
     }
@@ -361,12 +540,54 @@ impl Asked {
             parts: parts.iter().map(|part| (*part).to_owned()).collect(),
             meant: None,
             alternatives: Vec::new(),
+            synonyms: Vec::new(),
+            is_idle: false,
+            is_open: false,
         }
     }
 
     /// The word, or what it is most likely a slip of.
     fn likeliest(&self) -> &str {
         self.meant.as_deref().unwrap_or(&self.written)
+    }
+}
+
+/// The words of a text as they are looked for.
+pub(super) fn written(text: &str) -> Vec<String> {
+    let folded = fold(text);
+    let asked = folded.split_whitespace().flat_map(Asked::of);
+    asked.map(|word| word.written).collect()
+}
+
+/// The stems of a question as it is written, and with each synonym in the place of what it stands for.
+fn ways(stems: Vec<String>, expansions: &[Expansion]) -> Vec<(Vec<String>, bool)> {
+    let otherwise = expansions.iter().map(|Expansion { first, count, phrase }| {
+        let mut stems = stems.clone();
+        stems.splice(*first..first + count, phrase.stems.iter().cloned());
+        (stems, false)
+    });
+    let otherwise: Vec<_> = otherwise.collect();
+    std::iter::once((stems, true)).chain(otherwise).collect()
+}
+
+/// What counts most.
+fn best(mut queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {
+    match queries.len() {
+        1 => queries.swap_remove(0),
+        _ => Box::new(DisjunctionMaxQuery::new(queries)),
+    }
+}
+
+/// Names what staff have said of words.
+fn said(asked: &[Asked], expansions: &[Expansion]) -> String {
+    let idle: Vec<&str> = asked
+        .iter()
+        .filter(|word| word.is_idle)
+        .map(|word| word.written.as_str())
+        .collect();
+    match idle.is_empty() && expansions.is_empty() {
+        true => String::new(),
+        false => format!("{idle:?}{expansions:?}"),
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Ranking {
     pub(super) beginning: f32,
     /// Weight of a model's name that is found in parts.
     pub(super) parts: f32,
+    /// Weight of what staff have made a synonym: all that a word is worth, a little less.
+    pub(super) synonym: f32,
     /// Weights of a word that differs by one slip, or by two.
     pub(super) slips: [f32; 2],
     /// Added where a product has all words of the question as they are written there, and where its title has them in a row.
@@ -42,6 +44,7 @@ impl Default for Ranking {
             description: 1.0,
             beginning: 0.2,
             parts: 0.8,
+            synonym: 0.9,
             slips: [0.7, 0.5],
             all_words: 8.0,
             phrase_in_title: 4.0,

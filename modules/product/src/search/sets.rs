@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use tantivy::index::SegmentId;
 use tantivy::query::{BooleanQuery, EnableScoring, Query, RangeQuery, TermQuery, TermSetQuery};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{COLLECT_BLOCK_BUFFER_LEN, Opstamp, Searcher, SegmentReader, TantivyError, Term};
+use tantivy::{Opstamp, Searcher, SegmentReader, TantivyError, Term};
 
 use super::limit::Limit;
 
@@ -143,15 +143,7 @@ fn found(
     limit: Limit,
 ) -> tantivy::Result<RoaringBitmap> {
     let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
-    let mut matching = weight.scorer(segment, 1.0)?;
     let mut found = RoaringBitmap::new();
-    let mut buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
-    loop {
-        let count = matching.fill_buffer(&mut buffer);
-        found.extend(&buffer[..count]);
-        if count < buffer.len() {
-            return Ok(found);
-        }
-        limit.check()?;
-    }
+    limit.each(&mut *weight.scorer(segment, 1.0)?, |docs| found.extend(docs))?;
+    Ok(found)
 }

@@ -1,5 +1,7 @@
 //! How common words are, in round figures.
 
+use std::collections::HashMap;
+
 use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::Field;
 use tantivy::{Searcher, Term};
@@ -19,6 +21,8 @@ pub(super) struct RoundFigures<'a> {
     pub(super) searcher: &'a Searcher,
     /// The field that has the words of all others.
     pub(super) words: Field,
+    /// How common words are at least, by their stems: a synonym is no more telling than the word that it stands for.
+    pub(super) at_least: &'a HashMap<String, u64>,
 }
 
 impl Bm25StatisticsProvider for RoundFigures<'_> {
@@ -34,7 +38,10 @@ impl Bm25StatisticsProvider for RoundFigures<'_> {
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
         let count = match term.value().as_str() {
-            Some(word) => self.searcher.doc_freq(&Term::from_field_text(self.words, word))?,
+            Some(word) => {
+                let count = self.searcher.doc_freq(&Term::from_field_text(self.words, word))?;
+                self.at_least.get(word).copied().unwrap_or_default().max(count)
+            }
             None => self.searcher.doc_freq(term)?,
         };
         // Less than there are products in any case.

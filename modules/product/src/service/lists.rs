@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use database::Failure;
+use database::{Failure, OrRefuse};
 use diesel::PgConnection;
 use kernel::page::PageInfo;
 use kernel::{Currency, Fault, Money};
@@ -15,7 +15,7 @@ use super::Service;
 use super::cache::Facets;
 use crate::domain::draft::CategoryReference;
 use crate::domain::facet::{Facet, FacetCounts, FacetValue, PriceBucket, PriceFacet};
-use crate::domain::filter::{Audience, Filter, ListQuery, Position};
+use crate::domain::filter::{Audience, Filter, ListQuery, Position, Sort};
 use crate::domain::number::NumberFacet;
 use crate::domain::product::{AdminProduct, Product, Status};
 use crate::domain::translation::Language;
@@ -89,21 +89,15 @@ impl Service {
 
     /// Whatever products the query's audience may see.
     pub(crate) async fn list_admin(&self, mut query: ListQuery) -> Result<ProductList<AdminProduct>, ProductError> {
-        let name = query.name();
         query.filter.today = self.clock.now().date_naive();
-        let after = match &query.cursor {
-            None => None,
-            Some(cursor) => {
-                let opened = self.cursors.open(&name, cursor);
-                Some(opened.map_err(|error| ProductError::InvalidQuery(error.into()))?)
-            }
-        };
         let index = self.search.now().await?;
         let (service, asked) = (self.clone(), query.clone());
         // The index is asked on the pool's threads too: a search is as long as a statement, what it finds is read at once,
         // and there is one queue that tells when it is too much.
         let found = self.db.run(move |connection| {
             let lookup = look_up(connection, index, &query)?;
+            let name = lookup.name(&query);
+            let after = service.opened(&name, query.cursor.clone()).or_refuse()?;
             let (data, last, total) = page(connection, &lookup, &query, after)?;
             let facets = match query.facets.is_empty() {
                 true => None,
@@ -189,6 +183,16 @@ fn count_prices(lookup: &Lookup, currency: Currency) -> Work<Option<PriceFacet>>
             })
             .collect(),
     }))
+}
+
+impl Lookup {
+    /// Names the list for its cursors. Ranks of one order say nothing in another, which what staff say of words makes of it.
+    fn name(&self, query: &ListQuery) -> String {
+        match (query.sort, self.question.said()) {
+            (Sort::Relevance, said) if !said.is_empty() => format!("{}/{said}", query.name()),
+            _ => query.name(),
+        }
+    }
 }
 
 fn look_up(connection: &mut PgConnection, index: Snapshot, query: &ListQuery) -> Work<Lookup> {
