@@ -5,6 +5,7 @@ pub(crate) mod attributes;
 pub(crate) mod bulk;
 pub(crate) mod bundle;
 pub(crate) mod category;
+pub(crate) mod code;
 pub(crate) mod collection;
 pub(crate) mod count;
 pub(crate) mod draft;

@@ -27,7 +27,7 @@ const MAX_VARIANTS: usize = 200;
 
 /// A tag.
 pub(crate) type Tag = Text<1, 120>;
-/// An option's name or value, a SKU, a barcode, a brand, an external id.
+/// An option's name or value, a brand.
 pub(crate) type Name = Text<1, 120>;
 /// A title.
 pub(crate) type Title = Text<1, 300>;

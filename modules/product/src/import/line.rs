@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Beside, ImportedProduct, WrongRow};
 use crate::domain::attributes::Attributes;
 use crate::domain::category::{CategoryName, SEPARATOR};
+use crate::domain::code::Code;
 use crate::domain::further_price::{FurtherPrice, WrittenPrice, further, one};
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
@@ -20,12 +21,14 @@ use crate::domain::translation::{ProductTranslation, Said};
 
 /// A text that may be empty, which is the same as not there.
 type Maybe = Option<Text<0, 120>>;
+/// The same of a code.
+type MaybeCode = Option<Code<0>>;
 
 /// A product as a file has it. A product without options may have its one variant's fields beside its own.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line {
-    id: Maybe,
+    id: MaybeCode,
     handle: Option<Handle>,
     title: Title,
     description: Option<Description>,
@@ -44,8 +47,8 @@ pub(super) struct Line {
     publish_at: Option<DateTime<Utc>>,
     unpublish_at: Option<DateTime<Utc>>,
     variants: Option<Vec<LineVariant>>,
-    sku: Maybe,
-    barcode: Maybe,
+    sku: MaybeCode,
+    barcode: MaybeCode,
     price_minor: Option<i64>,
     compare_at_price_minor: Option<i64>,
     prices: Option<Vec<LinePrice>>,
@@ -58,8 +61,8 @@ pub(super) struct Line {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineVariant {
-    sku: Maybe,
-    barcode: Maybe,
+    sku: MaybeCode,
+    barcode: MaybeCode,
     title: Option<Title>,
     #[serde(default)]
     options: Pairs<Name>,
@@ -203,8 +206,8 @@ impl From<&FurtherPrice> for LinePrice {
     }
 }
 
-fn filled(text: Maybe) -> Option<String> {
-    text.map(Text::into_string).filter(|text| !text.trim().is_empty())
+fn filled(text: Option<impl Into<String>>) -> Option<String> {
+    text.map(Into::into).filter(|text| !text.trim().is_empty())
 }
 
 #[derive(Serialize)]

@@ -6,6 +6,7 @@ mod availability;
 mod browsing;
 mod bulk;
 mod bundles;
+mod codes;
 mod collections;
 mod editing;
 mod exporting;
