@@ -150,6 +150,7 @@ async fn a_cancelled_import_adds_nothing_from_then_on() {
     shop.assert_in_order().await;
 }
 
+/// INV-10
 #[actix_web::test]
 async fn an_import_whose_process_is_gone_is_gone_on_with_by_another_row_by_row() {
     let shop = Shop::open().await;
@@ -242,6 +243,7 @@ async fn an_import_has_ended_before_the_tables_are_tidied() {
     work.stop().await;
 }
 
+/// IN-11
 #[actix_web::test]
 async fn a_file_that_is_none_fails_as_a_whole_and_says_why() {
     let shop = Shop::open().await;
@@ -272,6 +274,7 @@ async fn a_file_that_is_none_fails_as_a_whole_and_says_why() {
     assert_eq!(shop.ended(&begun.body).await["state"], "failed");
 }
 
+/// IN-11
 #[actix_web::test]
 async fn ten_thousand_mistakes_are_kept_and_more_are_counted() {
     let shop = Shop::open().await;
