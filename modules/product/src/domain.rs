@@ -20,6 +20,7 @@ pub(crate) mod media;
 pub(crate) mod merchandising;
 pub(crate) mod pairs;
 pub(crate) mod plan;
+pub(crate) mod price_history;
 pub(crate) mod price_list;
 pub(crate) mod pricing;
 pub(crate) mod product;

@@ -16,6 +16,7 @@ mod importing;
 mod locations;
 mod misses;
 mod moving;
+mod price_history;
 mod prices;
 mod product_types;
 mod publishing;
