@@ -156,6 +156,8 @@ mod tests {
         "\r\n\n",
         r#"{"id":"2","title":"Shirt","options":[{"name":"Size","values":["S"]}],"variants":[{"options":{"Size":"S"},"price_minor":1,"prices":[{"currency":"EUR","price_minor":2}]}],"publish_at":"2030-01-01T00:00:00Z"}"#,
         "\n",
+        r#"{"id":"3","title":"Gift","price_minor":9,"stock":0,"components":[{"sku":"I-1","quantity":2},{"sku":"I-2","quantity":1}]}"#,
+        "\n",
     );
     const SHEET: &str = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,\
         Variant Inventory Qty,Variant Price,Image Src,Image Position\r\n\
@@ -214,7 +216,7 @@ mod tests {
                 rows(LINES.as_bytes(), ImportFormat::Auto),
                 rows(SHEET.as_bytes(), ImportFormat::Auto)
             ),
-            (2, 2)
+            (3, 2)
         );
     }
 

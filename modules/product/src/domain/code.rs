@@ -4,12 +4,13 @@ use std::ops::Deref;
 
 use kernel::Text;
 use kernel::text::TextError;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 /// A SKU, a barcode or an external id: `MIN` to 120 characters, in the composed form of Unicode (NFC). What looks the same
 /// is the same code then, however it was typed; all else counts, also the case.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
 pub(crate) struct Code<const MIN: usize = 1>(Text<MIN, 120>);
 
 impl<const MIN: usize> Code<MIN> {

@@ -271,6 +271,7 @@ impl NewVariant {
             price: self.price.amount,
             compare_at_price: compare_at_price.map(|price| price.amount),
             prices: Some(further(&self.prices, currencies, errors, &format!("{pointer}/prices"))),
+            components: None,
             stock: Some(self.stock),
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Beside, ImportedProduct, WrongRow};
 use crate::domain::attributes::Attributes;
+use crate::domain::bundle::{NamedComponent, check_named};
 use crate::domain::category::{CategoryName, SEPARATOR};
 use crate::domain::code::Code;
 use crate::domain::further_price::{FurtherPrice, WrittenPrice, further, one};
@@ -52,6 +53,7 @@ pub(super) struct Line {
     price_minor: Option<i64>,
     compare_at_price_minor: Option<i64>,
     prices: Option<Vec<LinePrice>>,
+    components: Option<Vec<NamedComponent>>,
     stock: Option<i64>,
     /// `null` takes back what was said in a language.
     #[serde(default)]
@@ -69,6 +71,7 @@ struct LineVariant {
     price_minor: i64,
     compare_at_price_minor: Option<i64>,
     prices: Option<Vec<LinePrice>>,
+    components: Option<Vec<NamedComponent>>,
     stock: Option<i64>,
 }
 
@@ -122,6 +125,7 @@ impl Line {
                 price_minor,
                 compare_at_price_minor: self.compare_at_price_minor,
                 prices: self.prices,
+                components: self.components,
                 stock: self.stock,
             }],
             (None, None) => return refuse("/price_minor", "required", "price_minor or variants are needed"),
@@ -129,7 +133,7 @@ impl Line {
         let mut errors = FieldErrors::new();
         let variants = variants.into_iter().enumerate();
         let variants = variants
-            .map(|(index, variant)| variant.into_listed(currencies, &mut errors, &format!("/variants/{index}/prices")));
+            .map(|(index, variant)| variant.into_listed(currencies, &mut errors, &format!("/variants/{index}")));
         let variants: Vec<ListedVariant> = variants.collect();
         errors.into_result().map_err(|errors| WrongRow::of(line, &errors))?;
         Ok(ImportedProduct {
@@ -163,8 +167,15 @@ impl LineVariant {
     fn into_listed(self, currencies: &Currencies, errors: &mut FieldErrors, pointer: &str) -> ListedVariant {
         let prices = self.prices.map(|prices| {
             let written: Vec<WrittenPrice> = prices.into_iter().map(LinePrice::into_written).collect();
-            further(&written, currencies, errors, pointer)
+            further(&written, currencies, errors, &format!("{pointer}/prices"))
         });
+        let sku = filled(self.sku);
+        let components = self.components.as_deref().unwrap_or_default();
+        check_named(components, sku.as_deref(), errors, &format!("{pointer}/components"));
+        if !components.is_empty() && self.stock.is_some_and(|stock| stock != 0) {
+            let detail = "a bundle has no stock of its own";
+            errors.add(format!("{pointer}/stock"), "is_bundle", detail);
+        }
         let values = self
             .options
             .0
@@ -172,13 +183,14 @@ impl LineVariant {
             .map(|(name, value)| (name, value.into_string()));
         ListedVariant {
             id: None,
-            sku: filled(self.sku),
+            sku,
             barcode: filled(self.barcode),
             title: self.title.map(String::from),
             values: Pairs(values.collect()),
             price: self.price_minor,
             compare_at_price: self.compare_at_price_minor,
             prices,
+            components: self.components,
             stock: self.stock,
         }
     }
@@ -250,6 +262,8 @@ struct WrittenVariant<'a> {
     compare_at_price_minor: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     prices: Vec<LinePrice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    components: Option<&'a [NamedComponent]>,
     stock: Option<i64>,
 }
 
@@ -297,6 +311,10 @@ impl<'a> WrittenVariant<'a> {
             price_minor: variant.price,
             compare_at_price_minor: variant.compare_at_price,
             prices: variant.prices.iter().flatten().map(LinePrice::from).collect(),
+            components: variant
+                .components
+                .as_deref()
+                .filter(|components| !components.is_empty()),
             stock: variant.stock,
         }
     }

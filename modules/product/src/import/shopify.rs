@@ -92,6 +92,7 @@ impl Reader {
             price: price.ok_or_else(|| row.refuse(Column::Price, "required: must not be empty"))?,
             compare_at_price: row.parsed(Column::CompareAtPrice, amount)?,
             prices: None,
+            components: None,
             stock: row.parsed(Column::Quantity, quantity)?,
         }))
     }

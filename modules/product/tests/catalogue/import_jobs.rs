@@ -182,6 +182,41 @@ async fn an_import_whose_process_is_gone_is_gone_on_with_by_another_row_by_row()
     shop.assert_in_order().await;
 }
 
+/// INV-10
+#[actix_web::test]
+async fn bundles_wait_for_the_other_rows_though_another_process_goes_on_with_the_file() {
+    let shop = Shop::open().await;
+    let bundle = |number: usize| {
+        let components = json!([{"sku": format!("T-{}", number % 1_000), "quantity": 1}]);
+        let line = json!({"id": format!("b{number}"), "title": "Bundle", "price_minor": 100, "components": components});
+        format!("{line}\n")
+    };
+    let text: String = (0..4_000).map(bundle).chain([file(1_000)]).collect();
+    let job = shop.upload(&text, "").await;
+    let work = shop.beside().await.work();
+    shop.import_when(&job, |job| job["rows_done"].as_u64() > Some(2_000))
+        .await;
+    work.stop().await;
+    let left = shop.import_when(&job, |_| true).await;
+    assert_eq!(
+        (&left["state"], &left["skipped"]),
+        (&json!("running"), &json!(1_000)),
+        "{left}"
+    );
+    change(
+        &shop,
+        "UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'",
+    )
+    .await;
+    let other = shop.beside().await;
+    let _work = other.work();
+    let ended = shop.ended(&job).await;
+    assert_eq!(counts(&ended), [6_000, 5_000, 0, 0, 1_000], "{ended}");
+    let again = shop.import(&text, ImportFormat::Auto, false).await;
+    assert_eq!((again.created, again.updated, again.unchanged), (0, 0, 5_000));
+    shop.assert_in_order().await;
+}
+
 #[actix_web::test]
 async fn whoever_has_lost_an_import_writes_no_more_of_it() {
     let shop = Shop::open().await;

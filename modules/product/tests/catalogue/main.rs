@@ -5,6 +5,7 @@
 mod availability;
 mod browsing;
 mod bulk;
+mod bundle_files;
 mod bundles;
 mod codes;
 mod collections;
