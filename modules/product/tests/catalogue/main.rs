@@ -21,6 +21,7 @@ mod price_history;
 mod prices;
 mod product_types;
 mod publishing;
+mod questions;
 mod racing;
 mod relations;
 mod repricing;
