@@ -1,6 +1,10 @@
 //! What variants and products are known by in the books of others.
 
 use actix_web::http::Method;
+use database::Failure;
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection as _;
+use kernel::Fault;
 use product::ImportFormat;
 use serde_json::{Value, json};
 
@@ -85,6 +89,41 @@ async fn a_file_finds_products_by_their_codes_however_it_is_typed() {
         (taken.errors[0].pointer.as_str(), taken.errors[0].code.as_str()),
         ("/variants/0/sku", "already_taken")
     );
+}
+
+#[actix_web::test]
+async fn what_was_written_before_gets_the_one_spelling_unless_another_has_it() {
+    const MIGRATION: &str = include_str!("../../../../migrations/product/2026-11-28-000003_codes/up.sql");
+    let shop = Shop::open().await;
+    shop.create(coded("Alone", "1", "1")).await;
+    shop.create(coded("Twin", "2", "2")).await;
+    shop.create(coded("Other", COMPOSED, COMPOSED)).await;
+    let migrate = |connection: &mut PgConnection| {
+        let spell = format!(
+            "SET LOCAL search_path = products; \
+             UPDATE variants SET sku = 'o\u{308}', barcode = 'o\u{308}' WHERE sku = '1'; \
+             UPDATE products SET external_id = 'o\u{308}' WHERE external_id = '1'; \
+             UPDATE variants SET sku = '{DECOMPOSED}' WHERE sku = '2'; \
+             UPDATE products SET external_id = '{DECOMPOSED}' WHERE external_id = '2';"
+        );
+        connection.batch_execute(&spell)?;
+        Ok::<_, Failure<Fault>>(connection.batch_execute(MIGRATION)?)
+    };
+    shop.database.transaction(migrate).await.unwrap();
+    for (handle, code, barcode) in [
+        ("alone", "\u{f6}", "\u{f6}"),
+        ("twin", DECOMPOSED, "2"),
+        ("other", COMPOSED, COMPOSED),
+    ] {
+        let public = shop.get(&format!("/products/{handle}")).await.body;
+        let seen = shop.admin(Method::GET, &path(&public), Value::Null).await.body;
+        let variant = &seen["variants"][0];
+        assert_eq!(
+            (&variant["sku"], &variant["barcode"], &seen["external_id"]),
+            (&json!(code), &json!(barcode), &json!(code)),
+            "{handle}"
+        );
+    }
 }
 
 /// IN-20
