@@ -164,6 +164,28 @@ fn only_the_gateway_links_the_one_crate_that_is_gpl() {
     }
 }
 
+/// IN-05
+#[test]
+fn no_regular_expression_can_be_made_to_take_long() {
+    // These go back and try again, some for longer than anybody can wait; the crate `regex` does not.
+    const BACKTRACKING: [&str; 7] = [
+        "fancy-regex",
+        "hyperscan",
+        "onig",
+        "onig_sys",
+        "pcre",
+        "pcre2",
+        "regress",
+    ];
+    for package in metadata().packages {
+        assert!(
+            !BACKTRACKING.contains(&package.name.as_str()),
+            "{} is in use",
+            package.name
+        );
+    }
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::{PASSWORD, Shop, Store};
+use super::support::{PASSWORD, Response, Shop, Store};
 
 #[tokio::test]
 async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
@@ -25,6 +25,40 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(answer.header("ratelimit"), format!("\"general\";r=0;t={wait}"));
     answer.problem(429, "rate_limited");
+}
+
+/// IN-21
+#[tokio::test]
+async fn what_is_done_in_bulk_counts_by_how_much_it_is() {
+    let store = Store::with([("limits.enabled", "true"), ("limits.general_per_minute", "100")]).await;
+    let admin = store.admin().await;
+    let token = admin.sign_in()["access_token"].as_str().unwrap();
+    let admin = store.behind_one_gateway().anonymous().bearing(token);
+    let left = |answer: &Response| -> u32 {
+        let told = answer.header("ratelimit");
+        let left = told
+            .strip_prefix("\"general\";r=")
+            .and_then(|rest| rest.split(';').next());
+        left.unwrap_or_else(|| panic!("{:?}", answer.headers)).parse().unwrap()
+    };
+    let before = left(&admin.get("/admin/locations").await);
+    for (count, cost) in [(49, 1), (50, 2), (250, 6)] {
+        let operations = vec![json!({"op": "delete", "id": "product_01h2xcejqtf2nbrexx3vqjhp41"}); count];
+        let before = left(&admin.get("/admin/locations").await);
+        let answer = admin
+            .post("/admin/products/bulk", json!({"operations": operations}))
+            .await;
+        assert_eq!(
+            (answer.status, answer.header("bodega-cost")),
+            (200, ""),
+            "{}",
+            answer.text
+        );
+        let taken = before - left(&answer);
+        // A slow machine has some back by then.
+        assert!((cost - 1..=cost).contains(&taken), "{count}: {taken}");
+    }
+    assert!(before > left(&admin.get("/admin/locations").await));
 }
 
 #[tokio::test]

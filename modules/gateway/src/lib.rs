@@ -249,6 +249,11 @@ async fn guard<B: MessageBody + 'static>(
         },
         Err(problem) => request.error_response(problem).map_into_right_body(),
     };
+    if let Some(cost) = rates::cost_of(response.headers_mut())
+        && let Some(edge) = response.request().app_data::<web::Data<Edge>>()
+    {
+        edge.rates.charge(response.request().head(), cost, &mut standings).await;
+    }
     rates::describe(&standings, response.headers_mut());
     hygiene::finish_response(response.headers_mut(), secure);
     Ok(response)

@@ -5,6 +5,9 @@
 //! gateway limits by itself: a client of two gateways then gets twice as much, which is better than no shop and better than
 //! no limit, for sign-ins as for everything else.
 //!
+//! What does many things at once counts as several requests: the module tells how many when it has done them
+//! (`COST_HEADER`), and those are taken then, as far as there are so many.
+//!
 //! The headers are those of draft-ietf-httpapi-ratelimit-headers.
 
 mod local;
@@ -13,10 +16,11 @@ mod shared;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServiceRequest;
+use actix_web::dev::{RequestHead, ServiceRequest};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use kernel::Problem;
+use kernel::http::context::COST_HEADER;
 use kernel::settings::Limits;
 
 use crate::peer::{Client, TrustedProxies};
@@ -63,6 +67,9 @@ trait Buckets {
 
     /// Takes one request out of the bucket of `client`.
     async fn take(&self, client: Client) -> Result<Taken, Self::Error>;
+
+    /// Takes so many more, or all that are left; answers how many are left then.
+    async fn take_more(&self, client: Client, requests: u32) -> Result<u32, Self::Error>;
 }
 
 /// What has come of taking a request out of a bucket.
@@ -123,6 +130,15 @@ impl RateLimits {
         Ok(())
     }
 
+    /// Counts a request, which has been admitted, as so many more.
+    pub(crate) async fn charge(&self, head: &RequestHead, requests: u32, standings: &mut [Standing]) {
+        let Some(general) = &self.general else { return };
+        let remaining = general.take_more(self.proxies.client_of(head), requests).await;
+        for standing in standings.iter_mut().filter(|standing| standing.policy == general.name) {
+            *standing = general.standing(Taken::Within { remaining });
+        }
+    }
+
     /// Forgets clients whose buckets are full again, so that memory follows the clients of the last minute.
     pub(crate) fn forget_idle(&self) {
         let policies = self
@@ -131,6 +147,12 @@ impl RateLimits {
             .chain(self.stricter.iter().map(|(_, policy)| policy));
         policies.for_each(|policy| policy.local.forget_idle());
     }
+}
+
+/// As how many more requests an answer counts, which is between its module and us.
+pub(crate) fn cost_of(headers: &mut HeaderMap) -> Option<u32> {
+    let told = headers.remove(COST_HEADER).next()?;
+    told.to_str().ok()?.parse().ok().filter(|requests| *requests > 0)
 }
 
 /// Tells the client about its limits.
@@ -176,6 +198,18 @@ impl Policy {
         }
         let Ok(taken) = self.local.take(client).await;
         taken
+    }
+
+    /// The same of so many more.
+    async fn take_more(&self, client: Client, requests: u32) -> u32 {
+        let requests = requests.min(self.quota.requests());
+        if let Some(shared) = &self.shared
+            && let Ok(remaining) = shared.take_more(client, requests).await
+        {
+            return remaining;
+        }
+        let Ok(remaining) = self.local.take_more(client, requests).await;
+        remaining
     }
 
     fn standing(&self, taken: Taken) -> Standing {
@@ -272,6 +306,35 @@ mod tests {
         describe(&standings, &mut headers);
         assert_eq!(headers.get(RATE_LIMIT_POLICY).unwrap(), "\"general\";q=2;w=60");
         assert_eq!(headers.get(RATE_LIMIT).unwrap(), "\"general\";r=0;t=30");
+    }
+
+    /// IN-21
+    #[actix_web::test]
+    async fn what_costs_more_takes_more_but_never_more_than_there_is() {
+        let limits = limits(10, 0);
+        let request = post("/api/v1/admin/products/bulk", "192.0.2.1:1");
+        let mut standings = Vec::new();
+        limits.admit(&request, &mut standings).await.unwrap();
+        limits.charge(request.head(), 5, &mut standings).await;
+        assert_eq!((standings.len(), standings[0].remaining), (1, 4));
+        standings.clear();
+        limits.admit(&request, &mut standings).await.unwrap();
+        limits.charge(request.head(), u32::MAX, &mut standings).await;
+        assert_eq!(standings[0].remaining, 0);
+        let problem = limits.admit(&request, &mut standings).await.unwrap_err();
+        assert_eq!(problem.code(), "rate_limited");
+        let wait = standings.last().unwrap().reset;
+        assert!(wait <= 6, "nothing is owed beyond the bucket: {wait}");
+    }
+
+    #[test]
+    fn what_an_answer_costs_is_not_told_to_clients() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(cost_of(&mut headers), None);
+        for (told, cost) in [("5", Some(5)), ("0", None), ("-1", None), ("many", None)] {
+            headers.insert(HeaderName::from_static(COST_HEADER), HeaderValue::from_static(told));
+            assert_eq!((cost_of(&mut headers), headers.len()), (cost, 0), "{told}");
+        }
     }
 
     #[actix_web::test]

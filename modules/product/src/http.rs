@@ -10,6 +10,7 @@ mod exports;
 mod imports;
 mod locations;
 mod media;
+mod price_history;
 mod price_lists;
 mod product_types;
 mod refusal;
@@ -95,6 +96,7 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(relations::get_related_products)
         .service(relations::update_related_products);
     config
+        .service(price_history::list_price_history)
         .service(price_lists::list_price_lists)
         .service(price_lists::create_price_list)
         .service(price_lists::get_price_list)

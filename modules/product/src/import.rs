@@ -135,3 +135,120 @@ pub(crate) fn write(
         ExportFormat::ShopifyCsv => shopify::write(out, listing, beside.category),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    const FORMATS: [ImportFormat; 3] = [ImportFormat::Auto, ImportFormat::Ndjson, ImportFormat::ShopifyCsv];
+
+    /// Files with all that they may have, to be damaged.
+    const LINES: &str = concat!(
+        "\u{feff}",
+        r#"{"id":"1","handle":"ink","title":"Ink","category":"Printing > Ink","sku":"I-1","price_minor":125,"currency":"USD","stock":1,"released_on":"2006-07-01","image_url":"http://a.example/1.jpg","attributes":{"z":1.5,"a":"x"},"seo":{"title":"S"},"translations":{"de":{"title":"Tinte"}}}"#,
+        "\r\n\n",
+        r#"{"id":"2","title":"Shirt","options":[{"name":"Size","values":["S"]}],"variants":[{"options":{"Size":"S"},"price_minor":1,"prices":[{"currency":"EUR","price_minor":2}]}],"publish_at":"2030-01-01T00:00:00Z"}"#,
+        "\n",
+        r#"{"id":"3","title":"Gift","price_minor":9,"stock":0,"components":[{"sku":"I-1","quantity":2},{"sku":"I-2","quantity":1}]}"#,
+        "\n",
+    );
+    const SHEET: &str = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,\
+        Variant Inventory Qty,Variant Price,Image Src,Image Position\r\n\
+        ring,Ring,\"<p>Fine &amp; <b>\"\"old\"\"</b><ul><li>1</li></ul></p>\",Us,Rings,\"Gold, Gem\",true,Size,S,'=1,2,42.99,https://a.example/1.jpg,1\r\n\
+        ring,,,,,,,,M,,1,43,,\r\n\
+        cup,Cup,,,,,false,,,,,1,,\r\n";
+
+    /// Reads a file to its end: how many rows it has, and whether it has an end that can be told.
+    fn rows(file: &[u8], format: ImportFormat) -> usize {
+        let currencies = Currencies::new("USD".parse().unwrap(), &["EUR".parse().unwrap()]);
+        let Ok(products) = read(Box::new(Cursor::new(file.to_vec())), format, currencies) else {
+            return 0;
+        };
+        products
+            .map(|row| match row {
+                Ok(product) => assert!(product.line > 0 && !product.title.is_empty()),
+                Err(Unread::Row(wrong)) => {
+                    assert!(
+                        wrong
+                            .errors()
+                            .iter()
+                            .all(|error| error.line == wrong.line && !error.code.is_empty())
+                    );
+                    assert!(!wrong.errors().is_empty());
+                }
+                Err(Unread::File(error)) => assert!(!error.code().is_empty() && !error.told().is_empty()),
+            })
+            .count()
+    }
+
+    fn packed(file: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(file).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// What becomes of a file on its way: bytes are lost, doubled or changed, and some come from elsewhere.
+    fn damaged(mut file: Vec<u8>, damages: &[(u8, Index, u8)]) -> Vec<u8> {
+        for (kind, place, byte) in damages {
+            let place = place.index(file.len().max(1)).min(file.len().saturating_sub(1));
+            match kind % 4 {
+                _ if file.is_empty() => (),
+                0 => drop(file.remove(place)),
+                1 => file.insert(place, *byte),
+                2 => file[place] = *byte,
+                _ => file.truncate(place),
+            }
+        }
+        file
+    }
+
+    #[test]
+    fn the_files_that_are_damaged_are_whole_before() {
+        assert_eq!(
+            (
+                rows(LINES.as_bytes(), ImportFormat::Auto),
+                rows(SHEET.as_bytes(), ImportFormat::Auto)
+            ),
+            (3, 2)
+        );
+    }
+
+    proptest! {
+        /// IN-11
+        #[test]
+        fn any_bytes_are_rows_or_a_reason(file: Vec<u8>) {
+            for format in FORMATS {
+                prop_assert!(rows(&file, format) <= file.len() + 1);
+                rows(&packed(&file), format);
+                rows(&[&[0x1f, 0x8b], file.as_slice()].concat(), format);
+                // Past the names of the columns.
+                rows(&[b"Handle,Title,Variant Price\n", file.as_slice()].concat(), format);
+            }
+        }
+
+        /// IN-11
+        #[test]
+        fn a_damaged_file_is_rows_or_a_reason(
+            damages in proptest::collection::vec(any::<(u8, Index, u8)>(), 1..12),
+            other in "[\\[\\]{}\",:\\\\\n\r\0<>&;='a-z0-9 é\u{301}\u{2028}]{0,40}",
+            place: Index,
+        ) {
+            for file in [LINES, SHEET] {
+                let mut file = damaged(file.as_bytes().to_vec(), &damages);
+                let place = place.index(file.len() + 1);
+                file.splice(place..place, other.bytes());
+                for format in FORMATS {
+                    rows(&file, format);
+                }
+                rows(&damaged(packed(&file), &damages), ImportFormat::Auto);
+            }
+        }
+    }
+}

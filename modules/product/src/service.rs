@@ -16,6 +16,7 @@ mod lists;
 mod locations;
 mod media;
 mod misses;
+mod price_history;
 mod price_lists;
 mod prices;
 mod product_types;

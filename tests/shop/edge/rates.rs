@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 
-use super::super::support::{Answer, Echo, Edge, Redis, eventually};
+use super::super::support::{Answer, Echo, Edge, Redis, Reply, answer, eventually};
 
 /// Two gateways that count in `redis` and believe what tests say about where they come from.
 async fn gateways(echo: &Echo, redis: &Redis, patience: &str) -> [Edge; 2] {
@@ -73,6 +73,29 @@ async fn two_gateways_count_together_and_tell_it_as_one_would() {
     // One more may have come back while a slow machine was counting.
     assert!((10..=12).contains(&taken), "{taken} were taken");
     assert!(left(&ask(&other, &self::client()).await) == 9, "others have their own");
+}
+
+/// IN-21
+#[tokio::test]
+async fn what_counts_as_several_requests_is_missing_at_all_gateways() {
+    let (echo, redis) = (Echo::start().await, Redis::start());
+    let [one, other] = gateways(&echo, &redis, "20s").await;
+    let client = client();
+    echo.answers(|_| Reply::Bytes(answer("200 OK", &[("bodega-cost", "7")], "{}")));
+    let first = ask(&one, &client).await;
+    assert_eq!(
+        (left(&first), first.header("bodega-cost")),
+        (2, ""),
+        "one, and seven more"
+    );
+    // There are no seven more: what there is goes, and nothing is owed.
+    assert_eq!(left(&ask(&other, &client).await), 0);
+    echo.answers(|_| Reply::Echo);
+    let refused = ask(&one, &client).await;
+    refused.problem(429, "rate_limited");
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=6).contains(&wait), "{refused:?}");
+    assert_eq!(left(&ask(&one, &self::client()).await), 9, "others have their own");
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ async fn what_is_exported_can_be_imported_again() {
     }
 }
 
+/// INV-10
 #[tokio::test]
 async fn an_import_goes_on_after_the_store_was_killed_and_takes_every_row_once() {
     const COUNT: usize = 8_000;

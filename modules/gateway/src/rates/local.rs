@@ -52,6 +52,17 @@ impl Buckets for Local {
             },
         })
     }
+
+    async fn take_more(&self, client: Client, requests: u32) -> Result<u32, Infallible> {
+        for left in (0..requests).rev() {
+            match self.limiter.check_key(&client) {
+                Ok(snapshot) if left == 0 => return Ok(snapshot.remaining_burst_capacity()),
+                Ok(_) => (),
+                Err(_) => break,
+            }
+        }
+        Ok(0)
+    }
 }
 
 #[derive(Clone)]

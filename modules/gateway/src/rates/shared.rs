@@ -22,16 +22,20 @@ const NAMESPACE: &str = "bodega:rate";
 /// How long a Redis that has failed is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Takes a request out of the bucket `KEYS[1]`, which gets one back every `ARGV[1]` microseconds and holds `ARGV[2]`.
-/// Answers whether there was one, how many are left, and the microseconds until the next.
+/// Takes a request out of the bucket `KEYS[1]`, which gets one back every `ARGV[1]` microseconds and holds `ARGV[2]`; or
+/// `ARGV[3]` more, as far as there are so many, where that is not zero. Answers whether there was one, how many are left, and
+/// the microseconds until the next.
 const TAKE: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local period, quota = tonumber(ARGV[1]), tonumber(ARGV[2])
-local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + period
+local period, quota, more = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + period * math.max(more, 1)
 local over = full - now - period * quota
-if over > 0 then
+if over > 0 and more == 0 then
     return {0, 0, over}
+end
+if over > 0 then
+    full, over = full - over, 0
 end
 redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
 return {1, math.floor(-over / period), 0}
@@ -85,17 +89,17 @@ impl Redis {
     }
 
     /// Asks, unless that has failed a moment ago: nobody waits for a Redis that is known to be gone.
-    async fn take(&self, key: String, quota: Quota) -> Result<(bool, u32, u64), Unavailable> {
+    async fn take(&self, key: String, quota: Quota, more: u32) -> Result<(bool, u32, u64), Unavailable> {
         if !self.may_be_asked(Instant::now()) {
             return Err(Unavailable::Out);
         }
-        let asked = timeout(self.patience, self.ask(key, quota)).await;
+        let asked = timeout(self.patience, self.ask(key, quota, more)).await;
         let answer = asked.unwrap_or(Err(Unavailable::Slow));
         self.note(answer.as_ref().err());
         answer
     }
 
-    async fn ask(&self, key: String, quota: Quota) -> Result<(bool, u32, u64), Unavailable> {
+    async fn ask(&self, key: String, quota: Quota, more: u32) -> Result<(bool, u32, u64), Unavailable> {
         let connect = || async {
             let config = ConnectionManagerConfig::new()
                 .set_connection_timeout(Some(self.patience))
@@ -108,6 +112,7 @@ impl Redis {
         Ok(call
             .arg(period)
             .arg(quota.requests())
+            .arg(more)
             .invoke_async(&mut connection)
             .await?)
     }
@@ -148,19 +153,27 @@ impl Shared {
     pub(super) fn new(redis: Arc<Redis>, policy: &'static str, quota: Quota) -> Self {
         Self { redis, policy, quota }
     }
+
+    fn key(&self, client: Client) -> String {
+        format!("{NAMESPACE}:{}:{}", self.policy, client.key())
+    }
 }
 
 impl Buckets for Shared {
     type Error = Unavailable;
 
     async fn take(&self, client: Client) -> Result<Taken, Unavailable> {
-        let key = format!("{NAMESPACE}:{}:{}", self.policy, client.key());
-        let (within, remaining, wait) = self.redis.take(key, self.quota).await?;
+        let (within, remaining, wait) = self.redis.take(self.key(client), self.quota, 0).await?;
         Ok(match within {
             true => Taken::Within { remaining },
             false => Taken::Beyond {
                 wait: Duration::from_micros(wait),
             },
         })
+    }
+
+    async fn take_more(&self, client: Client, requests: u32) -> Result<u32, Unavailable> {
+        let (_, remaining, _) = self.redis.take(self.key(client), self.quota, requests).await?;
+        Ok(remaining)
     }
 }

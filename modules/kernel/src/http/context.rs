@@ -42,6 +42,9 @@ pub struct UpstreamName(pub String);
 /// The header in which a module elsewhere tells the gateway its [`RouteName`].
 pub const ROUTE_HEADER: &str = "bodega-route";
 
+/// The header in which a module tells the gateway as how many requests an answer counts beside the one that it is.
+pub const COST_HEADER: &str = "bodega-cost";
+
 /// What a request is known by, here and in every process that it leads to. Each line of the log names it.
 #[derive(Clone, Debug)]
 pub struct Trace {

@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::context::COST_HEADER;
 use super::version_tag;
 use crate::{Fault, Problem};
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// How many results of an answer count as one more request.
+const RESULTS_PER_REQUEST: usize = 50;
 
 /// The longest key, in characters.
 pub const MAX_KEY: usize = 255;
@@ -84,7 +88,7 @@ impl IdempotencyKey {
 
 impl<T: Serialize> Answer<T> {
     /// The HTTP answer: a fresh result with `status`, a remembered one with its own. Both have the same headers, because
-    /// those are told from the body: see [`Stored::respond`].
+    /// those are told from the body: see [`Stored::respond`]. Many `results` count as several requests.
     pub fn respond(self, status: StatusCode, location: Option<&str>) -> HttpResponse {
         match self {
             Self::Fresh(value) => match serde_json::to_value(&value) {
@@ -121,6 +125,12 @@ fn success(status: StatusCode, body: &Value, location: Option<&str>) -> HttpResp
     response.insert_header((header::CACHE_CONTROL, "private, no-store"));
     if let Some(version) = body["version"].as_i64() {
         response.insert_header(version_tag(version));
+    }
+    let cost = body["results"]
+        .as_array()
+        .map_or(0, |results| results.len() / RESULTS_PER_REQUEST);
+    if cost > 0 {
+        response.insert_header((COST_HEADER, cost.to_string()));
     }
     let is_new = matches!(status, StatusCode::CREATED | StatusCode::ACCEPTED);
     if let Some(path) = location.filter(|_| is_new).and_then(|location| fill(location, body)) {

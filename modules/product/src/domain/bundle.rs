@@ -1,6 +1,7 @@
 //! Bundles: variants that are sold as one line and consist of others, whose stock they take.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::Hash;
 
 use kernel::FieldErrors;
 use kernel::id::VariantId;
@@ -10,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::allocation::Demands;
+use super::code::Code;
 
 /// The most components of a bundle.
 const MAX_COMPONENTS: usize = 20;
@@ -35,6 +37,16 @@ pub(crate) struct NewComponent {
     pub(crate) quantity: i64,
 }
 
+/// A component as product files name it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamedComponent {
+    /// The SKU of a variant.
+    pub(crate) sku: Code,
+    /// How many are in one bundle, from 1 to 1,000.
+    pub(crate) quantity: i64,
+}
+
 /// A component as it is shown with its bundle. What it is called while its product is not on sale is told to staff alone;
 /// else its names are `null`, and the bundle is not to be had.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -53,25 +65,43 @@ pub(crate) struct Component {
 impl NewComponents {
     /// Checks what the bundle `own` is to consist of.
     pub(crate) fn check(&self, own: VariantId) -> Result<(), FieldErrors> {
-        if self.components.len() > MAX_COMPONENTS {
-            let detail = format!("at most {MAX_COMPONENTS}");
-            return Err(FieldErrors::one("/components", "too_many", detail));
-        }
+        let components = self.components.iter().map(|part| (part.variant_id, part.quantity));
         let mut errors = FieldErrors::new();
-        let mut seen = HashSet::new();
-        for (index, component) in self.components.iter().enumerate() {
-            if !(1..=MAX_QUANTITY).contains(&component.quantity) {
-                let pointer = format!("/components/{index}/quantity");
-                errors.add(pointer, "out_of_range", format!("must be from 1 to {MAX_QUANTITY}"));
-            }
-            let pointer = format!("/components/{index}/variant_id");
-            if component.variant_id == own {
-                errors.add(pointer, "self_reference", "a bundle cannot be a part of itself");
-            } else if !seen.insert(component.variant_id) {
-                errors.add(pointer, "duplicate", "another component is the same variant");
-            }
-        }
+        check(components, Some(own), &mut errors, "/components", "variant_id");
         errors.into_result()
+    }
+}
+
+/// Checks what the bundle with the SKU `own` is to consist of by a file; errors are told below `pointer`.
+pub(crate) fn check_named(components: &[NamedComponent], own: Option<&str>, errors: &mut FieldErrors, pointer: &str) {
+    let components = components.iter().map(|part| (&*part.sku, part.quantity));
+    check(components, own, errors, pointer, "sku");
+}
+
+/// Checks components, each with what it is known by, which is called `name`, and how many there are of it.
+fn check<T: Eq + Hash>(
+    components: impl ExactSizeIterator<Item = (T, i64)>,
+    own: Option<T>,
+    errors: &mut FieldErrors,
+    pointer: &str,
+    name: &str,
+) {
+    if components.len() > MAX_COMPONENTS {
+        errors.add(pointer, "too_many", format!("at most {MAX_COMPONENTS}"));
+        return;
+    }
+    let mut seen = HashSet::new();
+    for (index, (component, quantity)) in components.enumerate() {
+        if !(1..=MAX_QUANTITY).contains(&quantity) {
+            let pointer = format!("{pointer}/{index}/quantity");
+            errors.add(pointer, "out_of_range", format!("must be from 1 to {MAX_QUANTITY}"));
+        }
+        let pointer = format!("{pointer}/{index}/{name}");
+        if own.as_ref() == Some(&component) {
+            errors.add(pointer, "self_reference", "a bundle cannot be a part of itself");
+        } else if !seen.insert(component) {
+            errors.add(pointer, "duplicate", "another component is the same variant");
+        }
     }
 }
 

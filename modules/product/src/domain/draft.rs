@@ -11,6 +11,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
 use uuid::Uuid;
 
 use super::attributes::{AttributeValue, Attributes};
+use super::code::Code;
 use super::further_price::{WrittenPrice, further};
 use super::handle::Handle;
 use super::image::Image;
@@ -85,7 +86,7 @@ pub(crate) struct NewProduct {
     pub(crate) variants: Vec<NewVariant>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub(crate) external_id: Option<Name>,
+    pub(crate) external_id: Option<Code>,
     /// Today where it is not given.
     #[serde(default)]
     pub(crate) released_on: Option<NaiveDate>,
@@ -108,10 +109,10 @@ pub(crate) struct NewProduct {
 pub(crate) struct NewVariant {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub(crate) sku: Option<Name>,
+    pub(crate) sku: Option<Code>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub(crate) barcode: Option<Name>,
+    pub(crate) barcode: Option<Code>,
     /// Made from the option values where it is not given.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -166,7 +167,7 @@ pub(crate) struct ProductPatch {
     pub(crate) options: Option<Vec<ProductOption>>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub(crate) external_id: Patch<Name>,
+    pub(crate) external_id: Patch<Code>,
     #[serde(default, deserialize_with = "present")]
     pub(crate) released_on: Option<NaiveDate>,
     #[serde(default)]
@@ -190,10 +191,10 @@ pub(crate) struct ProductPatch {
 pub(crate) struct VariantPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub(crate) sku: Patch<Name>,
+    pub(crate) sku: Patch<Code>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub(crate) barcode: Patch<Name>,
+    pub(crate) barcode: Patch<Code>,
     /// `null`: made from the option values.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -270,6 +271,7 @@ impl NewVariant {
             price: self.price.amount,
             compare_at_price: compare_at_price.map(|price| price.amount),
             prices: Some(further(&self.prices, currencies, errors, &format!("{pointer}/prices"))),
+            components: None,
             stock: Some(self.stock),
         }
     }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::attributes::Attributes;
+use super::bundle::NamedComponent;
 use super::further_price::{self, FurtherPrice};
 use super::handle::Handle;
 use super::image::{self, Image};
@@ -27,7 +28,7 @@ const MAX_VARIANTS: usize = 200;
 
 /// A tag.
 pub(crate) type Tag = Text<1, 120>;
-/// An option's name or value, a SKU, a barcode, a brand, an external id.
+/// An option's name or value, a brand.
 pub(crate) type Name = Text<1, 120>;
 /// A title.
 pub(crate) type Title = Text<1, 300>;
@@ -68,6 +69,8 @@ pub(crate) struct ListedVariant {
     pub(crate) compare_at_price: Option<i64>,
     /// In other currencies, and from larger quantities on; `None` leaves them alone.
     pub(crate) prices: Option<Vec<FurtherPrice>>,
+    /// What it consists of, with none of them no bundle; `None` leaves that alone. Only files say so in a listing.
+    pub(crate) components: Option<Vec<NamedComponent>>,
     /// How many there are to be; `None` leaves that alone.
     pub(crate) stock: Option<i64>,
 }
@@ -226,6 +229,13 @@ impl Listing {
 }
 
 impl ListedVariant {
+    /// Whether it is to consist of others.
+    pub(crate) fn is_bundle(&self) -> bool {
+        self.components
+            .as_ref()
+            .is_some_and(|components| !components.is_empty())
+    }
+
     /// Checks prices and stock; errors are told below `pointer`.
     pub(crate) fn check_amounts(&self, errors: &mut FieldErrors, pointer: &str) {
         let mut check = |field: &str, value: Option<i64>, largest: i64| {
@@ -280,6 +290,7 @@ pub(crate) mod tests {
             price,
             compare_at_price: None,
             prices: None,
+            components: None,
             stock: Some(1),
         }
     }

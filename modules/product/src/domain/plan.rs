@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
+use super::bundle::NamedComponent;
 use super::listing::{ListedVariant, Listing};
 
 /// A product as the database has it. Its variants know their ids and how many there are.
@@ -44,6 +45,19 @@ pub(crate) struct Plan {
     pub(crate) initial_stock: Vec<(Uuid, i64)>,
     /// For old variants: how many there are to be.
     pub(crate) target_stock: Vec<(Uuid, i64)>,
+    /// For variants that are to consist of something else than they do. Whoever makes listings with components sees to them.
+    pub(crate) compositions: Vec<Composition>,
+}
+
+/// What a variant is to consist of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Composition {
+    pub(crate) variant: Uuid,
+    pub(crate) product: Uuid,
+    /// Which variant of its product it is.
+    pub(crate) position: i32,
+    /// With none of them it is no bundle any more.
+    pub(crate) components: Vec<NamedComponent>,
 }
 
 /// A variant to write.
@@ -91,6 +105,10 @@ impl Plan {
                 continue;
             };
             row.variant.prices = row.variant.prices.or_else(|| old_row.variant.prices.clone());
+            row.variant.components = row.variant.components.or_else(|| old_row.variant.components.clone());
+            if row.variant.components != old_row.variant.components {
+                self.compositions.extend(row.composition());
+            }
             if let Some(target) = row.variant.stock.filter(|_| row.variant.stock != old_row.variant.stock) {
                 self.target_stock.push((row.id, target));
                 restocked = true;
@@ -115,8 +133,11 @@ impl Plan {
     }
 
     fn insert_variant(&mut self, row: VariantRow, id: Uuid) {
+        let row = VariantRow { id, ..row };
         self.initial_stock.push((id, row.variant.stock.unwrap_or(0)));
-        self.insert_variants.push(VariantRow { id, ..row });
+        self.compositions
+            .extend(row.composition().filter(|_| row.variant.is_bundle()));
+        self.insert_variants.push(row);
     }
 }
 
@@ -124,6 +145,16 @@ impl VariantRow {
     /// Whether there are prices in other currencies or from larger quantities on.
     pub(crate) fn has_further_prices(&self) -> bool {
         self.variant.prices.as_ref().is_some_and(|prices| !prices.is_empty())
+    }
+
+    fn composition(&self) -> Option<Composition> {
+        let components = self.variant.components.clone()?;
+        Some(Composition {
+            variant: self.id,
+            product: self.product,
+            position: self.position,
+            components,
+        })
     }
 
     fn looks_like(&self, other: &Self) -> bool {
@@ -235,6 +266,45 @@ mod tests {
         assert_eq!(changed.outcomes[0].1, Outcome::Updated);
         after.variants[0].stock = None;
         assert_eq!(plan(&before, after).outcomes[0].1, Outcome::Unchanged);
+    }
+
+    #[test]
+    fn what_a_variant_consists_of_is_written_where_it_is_another_and_left_alone_where_nothing_is_said() {
+        let component = |sku: &str| NamedComponent {
+            sku: super::super::code::Code::parse(sku).unwrap(),
+            quantity: 2,
+        };
+        let gift = |components: Option<Vec<NamedComponent>>| {
+            let mut gift = sizes(&[("S", 1)]);
+            gift.variants[0].components = components;
+            gift
+        };
+        let (mugs, cups) = (vec![component("MUG")], vec![component("CUP")]);
+        let before = stored(gift(Some(mugs.clone())));
+        for same in [None, Some(mugs.clone())] {
+            let plan = plan(&before, gift(same));
+            assert_eq!((plan.compositions, plan.outcomes[0].1), (vec![], Outcome::Unchanged));
+        }
+        for other in [cups, vec![]] {
+            let plan = plan(&before, gift(Some(other.clone())));
+            assert_eq!(
+                (&plan.compositions[0].components, plan.outcomes[0].1),
+                (&other, Outcome::Updated)
+            );
+            assert_eq!(Some(plan.compositions[0].variant), before.listing.variants[0].id);
+            assert_eq!(plan.update_products.len(), 1);
+        }
+        let new = |components| {
+            Plan::of(
+                vec![Change {
+                    before: None,
+                    after: gift(components),
+                }],
+                Uuid::now_v7,
+            )
+        };
+        assert_eq!(new(Some(mugs.clone())).compositions[0].components, mugs);
+        assert!(new(Some(vec![])).compositions.is_empty() && new(None).compositions.is_empty());
     }
 
     proptest! {

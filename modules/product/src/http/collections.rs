@@ -21,10 +21,10 @@ use crate::domain::filter::read_currency;
 use crate::domain::product::Product;
 use crate::service::Service;
 
-/// Which page of a list of products is wanted, and in which currency prices are shown.
+/// Which page of a list is wanted, and in which currency prices are shown.
 pub(super) struct PagedInCurrency {
-    paged: Paged,
-    currency: Option<Currency>,
+    pub(super) paged: Paged,
+    pub(super) currency: Option<Currency>,
 }
 
 impl FromQuery for PagedInCurrency {

@@ -33,6 +33,9 @@ pub enum ImportError {
     /// The file names more products than can be compared with each other.
     #[error("a file may have at most {0} ids, handles and SKUs; cut it into several")]
     TooLarge(usize),
+    /// There are more rows with bundles than can wait for the others.
+    #[error("the rows with bundles up to line {0} have more than 64 MiB; cut the file into several")]
+    ManyBundles(u64),
     /// Whoever begins it does not get on with it.
     #[error("the import was begun {0} times and got nowhere; what was imported until then stays")]
     Stuck(i32),
@@ -53,7 +56,7 @@ impl ImportError {
             Self::NotProducts(_) => "not_a_product_file",
             Self::Encoding(_) => "unsupported_encoding",
             Self::EndlessRow(_) | Self::EndlessLine(_) => "row_too_long",
-            Self::EndlessProduct(_) | Self::TooLarge(_) => "too_many_rows",
+            Self::EndlessProduct(_) | Self::TooLarge(_) | Self::ManyBundles(_) => "too_many_rows",
             Self::Blank(_) => "blank_lines",
             Self::Stuck(_) => "stuck",
             Self::Interrupted => "interrupted",

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Beside, ImportedProduct, WrongRow};
 use crate::domain::attributes::Attributes;
+use crate::domain::bundle::{NamedComponent, check_named};
 use crate::domain::category::{CategoryName, SEPARATOR};
+use crate::domain::code::Code;
 use crate::domain::further_price::{FurtherPrice, WrittenPrice, further, one};
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
@@ -20,12 +22,14 @@ use crate::domain::translation::{ProductTranslation, Said};
 
 /// A text that may be empty, which is the same as not there.
 type Maybe = Option<Text<0, 120>>;
+/// The same of a code.
+type MaybeCode = Option<Code<0>>;
 
 /// A product as a file has it. A product without options may have its one variant's fields beside its own.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line {
-    id: Maybe,
+    id: MaybeCode,
     handle: Option<Handle>,
     title: Title,
     description: Option<Description>,
@@ -44,11 +48,12 @@ pub(super) struct Line {
     publish_at: Option<DateTime<Utc>>,
     unpublish_at: Option<DateTime<Utc>>,
     variants: Option<Vec<LineVariant>>,
-    sku: Maybe,
-    barcode: Maybe,
+    sku: MaybeCode,
+    barcode: MaybeCode,
     price_minor: Option<i64>,
     compare_at_price_minor: Option<i64>,
     prices: Option<Vec<LinePrice>>,
+    components: Option<Vec<NamedComponent>>,
     stock: Option<i64>,
     /// `null` takes back what was said in a language.
     #[serde(default)]
@@ -58,14 +63,15 @@ pub(super) struct Line {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineVariant {
-    sku: Maybe,
-    barcode: Maybe,
+    sku: MaybeCode,
+    barcode: MaybeCode,
     title: Option<Title>,
     #[serde(default)]
     options: Pairs<Name>,
     price_minor: i64,
     compare_at_price_minor: Option<i64>,
     prices: Option<Vec<LinePrice>>,
+    components: Option<Vec<NamedComponent>>,
     stock: Option<i64>,
 }
 
@@ -119,6 +125,7 @@ impl Line {
                 price_minor,
                 compare_at_price_minor: self.compare_at_price_minor,
                 prices: self.prices,
+                components: self.components,
                 stock: self.stock,
             }],
             (None, None) => return refuse("/price_minor", "required", "price_minor or variants are needed"),
@@ -126,7 +133,7 @@ impl Line {
         let mut errors = FieldErrors::new();
         let variants = variants.into_iter().enumerate();
         let variants = variants
-            .map(|(index, variant)| variant.into_listed(currencies, &mut errors, &format!("/variants/{index}/prices")));
+            .map(|(index, variant)| variant.into_listed(currencies, &mut errors, &format!("/variants/{index}")));
         let variants: Vec<ListedVariant> = variants.collect();
         errors.into_result().map_err(|errors| WrongRow::of(line, &errors))?;
         Ok(ImportedProduct {
@@ -160,8 +167,15 @@ impl LineVariant {
     fn into_listed(self, currencies: &Currencies, errors: &mut FieldErrors, pointer: &str) -> ListedVariant {
         let prices = self.prices.map(|prices| {
             let written: Vec<WrittenPrice> = prices.into_iter().map(LinePrice::into_written).collect();
-            further(&written, currencies, errors, pointer)
+            further(&written, currencies, errors, &format!("{pointer}/prices"))
         });
+        let sku = filled(self.sku);
+        let components = self.components.as_deref().unwrap_or_default();
+        check_named(components, sku.as_deref(), errors, &format!("{pointer}/components"));
+        if !components.is_empty() && self.stock.is_some_and(|stock| stock != 0) {
+            let detail = "a bundle has no stock of its own";
+            errors.add(format!("{pointer}/stock"), "is_bundle", detail);
+        }
         let values = self
             .options
             .0
@@ -169,13 +183,14 @@ impl LineVariant {
             .map(|(name, value)| (name, value.into_string()));
         ListedVariant {
             id: None,
-            sku: filled(self.sku),
+            sku,
             barcode: filled(self.barcode),
             title: self.title.map(String::from),
             values: Pairs(values.collect()),
             price: self.price_minor,
             compare_at_price: self.compare_at_price_minor,
             prices,
+            components: self.components,
             stock: self.stock,
         }
     }
@@ -203,8 +218,8 @@ impl From<&FurtherPrice> for LinePrice {
     }
 }
 
-fn filled(text: Maybe) -> Option<String> {
-    text.map(Text::into_string).filter(|text| !text.trim().is_empty())
+fn filled(text: Option<impl Into<String>>) -> Option<String> {
+    text.map(Into::into).filter(|text| !text.trim().is_empty())
 }
 
 #[derive(Serialize)]
@@ -247,6 +262,8 @@ struct WrittenVariant<'a> {
     compare_at_price_minor: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     prices: Vec<LinePrice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    components: Option<&'a [NamedComponent]>,
     stock: Option<i64>,
 }
 
@@ -294,6 +311,10 @@ impl<'a> WrittenVariant<'a> {
             price_minor: variant.price,
             compare_at_price_minor: variant.compare_at_price,
             prices: variant.prices.iter().flatten().map(LinePrice::from).collect(),
+            components: variant
+                .components
+                .as_deref()
+                .filter(|components| !components.is_empty()),
             stock: variant.stock,
         }
     }

@@ -1,11 +1,15 @@
-//! NDJSON: one JSON object a line.
+//! NDJSON: one JSON object a line. Those of bundles come after all others.
+
+mod postponed;
 
 use std::io::{BufRead, Read};
+use std::vec;
 
 use kernel::{Currencies, FieldError};
 
 use super::line::Line;
 use super::{ImportError, ImportedProduct, Unread, WrongRow};
+use postponed::Postponed;
 
 /// The longest line, as the longest body of a request.
 const MAX_LINE: u64 = 1 << 20;
@@ -24,7 +28,8 @@ pub(super) fn read(
         currencies,
         line: 0,
         buffer: Vec::new(),
-        broken: false,
+        postponed: Postponed::default(),
+        last: None,
     }
 }
 
@@ -33,29 +38,45 @@ struct Lines {
     currencies: Currencies,
     line: u64,
     buffer: Vec<u8>,
-    broken: bool,
+    postponed: Postponed,
+    /// The rows that were postponed, once there are no others; none where the file cannot be read to its end.
+    last: Option<vec::IntoIter<(u64, Vec<u8>)>>,
 }
 
 impl Iterator for Lines {
     type Item = Result<ImportedProduct, Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.broken {
-            return None;
-        }
-        match self.next_line() {
-            Ok(None) => None,
-            Ok(Some(Err(wrong))) => Some(Err(wrong.into())),
-            Ok(Some(Ok(()))) => Some(self.parse()),
-            Err(error) => {
-                self.broken = true;
-                Some(Err(Unread::File(error)))
+        if self.last.is_none() {
+            match self.next_of_file() {
+                Ok(Some(row)) => return Some(row.map_err(Unread::Row)),
+                Ok(None) => self.last = Some(std::mem::take(&mut self.postponed).in_order()),
+                Err(error) => {
+                    self.last = Some(Vec::new().into_iter());
+                    return Some(Err(Unread::File(error)));
+                }
             }
         }
+        let (line, text) = self.last.as_mut()?.next()?;
+        Some(self.parse(line, &text).map_err(Unread::Row))
     }
 }
 
 impl Lines {
+    /// The next row that has not to wait; `None` at the end of the file.
+    fn next_of_file(&mut self) -> Result<Option<Result<ImportedProduct, WrongRow>>, ImportError> {
+        while let Some(line) = self.next_line()? {
+            let row = line.and_then(|()| self.parse(self.line, self.buffer.trim_ascii()));
+            match row {
+                Ok(product) if Postponed::has_to_wait(&product) => {
+                    self.postponed.add(&product, self.buffer.trim_ascii())?;
+                }
+                row => return Ok(Some(row)),
+            }
+        }
+        Ok(None)
+    }
+
     /// Reads the next line that is not blank into the buffer; `None` at the end of the file. Ends after a bounded number of
     /// bytes, so that whoever reads can say now and then that he lives: some packed kilobytes may be gigabytes of nothing.
     fn next_line(&mut self) -> Result<Option<Result<(), WrongRow>>, ImportError> {
@@ -104,34 +125,32 @@ impl Lines {
         Err(ImportError::EndlessLine(self.line))
     }
 
-    fn parse(&self) -> Result<ImportedProduct, Unread> {
-        let text = self.buffer.trim_ascii();
+    fn parse(&self, line: u64, text: &[u8]) -> Result<ImportedProduct, WrongRow> {
         if std::str::from_utf8(text).is_err() {
-            return Err(WrongRow::new(self.line, "", "invalid_encoding", "not UTF-8").into());
+            return Err(WrongRow::new(line, "", "invalid_encoding", "not UTF-8"));
         }
-        let parsed = kernel::http::json::parse::<Line>(text);
-        let line = parsed.map_err(|problem| self.refuse(&problem))?;
-        let mut product = line.into_product(self.line, &self.currencies)?;
+        let parsed = kernel::http::json::parse::<Line>(text).map_err(|problem| refuse(line, &problem))?;
+        let mut product = parsed.into_product(line, &self.currencies)?;
         product.size = text.len();
         Ok(product)
     }
+}
 
-    /// What a request with this body would be told.
-    fn refuse(&self, problem: &kernel::Problem) -> WrongRow {
-        let mut told = problem.to_json();
-        let fields = told
-            .remove("errors")
-            .and_then(|errors| serde_json::from_value(errors).ok());
-        let fields: Vec<FieldError> = fields.unwrap_or_default();
-        if fields.is_empty() {
-            let detail = told
-                .get("detail")
-                .and_then(|detail| detail.as_str())
-                .unwrap_or_default();
-            return WrongRow::new(self.line, "", problem.code(), detail);
-        }
-        WrongRow::of(self.line, &fields.into())
+/// What a request with this body would be told.
+fn refuse(line: u64, problem: &kernel::Problem) -> WrongRow {
+    let mut told = problem.to_json();
+    let fields = told
+        .remove("errors")
+        .and_then(|errors| serde_json::from_value(errors).ok());
+    let fields: Vec<FieldError> = fields.unwrap_or_default();
+    if fields.is_empty() {
+        let detail = told
+            .get("detail")
+            .and_then(|detail| detail.as_str())
+            .unwrap_or_default();
+        return WrongRow::new(line, "", problem.code(), detail);
     }
+    WrongRow::of(line, &fields.into())
 }
 
 #[cfg(test)]
@@ -184,6 +203,23 @@ mod tests {
         assert_eq!(told(4), ("/handle", "required"));
         assert_eq!(told(5), ("/title", "invalid_character"));
         assert!(rows[0].is_ok() && rows[6].is_ok());
+    }
+
+    #[test]
+    fn rows_with_bundles_come_last_and_keep_their_lines() {
+        let bundle = r#"{"handle":"gift","title":"Gift","price_minor":1,"components":[{"sku":"A","quantity":2}]}"#;
+        let other = r#"{"handle":"a","title":"A","sku":"A","price_minor":1,"components":[]}"#;
+        let rows = rows(format!("{bundle}\nnot json\n{other}\n"));
+        let lines: Vec<u64> = rows
+            .iter()
+            .map(|row| row.as_ref().map_or_else(|wrong| wrong.line, |row| row.line))
+            .collect();
+        assert_eq!(lines, [2, 3, 1]);
+        let last = rows[2].as_ref().unwrap();
+        assert_eq!(
+            last.variants.as_ref().unwrap()[0].components.as_ref().unwrap()[0].quantity,
+            2
+        );
     }
 
     #[test]

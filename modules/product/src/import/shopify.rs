@@ -12,6 +12,7 @@ use kernel::{Currency, Text};
 use super::decimal::minor_units;
 use super::{ImportError, ImportedProduct, Unread, WrongRow};
 use crate::domain::category::CategoryName;
+use crate::domain::code::Code;
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
 use crate::domain::listing::{ListedVariant, Name, Tag, Title};
@@ -91,6 +92,7 @@ impl Reader {
             price: price.ok_or_else(|| row.refuse(Column::Price, "required: must not be empty"))?,
             compare_at_price: row.parsed(Column::CompareAtPrice, amount)?,
             prices: None,
+            components: None,
             stock: row.parsed(Column::Quantity, quantity)?,
         }))
     }
@@ -132,8 +134,8 @@ fn code(row: &Row, column: Column) -> Result<Option<String>, WrongRow> {
     let Some(text) = row.get_code(column) else {
         return Ok(None);
     };
-    let name = Name::parse(text).map_err(|error| row.refuse(column, error))?;
-    Ok(Some(name.into_string()))
+    let code = Code::<1>::parse(text).map_err(|error| row.refuse(column, error))?;
+    Ok(Some(code.into()))
 }
 
 fn values(first: &Row, row: &Row) -> Result<Pairs<String>, WrongRow> {

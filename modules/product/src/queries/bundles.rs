@@ -2,13 +2,14 @@
 
 use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Text, Uuid as SqlUuid};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::select::{Select, Verbatim, read};
 use crate::domain::SCHEMA;
-use crate::domain::bundle::{Component, NewComponent};
+use crate::domain::bundle::{Component, NamedComponent, NewComponent};
+use crate::domain::code::Code;
 
 /// What a variant is as far as bundles go.
 #[derive(Queryable)]
@@ -25,6 +26,7 @@ pub(crate) struct Role {
 #[derive(Deserialize)]
 struct ComponentRow {
     variant: Uuid,
+    sku: Option<String>,
     product_handle: String,
     title: String,
     variant_title: String,
@@ -32,12 +34,12 @@ struct ComponentRow {
     quantity: i64,
 }
 
-/// Holds a variant that may become a bundle, or cease to be one, until the transaction ends: nobody changes its terms or
-/// opens its books somewhere meanwhile. Its stock is held after it. Whether it is a bundle is a part of a key, so that it is
-/// held more firmly than for other changes.
-pub(crate) fn hold(connection: &mut PgConnection, variant: Uuid) -> QueryResult<()> {
-    let mut select = Select::<SqlUuid>::new("SELECT id FROM products.variants WHERE id = ");
-    select.bind(Bind::Uuid(variant)).text(" FOR UPDATE");
+/// Holds variants that may become bundles, or cease to be some, until the transaction ends: nobody changes their terms or
+/// opens their books somewhere meanwhile. Their stock is held after them. Whether one is a bundle is a part of a key, so that
+/// they are held more firmly than for other changes.
+pub(crate) fn hold(connection: &mut PgConnection, variants: Vec<Uuid>) -> QueryResult<()> {
+    let mut select = Select::<SqlUuid>::new("SELECT id FROM products.variants WHERE id = ANY(");
+    select.bind(Bind::Uuids(variants)).text(") ORDER BY id FOR UPDATE");
     select.load(connection).map(|_: Vec<Uuid>| ())
 }
 
@@ -65,31 +67,55 @@ pub(crate) fn users(connection: &mut PgConnection, products: Vec<Uuid>) -> Query
     select.load(connection)
 }
 
-/// Whether some of a variant, whose stock is held, were sold by itself and are not given back.
-pub(crate) fn is_sold(connection: &mut PgConnection, variant: Uuid) -> QueryResult<bool> {
-    let mut select = Select::<Bool>::new(
-        "SELECT coalesce(sum(delta), 0) <> 0 FROM products.stock_movements \
-         WHERE kind IN ('sale', 'restock') AND variant_id = ",
+/// The variants that have these SKUs.
+pub(crate) fn by_sku(connection: &mut PgConnection, skus: Vec<String>) -> QueryResult<Vec<(String, Uuid)>> {
+    let mut select = Select::<(Text, SqlUuid)>::new(
+        "SELECT variant.sku, variant.id FROM products.variants AS variant \
+         WHERE variant.deleted_at IS NULL AND variant.sku = ANY(",
     );
-    select.bind(Bind::Uuid(variant));
-    select.get_result(connection)
+    select.bind(Bind::Texts(skus)).text(")");
+    select.load(connection)
 }
 
-/// Makes a variant a bundle of these components; with none it is no bundle any more. Fails on `stock_bundle` where it has
-/// stock, on `variants_bundle_terms` where it has terms.
-pub(crate) fn replace(connection: &mut PgConnection, bundle: Uuid, components: &[NewComponent]) -> QueryResult<()> {
-    const ROLE: &str = "UPDATE @.variants SET is_bundle = ? WHERE id = ? AND is_bundle <> ?";
+/// Those of these variants, whose stock is held, of which some were sold by themselves and are not given back.
+pub(crate) fn sold(connection: &mut PgConnection, variants: Vec<Uuid>) -> QueryResult<Vec<Uuid>> {
+    let mut select = Select::<SqlUuid>::new(
+        "SELECT variant_id FROM products.stock_movements \
+         WHERE kind IN ('sale', 'restock') AND variant_id = ANY(",
+    );
+    select.bind(Bind::Uuids(variants));
+    select.text(") GROUP BY variant_id HAVING sum(delta) <> 0");
+    select.load(connection)
+}
+
+/// Makes variants bundles of these components; those with none are no bundles any more. Fails on `stock_bundle` where one
+/// has stock, on `variants_bundle_terms` where one has terms.
+pub(crate) fn replace(connection: &mut PgConnection, bundles: &[(Uuid, Vec<NewComponent>)]) -> QueryResult<()> {
+    const ROLES: &str =
+        "UPDATE @.variants SET is_bundle = id = ANY(?) WHERE id = ANY(?) AND is_bundle <> (id = ANY(?))";
     const INSERT: &str = "INSERT INTO @.bundle_components (bundle_id, component_id, quantity, position) \
-        SELECT ?, part.id, part.quantity, part.position FROM unnest(?, ?) WITH ORDINALITY AS part (id, quantity, position)";
-    remove(connection, &[bundle])?;
-    let is_bundle = Bind::Bool(!components.is_empty());
-    let binds = [is_bundle.clone(), Bind::Uuid(bundle), is_bundle];
-    Statement::new(SCHEMA, ROLE, binds).execute(connection)?;
-    let (ids, quantities) = components
-        .iter()
-        .map(|component| (component.variant_id.uuid(), component.quantity))
-        .unzip();
-    let binds = [Bind::Uuid(bundle), Bind::Uuids(ids), Bind::BigInts(quantities)];
+        SELECT part.* FROM unnest(?, ?, ?, ?) AS part";
+    if bundles.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = bundles.iter().map(|(bundle, _)| *bundle).collect();
+    remove(connection, &ids)?;
+    let filled = bundles.iter().filter(|(_, components)| !components.is_empty());
+    let filled = Bind::Uuids(filled.map(|(bundle, _)| *bundle).collect());
+    let binds = [filled.clone(), Bind::Uuids(ids), filled];
+    Statement::new(SCHEMA, ROLES, binds).execute(connection)?;
+    let parts = || {
+        bundles.iter().flat_map(|(bundle, components)| {
+            let numbered = components.iter().zip(1..);
+            numbered.map(move |(component, position)| (*bundle, component, position))
+        })
+    };
+    let binds = [
+        Bind::Uuids(parts().map(|(bundle, _, _)| bundle).collect()),
+        Bind::Uuids(parts().map(|(_, component, _)| component.variant_id.uuid()).collect()),
+        Bind::BigInts(parts().map(|(_, component, _)| component.quantity).collect()),
+        Bind::BigInts(parts().map(|(_, _, position)| position).collect()),
+    ];
     Statement::new(SCHEMA, INSERT, binds).execute(connection).map(drop)
 }
 
@@ -100,8 +126,21 @@ pub(super) fn components(json: &Verbatim, to_staff: bool) -> QueryResult<Vec<Com
     Ok(rows.into_iter().map(|row| row.into_component(to_staff)).collect())
 }
 
-/// Bundles that are deleted consist of nothing any more.
-pub(super) fn remove(connection: &mut PgConnection, bundles: &[Uuid]) -> QueryResult<()> {
+/// The same as product files name them; `None` where one has no SKU, and no file can.
+pub(super) fn named(json: &Verbatim) -> QueryResult<Option<Vec<NamedComponent>>> {
+    let rows: Vec<ComponentRow> = read(json)?;
+    let named = |row: ComponentRow| {
+        let sku = Code::parse(&row.sku?).ok()?;
+        Some(NamedComponent {
+            sku,
+            quantity: row.quantity,
+        })
+    };
+    Ok(rows.into_iter().map(named).collect())
+}
+
+/// Bundles that are deleted, or become others, consist of nothing any more.
+pub(crate) fn remove(connection: &mut PgConnection, bundles: &[Uuid]) -> QueryResult<()> {
     const SQL: &str = "DELETE FROM @.bundle_components WHERE bundle_id = ANY(?)";
     Statement::new(SCHEMA, SQL, [Bind::Uuids(bundles.to_vec())])
         .execute(connection)

@@ -312,7 +312,7 @@ pub(super) fn variants(
          variant.base_compare_at_minor, variant.further_prices, variant.backorder_limit, variant.preorder_until, \
          variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available, \
          bundle.available, bundle.sellable, bundle.ships_on, \
-         (SELECT json_agg(json_build_object('variant', part.component_id, \
+         (SELECT json_agg(json_build_object('variant', part.component_id, 'sku', component.sku, \
                 'product_handle', product.handle, 'title', product.title, 'variant_title', component.title, \
                 'on_sale', product.status = 'active', 'quantity', part.quantity) ORDER BY part.position) \
             FROM products.bundle_components AS part \
@@ -585,6 +585,10 @@ impl VariantRow {
             price: self.prices.base_minor,
             compare_at_price: self.prices.base_compare_at_minor,
             prices: Some(self.prices.further()?),
+            components: match &self.components {
+                Some(json) => bundles::named(json)?,
+                None => Some(Vec::new()),
+            },
             // Less than nothing cannot be listed.
             stock: Some(self.on_hand.max(0)),
         })

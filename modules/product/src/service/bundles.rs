@@ -31,10 +31,10 @@ impl Service {
         new.check(id).map_err(ProductError::Invalid)?;
         let work = move |connection: &mut PgConnection| {
             let product = lock(connection, id, &new, &condition)?;
-            bundles::hold(connection, id.uuid())?;
+            bundles::hold(connection, vec![id.uuid()])?;
             check_roles(connection, id, &new)?;
             check_stock(connection, id, &new)?;
-            bundles::replace(connection, id.uuid(), &new.components).map_err(refuse_late)?;
+            bundles::replace(connection, &[(id.uuid(), new.components)]).map_err(refuse_late)?;
             writing::raise_version(connection, product, now)?;
             publish(connection, &[product], now)?;
             let changed = variant_of(read(connection, product, now)?, id).or_refuse()?;
@@ -114,9 +114,9 @@ fn check_stock(connection: &mut PgConnection, bundle: VariantId, new: &NewCompon
         return refuse(has_stock("is in stock, or promised"));
     }
     // What an order gives back would have no place to go.
-    match bundles::is_sold(connection, bundle.uuid())? {
-        true => refuse(has_stock("has been sold")),
-        false => Ok(()),
+    match bundles::sold(connection, vec![bundle.uuid()])?.is_empty() {
+        true => Ok(()),
+        false => refuse(has_stock("has been sold")),
     }
 }
 

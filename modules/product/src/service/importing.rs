@@ -3,6 +3,7 @@
 
 mod account;
 mod batch;
+mod bundles;
 mod gathered;
 mod known;
 mod merge;
@@ -56,6 +57,8 @@ enum End {
     Fault(Fault),
     /// Categories are no longer where they were: look again.
     Stale,
+    /// A product is wrong in what shows only when it is written.
+    Wrong(WrongRow),
     /// Somebody else has the import now, or nobody.
     Lost,
     /// A dry run: this would have been done, and was undone.
@@ -150,12 +153,13 @@ impl<A: Account> Importer<A> {
         (self.progress, self.account)
     }
 
-    /// Writes some rows; where one of their products is refused by the database, each by itself.
+    /// Writes some rows; where one of their products is refused as it is written, each by itself.
     fn write(&mut self, gathered: &Gathered) -> Result<(), ImportError> {
         let products: Vec<&ImportedProduct> = gathered.products.iter().map(|(_, product)| product).collect();
         let wrong: Vec<&WrongRow> = gathered.wrong.iter().map(|(_, wrong)| wrong).collect();
         match self.attempt(&products, &wrong) {
             Err(End::Database(error)) if is_refusal(&error) => self.write_each(gathered),
+            Err(End::Wrong(_)) => self.write_each(gathered),
             Err(end) => Err(end.into_error()),
             Ok(()) => Ok(()),
         }
@@ -168,15 +172,15 @@ impl<A: Account> Importer<A> {
             while let Some((_, row)) = wrong.next_if(|(other, _)| other < number) {
                 before.push(row);
             }
-            match self.attempt(&[product], &before) {
-                Err(End::Database(error)) if is_refusal(&error) => {
-                    let refused = refusal(product.line, &error);
-                    before.push(&refused);
-                    self.attempt(&[], &before).map_err(End::into_error)?;
-                }
+            let refused = match self.attempt(&[product], &before) {
+                Err(End::Database(error)) if is_refusal(&error) => refusal(product.line, &error),
+                Err(End::Wrong(wrong)) => wrong,
                 Err(end) => return Err(end.into_error()),
-                Ok(()) => (),
-            }
+                Ok(()) => continue,
+            };
+            before.push(&refused);
+            self.attempt(&[], &before).map_err(End::into_error)?;
+            self.names.leave_out(&refused);
         }
         let rest: Vec<&WrongRow> = wrong.map(|(_, row)| row).collect();
         match rest.is_empty() {
@@ -236,6 +240,7 @@ impl<A: Account> Importer<A> {
         let entry = written.entry(before, wrong, &errors);
         self.progress = entry.progress;
         account.settle(&entry);
+        written.refused.iter().for_each(|row| self.names.leave_out(row));
         self.names.learn(written.implied);
         if !dry_run {
             if self.changed.len() <= AWAITED {
@@ -330,7 +335,7 @@ impl End {
             Self::Database(error) => database::failure::fault_of(&error).into(),
             Self::Fault(fault) => fault.into(),
             Self::Lost => ImportError::Interrupted,
-            Self::Stale | Self::Undone(_) => Fault::internal("a batch ended half-way").into(),
+            Self::Stale | Self::Wrong(_) | Self::Undone(_) => Fault::internal("a batch ended half-way").into(),
         }
     }
 }

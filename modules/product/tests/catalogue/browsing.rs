@@ -141,6 +141,7 @@ async fn facets_count_what_the_filter_would_find() {
     }
 }
 
+/// IN-08
 #[actix_web::test]
 async fn pages_have_every_product_once_in_every_order() {
     let shop = Shop::open().await;

@@ -28,6 +28,7 @@ fn mistake(result: &Value) -> (&str, &str) {
     )
 }
 
+/// IN-21
 #[actix_web::test]
 async fn each_operation_has_its_own_result_and_what_is_wrong_is_left_out() {
     let shop = Shop::open().await;
@@ -131,6 +132,7 @@ async fn names_are_given_once_and_those_of_deleted_products_are_free() {
     shop.assert_in_order().await;
 }
 
+/// IN-21
 #[actix_web::test]
 async fn the_number_of_operations_is_bounded_and_a_repeat_answers_the_same() {
     let shop = Shop::open().await;

@@ -87,6 +87,7 @@ async fn a_shopify_file_makes_the_same_products_elsewhere_as_far_as_it_can_carry
     other.assert_in_order().await;
 }
 
+/// IN-10
 #[actix_web::test]
 async fn no_cell_of_a_spreadsheet_is_a_formula() {
     let shop = shop().await;

@@ -11,7 +11,7 @@ use image::{DynamicImage, GenericImageView, ImageFormat};
 use serde_json::{Value, json};
 
 use crate::support::{Shop, path, product};
-use samples::{animation, gif_that_claims, photograph, picture, png_that_claims, transparent};
+use samples::{animation, gif_that_claims, photograph, photograph_that_says, picture, png_that_claims, transparent};
 
 const JPEG: [(&str, &str); 1] = [("Content-Type", "image/jpeg")];
 
@@ -90,6 +90,7 @@ async fn an_uploaded_image_is_shown_in_sizes_that_are_never_larger() {
     assert_eq!(suggested["products"][0]["image_url"], image["url"]);
 }
 
+/// IN-12
 #[actix_web::test]
 async fn a_file_is_kept_by_whoever_has_it_and_does_nothing_but_be_seen() {
     let shop = Shop::open().await;
@@ -150,6 +151,7 @@ async fn each_kind_becomes_one_that_every_browser_knows() {
     }
 }
 
+/// IN-12
 #[actix_web::test]
 async fn a_photograph_is_turned_upright_and_does_not_say_where_it_was_taken() {
     let shop = Shop::open().await;
@@ -172,6 +174,52 @@ async fn a_photograph_is_turned_upright_and_does_not_say_where_it_was_taken() {
     );
 }
 
+/// IN-12
+#[actix_web::test]
+async fn what_a_camera_says_is_believed_only_where_it_makes_sense() {
+    let shop = Shop::open().await;
+    // Orientation, a short: how many there are, and which.
+    let oriented = |count: u32, value: u16| {
+        let field = [
+            b"\x12\x01\x03\0",
+            &count.to_le_bytes()[..],
+            &value.to_le_bytes(),
+            &[0; 2],
+        ]
+        .concat();
+        [b"II*\0\x08\0\0\0\x01\0".as_slice(), &field, &[0; 4]].concat()
+    };
+    // A directory that goes on with itself, one with more fields than there are bytes, one that is far outside.
+    let circle = [b"II*\0\x08\0\0\0\0\0".as_slice(), &8_u32.to_le_bytes()].concat();
+    let crowd = [b"II*\0\x08\0\0\0\xff\xff".as_slice(), &[0x12; 600]].concat();
+    let outside = [b"MM\0*".as_slice(), &u32::MAX.to_be_bytes()].concat();
+    let full = vec![b'I'; 65_000];
+    let many: Vec<&[u8]> = vec![&full; 10];
+    let (turned, upright) = ((20, 40), (40, 20));
+    for (number, (exif, size)) in [
+        (vec![oriented(1, 6).as_slice()], turned),
+        (vec![&oriented(1, 1)], upright),
+        (vec![&oriented(1, 9)], upright),
+        (vec![&oriented(1, u16::MAX)], upright),
+        (vec![&oriented(u32::MAX, 7)], upright),
+        (vec![&circle], upright),
+        (vec![&crowd], upright),
+        (vec![&outside], upright),
+        (vec![b""], upright),
+        (many, upright),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mug = shop.create(product("Mug", 900, 3)).await;
+        let mug = upload(&shop, &mug, photograph_that_says(40, 20, &exif)).await;
+        let (content, picture) = download(&shop, &mug["images"][0]["url"]).await;
+        assert_eq!(picture.dimensions(), size, "{number}");
+        assert!(content.len() < 10_000, "{number}: nothing but pixels is kept");
+    }
+}
+
+/// IN-12
 #[actix_web::test]
 async fn what_hides_behind_an_image_is_left_out() {
     let shop = Shop::open().await;
@@ -185,16 +233,18 @@ async fn what_hides_behind_an_image_is_left_out() {
     }
 }
 
+/// IN-12
 #[actix_web::test]
 async fn of_an_animation_the_first_frame_is_shown() {
     let shop = Shop::open().await;
     let mug = shop.create(product("Mug", 900, 3)).await;
-    let mug = upload(&shop, &mug, animation(5_000)).await;
+    let mug = upload(&shop, &mug, animation(10_000)).await;
     let (content, picture) = download(&shop, &mug["images"][0]["url"]).await;
     assert_eq!(image::guess_format(&content).unwrap(), ImageFormat::Png);
     assert_eq!(picture.get_pixel(3, 3).0, [0, 255, 0, 255]);
 }
 
+/// IN-12
 #[actix_web::test]
 async fn what_is_no_good_is_refused_by_what_it_is_and_not_by_what_it_is_called() {
     let shop = Shop::open().await;

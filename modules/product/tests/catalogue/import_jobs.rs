@@ -150,6 +150,7 @@ async fn a_cancelled_import_adds_nothing_from_then_on() {
     shop.assert_in_order().await;
 }
 
+/// INV-10
 #[actix_web::test]
 async fn an_import_whose_process_is_gone_is_gone_on_with_by_another_row_by_row() {
     let shop = Shop::open().await;
@@ -178,6 +179,41 @@ async fn an_import_whose_process_is_gone_is_gone_on_with_by_another_row_by_row()
     assert_eq!(stored(&shop).await, 9_001);
     let again = shop.import(&file(9_000), ImportFormat::Auto, false).await;
     assert_eq!((again.created, again.updated, again.unchanged), (0, 0, 9_000));
+    shop.assert_in_order().await;
+}
+
+/// INV-10
+#[actix_web::test]
+async fn bundles_wait_for_the_other_rows_though_another_process_goes_on_with_the_file() {
+    let shop = Shop::open().await;
+    let bundle = |number: usize| {
+        let components = json!([{"sku": format!("T-{}", number % 1_000), "quantity": 1}]);
+        let line = json!({"id": format!("b{number}"), "title": "Bundle", "price_minor": 100, "components": components});
+        format!("{line}\n")
+    };
+    let text: String = (0..4_000).map(bundle).chain([file(1_000)]).collect();
+    let job = shop.upload(&text, "").await;
+    let work = shop.beside().await.work();
+    shop.import_when(&job, |job| job["rows_done"].as_u64() > Some(2_000))
+        .await;
+    work.stop().await;
+    let left = shop.import_when(&job, |_| true).await;
+    assert_eq!(
+        (&left["state"], &left["skipped"]),
+        (&json!("running"), &json!(1_000)),
+        "{left}"
+    );
+    change(
+        &shop,
+        "UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'",
+    )
+    .await;
+    let other = shop.beside().await;
+    let _work = other.work();
+    let ended = shop.ended(&job).await;
+    assert_eq!(counts(&ended), [6_000, 5_000, 0, 0, 1_000], "{ended}");
+    let again = shop.import(&text, ImportFormat::Auto, false).await;
+    assert_eq!((again.created, again.updated, again.unchanged), (0, 0, 5_000));
     shop.assert_in_order().await;
 }
 
@@ -242,6 +278,7 @@ async fn an_import_has_ended_before_the_tables_are_tidied() {
     work.stop().await;
 }
 
+/// IN-11
 #[actix_web::test]
 async fn a_file_that_is_none_fails_as_a_whole_and_says_why() {
     let shop = Shop::open().await;
@@ -272,6 +309,7 @@ async fn a_file_that_is_none_fails_as_a_whole_and_says_why() {
     assert_eq!(shop.ended(&begun.body).await["state"], "failed");
 }
 
+/// IN-11
 #[actix_web::test]
 async fn ten_thousand_mistakes_are_kept_and_more_are_counted() {
     let shop = Shop::open().await;

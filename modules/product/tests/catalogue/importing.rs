@@ -22,6 +22,7 @@ const FILE: &str = concat!(
     "\n",
 );
 
+/// IN-11
 #[actix_web::test]
 async fn a_file_is_imported_once_and_updated_from_then_on() {
     let shop = Shop::open().await;
@@ -146,6 +147,7 @@ async fn what_is_exported_can_be_imported() {
     other.assert_in_order().await;
 }
 
+/// IN-11
 #[actix_web::test]
 async fn shopifys_files_are_understood() {
     let shop = Shop::open().await;
@@ -270,6 +272,7 @@ async fn a_dry_run_tells_what_a_real_run_does_where_rows_depend_on_each_other() 
     shop.assert_in_order().await;
 }
 
+/// IN-11
 #[actix_web::test]
 async fn a_wrong_row_takes_its_whole_product_along_and_nothing_else() {
     let shop = Shop::open().await;

@@ -137,6 +137,7 @@ async fn a_transfer_that_is_repeated_under_its_key_is_made_once_and_transfers_ar
     assert_eq!(forged.refusal(), (400, "cursor", "invalid_cursor"));
 }
 
+/// INV-09
 #[actix_web::test]
 async fn a_count_sets_what_was_found_unless_something_was_sold_meanwhile() {
     let shop = Shop::open().await;

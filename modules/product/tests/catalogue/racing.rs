@@ -110,6 +110,7 @@ async fn transfers_and_orders_at_the_same_moment_lose_and_double_nothing() {
     shop.assert_in_order().await;
 }
 
+/// INV-09
 #[actix_web::test]
 async fn counts_and_orders_at_the_same_moment_lose_no_sale() {
     let shop = Shop::open().await;
@@ -137,6 +138,7 @@ async fn counts_and_orders_at_the_same_moment_lose_no_sale() {
     shop.assert_in_order().await;
 }
 
+/// INV-11
 #[actix_web::test]
 async fn a_backorder_limit_holds_against_a_hundred_buyers_while_it_is_changed() {
     let shop = Shop::open().await;

@@ -135,6 +135,7 @@ async fn what_a_thing_is_beats_what_is_for_it() {
     assert_eq!((found.len(), found[0].as_str()), (3, "Office laser printer"));
 }
 
+/// IN-03
 #[actix_web::test]
 async fn a_question_is_taken_literally() {
     let shop = Shop::open().await;
@@ -374,6 +375,7 @@ async fn two_processes_with_one_data_directory_have_an_index_each() {
     assert!(shop.files.join("0").is_dir() && shop.files.join("1").is_dir());
 }
 
+/// IN-08
 #[actix_web::test]
 async fn a_walk_shows_each_product_once_while_others_change() {
     let shop = Shop::open().await;
@@ -390,14 +392,27 @@ async fn a_walk_shows_each_product_once_while_others_change() {
         let mut seen: Vec<String> = Vec::new();
         let mut cursor = String::new();
         let mut round = 0;
+        let mut moved: Option<Value> = None;
         loop {
             let page = shop.get(&format!("/products?{order}&limit=7{cursor}")).await.body;
             let rows = page["data"].as_array().unwrap().iter();
             let titles = rows.map(|row| row["title"].as_str().unwrap().to_owned());
             seen.extend(titles.filter(|title| title.starts_with("Steady")));
             round += 1;
+            // Others come, go, and change their places.
             let moving = format!("Moving {} {round}", order.len());
-            shop.create(product(&moving, 100 + round, 1)).await;
+            let made = shop.create(product(&moving, 100 + round, 1)).await;
+            let any = [("If-Match", "*")];
+            if let Some(before) = moved.replace(made) {
+                let variant = format!("/admin/variants/{}", before["variants"][0]["id"].as_str().unwrap());
+                let (route, method, edit) = match round % 3 {
+                    0 => (path(&before), Method::DELETE, Value::Null),
+                    1 => (path(&before), Method::PATCH, json!({"title": format!("Also {moving}")})),
+                    _ => (variant, Method::PATCH, json!({"price": {"amount": 200 - round}})),
+                };
+                let answer = shop.admin_with(method, &route, edit, &any).await;
+                assert!(answer.status.is_success(), "{}", answer.body);
+            }
             match page["page"]["next_cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => break,

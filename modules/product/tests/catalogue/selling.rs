@@ -151,6 +151,7 @@ async fn a_variant_is_sold_below_zero_down_to_its_backorder_limit_and_no_further
     shop.assert_in_order().await;
 }
 
+/// INV-11
 #[actix_web::test]
 async fn terms_that_change_during_a_checkout_break_no_promise() {
     let shop = Shop::open().await;

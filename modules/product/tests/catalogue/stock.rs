@@ -168,6 +168,7 @@ async fn orders_that_cross_neither_block_each_other_nor_lose_stock() {
     shop.assert_in_order().await;
 }
 
+/// INV-11
 #[actix_web::test]
 async fn what_is_promised_cannot_be_taken_away() {
     let shop = Shop::open().await;
@@ -207,6 +208,54 @@ async fn what_is_promised_cannot_be_taken_away() {
         (quote.len(), quote[0].on_sale, quote[0].title.as_str()),
         (1, false, "Mug")
     );
+    shop.assert_in_order().await;
+}
+
+/// INV-11
+#[actix_web::test]
+async fn what_a_deleted_product_has_promised_is_delivered_or_given_back() {
+    let shop = Shop::open().await;
+    let api = shop.api();
+    for by in ["delete", "bulk", "variant", "import"] {
+        let mut shirt = sizes(&format!("Shirt by {by}"), &[("S", 900, 10), ("M", 900, 10)]);
+        shirt["handle"] = json!(by);
+        let made = shop.create(shirt).await;
+        let small = variant_id(&made, 0);
+        let reserve = async || {
+            let order = ReservationId::generate();
+            api.reserve(order, vec![demand(small, 3)]).await.unwrap();
+            order
+        };
+        let (kept, given_back) = (reserve().await, reserve().await);
+        let any = [("If-Match", "*")];
+        let gone = match by {
+            "delete" => shop.admin_with(Method::DELETE, &path(&made), Value::Null, &any).await,
+            "bulk" => {
+                let operations = json!({"operations": [{"op": "delete", "id": made["id"]}]});
+                shop.admin(Method::POST, "/admin/products/bulk", operations).await
+            }
+            "variant" => {
+                let path = format!("/admin/variants/{small}");
+                shop.admin_with(Method::DELETE, &path, Value::Null, &any).await
+            }
+            _ => {
+                let row = json!({"handle": by, "title": "Shirt", "variants": [{"options": {"Size": "M"}, "price_minor": 900}]});
+                let report = shop.import(&row.to_string(), product::ImportFormat::Auto, false).await;
+                assert_eq!((report.updated, report.errors), (1, vec![]), "{by}");
+                shop.get("/products").await
+            }
+        };
+        assert!(gone.status.is_success(), "{by}: {}", gone.body);
+        let late = api.reserve(ReservationId::generate(), vec![demand(small, 1)]).await;
+        assert!(matches!(late, Err(ProductError::InsufficientStock(_))), "{by}");
+        assert_eq!(level(&shop, small).await, (10, 6), "{by}");
+        api.commit(kept).await.unwrap();
+        api.release(given_back).await.unwrap();
+        assert_eq!(level(&shop, small).await, (7, 0), "{by}");
+        // What was delivered may come back, too.
+        api.release(kept).await.unwrap();
+        assert_eq!(level(&shop, small).await, (10, 0), "{by}");
+    }
     shop.assert_in_order().await;
 }
 

@@ -11,6 +11,7 @@ use kernel::{Currency, Locales};
 use product_api::ProductChanged;
 use uuid::Uuid;
 
+use super::bundles::{self, Undone};
 use super::known::Known;
 use super::merge::{Defaults, merge};
 use super::names::Names;
@@ -60,12 +61,14 @@ impl Batch<'_> {
         let images = self.images_of(connection, products, &known)?;
         let mut changes = Vec::with_capacity(products.len());
         let mut said = Vec::with_capacity(products.len());
+        let mut lines = Vec::with_capacity(products.len());
         let mut refused = Vec::new();
         for product in products {
             match self.change(product, &mut known, &category_ids, &types, &images) {
                 Ok(change) => {
                     changes.push(change);
                     said.push(&product.translations);
+                    lines.push(product.line);
                 }
                 Err(wrong) => refused.push(wrong),
             }
@@ -79,7 +82,15 @@ impl Batch<'_> {
             kind: "import",
             now: self.now,
         };
+        bundles::dissolve(connection, &plan)?;
         writing::write(connection, &plan, &paths, &stamp)?;
+        let ids = plan.outcomes.iter().map(|(id, _)| *id);
+        let lines: HashMap<Uuid, u64> = ids.zip(lines).collect();
+        let undone = Undone {
+            names: self.names,
+            present: products,
+        };
+        bundles::compose(connection, &plan, &lines, self.dry_run.then_some(undone))?;
         translations::follow(connection, &mut plan, &said, self.now)?;
         self.publish(connection, &plan)?;
         Ok(Written {

@@ -45,7 +45,8 @@ impl<'a> Known<'a> {
             .flat_map(|product| product.variants.iter().flatten())
             .filter_map(|variant| variant.sku.clone());
         let found = products::identify(connection, external_ids, handles)?;
-        let ids = found.iter().map(|(id, _, _)| *id).collect();
+        let ids: Vec<Uuid> = found.iter().map(|(id, _, _)| *id).collect();
+        hold_components(connection, products, &ids)?;
         let stored = products::lock(connection, ids)?;
         let sku_owners = products::owners_of_skus(connection, skus.collect())?;
         let candidates: Vec<Handle> = products
@@ -208,6 +209,19 @@ impl<'a> Known<'a> {
         let in_batch = self.implied.given.iter().find(|(known, _)| *known == digest);
         in_batch.map(|(_, line)| *line).or_else(|| self.names.line_of(&digest))
     }
+}
+
+/// Holds the products of what bundles are to consist of, together with those of the batch, all at once and in key order.
+fn hold_components(connection: &mut PgConnection, products: &[&ImportedProduct], own: &[Uuid]) -> QueryResult<()> {
+    let variants = products.iter().flat_map(|product| product.variants.iter().flatten());
+    let components = variants.flat_map(|variant| variant.components.iter().flatten());
+    let skus: Vec<String> = components.map(|component| component.sku.to_string()).collect();
+    if skus.is_empty() {
+        return Ok(());
+    }
+    let owners = products::owners_of_skus(connection, skus)?;
+    let all = owners.into_iter().map(|(_, id)| id).chain(own.iter().copied());
+    products::hold(connection, all.collect())
 }
 
 /// Handles for a product that has none, the nicest first.

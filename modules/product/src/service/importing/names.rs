@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::domain::listing::ListedVariant;
 use crate::import::{ImportError, ImportedProduct, WrongRow};
 
 /// The most names of a file. A million of them take some 25 megabytes; this many belong to a million products.
@@ -29,6 +30,11 @@ pub(super) struct Names {
     given: HashMap<Digest, u32>,
     /// What products had before, and have no longer.
     released: HashSet<Digest>,
+    /// The SKUs of variants that rows make bundles, and of those that bundles are to consist of.
+    bundles: HashSet<Digest>,
+    components: HashSet<Digest>,
+    /// The lines of rows that were left out after their names were taken.
+    left_out: HashSet<u32>,
 }
 
 /// Names that rows got or lost although they do not say so.
@@ -74,11 +80,48 @@ impl Names {
                 _ => own.push(digest),
             }
         }
-        if self.given.len() + own.len() > MAX_NAMES {
+        let (mut bundles, mut components) = (HashSet::new(), HashSet::new());
+        for (sku, pointer) in skus(product, |variant| variant.is_bundle()) {
+            if self.components.contains(&Kind::Sku.digest(sku)) {
+                let detail = format!("a bundle of another row consists of `{sku}`");
+                return Ok(Err(WrongRow::new(product.line, &pointer, "in_use", detail)));
+            }
+            bundles.insert(Kind::Sku.digest(sku));
+        }
+        for (component, pointer) in named(product) {
+            let digest = Kind::Sku.digest(component);
+            if self.bundles.contains(&digest) || bundles.contains(&digest) {
+                let detail = format!("`{component}` is a bundle in this file, and cannot be a part of another one");
+                return Ok(Err(WrongRow::new(product.line, &pointer, "is_bundle", detail)));
+            }
+            components.insert(digest);
+        }
+        let new = own.len() + bundles.len() + components.len();
+        if self.given.len() + self.bundles.len() + self.components.len() + new > MAX_NAMES {
             return Err(ImportError::TooLarge(MAX_NAMES));
         }
         self.given.extend(own.into_iter().map(|digest| (digest, line)));
+        self.bundles.extend(bundles);
+        self.components.extend(components);
         Ok(Ok(()))
+    }
+
+    /// Notes that a row was left out whose names were taken.
+    pub(super) fn leave_out(&mut self, row: &WrongRow) {
+        self.left_out.insert(short(row.line));
+    }
+
+    /// The line of the row that gives a variant this SKU; none where it was left out.
+    pub(super) fn written_by(&self, sku: &str) -> Option<u64> {
+        let line = self.given.get(&Kind::Sku.digest(sku));
+        line.filter(|line| !self.left_out.contains(line))
+            .copied()
+            .map(u64::from)
+    }
+
+    /// Whether a row has taken this SKU from a variant.
+    pub(super) fn has_taken_away(&self, sku: &str) -> bool {
+        self.is_released(&Kind::Sku.digest(sku))
     }
 
     /// On which line a name stands.
@@ -129,12 +172,28 @@ fn stated(product: &ImportedProduct) -> impl Iterator<Item = (Kind, &str, String
     let id = id.map(|id| (Kind::ExternalId, id, "/id".to_owned()));
     let handle = product.handle.as_ref();
     let handle = handle.map(|handle| (Kind::Handle, handle.as_str(), "/handle".to_owned()));
-    let variants = product.variants.iter().flatten().enumerate();
-    let skus = variants.filter_map(|(index, variant)| {
-        let sku = variant.sku.as_deref()?;
-        Some((Kind::Sku, sku, format!("/variants/{index}/sku")))
-    });
+    let skus = skus(product, |_| true).map(|(sku, pointer)| (Kind::Sku, sku, pointer));
     id.into_iter().chain(handle).chain(skus)
+}
+
+/// The SKUs of those variants of a row that are `wanted`, each with a pointer to it.
+fn skus(product: &ImportedProduct, wanted: fn(&ListedVariant) -> bool) -> impl Iterator<Item = (&str, String)> {
+    let variants = product.variants.iter().flatten().enumerate();
+    variants
+        .filter(move |(_, variant)| wanted(variant))
+        .filter_map(|(index, variant)| {
+            let sku = variant.sku.as_deref()?;
+            Some((sku, format!("/variants/{index}/sku")))
+        })
+}
+
+/// The SKUs of components that a row names, each with a pointer to it.
+fn named(product: &ImportedProduct) -> impl Iterator<Item = (&str, String)> {
+    let variants = product.variants.iter().flatten().enumerate();
+    variants.flat_map(|(index, variant)| {
+        let components = variant.components.iter().flatten().enumerate();
+        components.map(move |(part, component)| (&*component.sku, format!("/variants/{index}/components/{part}/sku")))
+    })
 }
 
 /// Lines as they are remembered; nothing depends on those after four thousand million.

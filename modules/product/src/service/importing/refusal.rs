@@ -36,6 +36,9 @@ pub(super) fn refusal(line: u64, error: &Error) -> WrongRow {
             "a bundle consists of a variant that the file leaves out",
         ),
         Some("stock_bundle") => WrongRow::new(line, "/variants", "is_bundle", "a bundle has no stock of its own"),
+        Some("variants_bundle_terms") => {
+            WrongRow::new(line, "/variants", "has_stock", "the variant is sold beyond its stock")
+        }
         // It was there when the row was looked at.
         Some("products_product_type_id_fkey") => WrongRow::new(
             line,

@@ -168,6 +168,7 @@ async fn operations_in_bulk_show_and_let_go_of_images_like_single_ones() {
     shop.assert_in_order().await;
 }
 
+/// IN-17
 #[actix_web::test]
 async fn links_to_elsewhere_are_never_followed() {
     let shop = Shop::open().await;
@@ -187,7 +188,26 @@ async fn links_to_elsewhere_are_never_followed() {
     upload(&shop, &mug, picture(9, 9, ImageFormat::Png)).await;
     let line = json!({"handle": "cup", "title": "Cup", "price_minor": 1, "image_url": url}).to_string();
     assert_eq!(shop.import(&line, ImportFormat::Ndjson, false).await.created, 1);
-    for path in ["/products", "/products/mug", "/products/cup", "/products/suggest?q=mug"] {
+    let sheet = format!("Handle,Title,Variant Price,Image Src\njug,Jug,1,{url}\n");
+    assert_eq!(shop.import(&sheet, ImportFormat::ShopifyCsv, false).await.created, 1);
+    for name in [
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+        "ftp://127.0.0.1/x.jpg",
+        "//127.0.0.1/x.jpg",
+        "data:image/png;base64,AA",
+    ] {
+        let body = json!({"title": "Other", "images": [{"url": name}]});
+        let refused = shop.admin(Method::POST, "/admin/products", body).await;
+        assert_eq!(refused.refusal(), (422, "/images/0/url", "invalid_url"), "{name}");
+    }
+    for path in [
+        "/products",
+        "/products/mug",
+        "/products/cup",
+        "/products/jug",
+        "/products/suggest?q=mug",
+    ] {
         let shown: Response = shop.get(path).await;
         assert_eq!(shown.status, 200);
     }

@@ -22,6 +22,14 @@ pub(crate) fn transparent(width: u32, height: u32, format: ImageFormat) -> Vec<u
 
 /// A JPEG that is red on the left and blue on the right, and whose camera says that it was held upright and where it was.
 pub(crate) fn photograph(width: u32, height: u32) -> Vec<u8> {
+    // One field: orientation, a short, 6 (to be turned clockwise).
+    let mut exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    exif.extend_from_slice(b"GPS 48.8584 N 2.2945 E");
+    photograph_that_says(width, height, &[&exif])
+}
+
+/// A JPEG that is red on the left and blue on the right, with what cameras write of it.
+pub(crate) fn photograph_that_says(width: u32, height: u32, exif: &[&[u8]]) -> Vec<u8> {
     let pixel = |x: u32, _| {
         if x < width / 2 {
             Rgb([255, 0, 0])
@@ -30,11 +38,12 @@ pub(crate) fn photograph(width: u32, height: u32) -> Vec<u8> {
         }
     };
     let plain = encoded(RgbImage::from_fn(width, height, pixel).into(), ImageFormat::Jpeg);
-    // One field: orientation, a short, 6 (to be turned clockwise).
-    let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
-    exif.extend_from_slice(b"GPS 48.8584 N 2.2945 E");
-    let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
-    [&plain[..2], &[0xff, 0xe1], &length, &exif, &plain[2..]].concat()
+    let segment = |exif: &&[u8]| {
+        let length = u16::try_from(exif.len() + 8).unwrap().to_be_bytes();
+        [&[0xff, 0xe1], &length[..], b"Exif\0\0", exif].concat()
+    };
+    let segments: Vec<u8> = exif.iter().flat_map(segment).collect();
+    [&plain[..2], &segments, &plain[2..]].concat()
 }
 
 /// An animation that begins green and goes on white.
