@@ -29,12 +29,20 @@ async fn who_reads_german_and_pays_in_euros_finds_by_german_words_and_prices_in_
             let rows = list["data"].as_array().unwrap().iter();
             rows.map(|row| row["title"].as_str().unwrap().to_owned()).collect()
         };
-        eventually(|| async { visitor.get(path).await.expect(200) }, |list| shown(list) == titles).await;
+        eventually(
+            || async { visitor.get(path).await.expect(200) },
+            |list| shown(list) == titles,
+        )
+        .await;
     };
     finds("/products?locale=de&q=becher", &["Becher"]).await;
     finds("/products?locale=de&q=messbechern", &["Messbecher"]).await;
     finds("/products?q=becher", &[]).await;
-    finds("/products?locale=de&currency=EUR&sort=-price", &["Messbecher", "Becher"]).await;
+    finds(
+        "/products?locale=de&currency=EUR&sort=-price",
+        &["Messbecher", "Becher"],
+    )
+    .await;
     finds("/products?locale=de&currency=EUR&price_max=300", &["Becher"]).await;
     finds("/products?sort=-price", &["Mug", "Measuring cups"]).await;
     finds("/products?locale=de&attr.weight=0.3..0.5", &["Messbecher"]).await;

@@ -155,7 +155,7 @@ impl SegmentPage {
     fn key(&self, doc: DocId, score: Score, id: Uuid) -> Key {
         let value = match &self.values {
             Values::Scores => rank(score),
-            Values::Numbers(column) => number(column.first(doc).unwrap_or(none(self.sort))),
+            Values::Numbers(column) => number(column.first(doc).unwrap_or(absent(self.sort))),
             Values::Titles(column) => {
                 let title = column.as_ref().and_then(|column| column.term_ords(doc).next());
                 // Even numbers, so that there is room for a title in between that no product has.
@@ -235,7 +235,7 @@ fn is_descending(sort: Sort) -> bool {
 }
 
 /// What stands for a price where there is none: such products come last, whatever the direction.
-fn none(sort: Sort) -> i64 {
+fn absent(sort: Sort) -> i64 {
     match is_descending(sort) {
         true => i64::MIN,
         false => i64::MAX,

@@ -10,7 +10,8 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
 use super::Named;
-use super::document::{Fields, attribute_key, id_key, number_key};
+use super::document::Fields;
+use super::keys::{attribute_key, id_key, number_key};
 use super::ranking::Ranking;
 use super::text::{Stems, Tongue, fold, has_digit, runs, words};
 use super::vocabulary::Vocabulary;
