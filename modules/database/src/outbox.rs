@@ -106,9 +106,10 @@ pub fn end(connection: &mut PgConnection, schema: &'static str) -> QueryResult<P
 /// Removes events older than `before` that every consumer of this schema has read. Feeds for other processes keep their
 /// cursor elsewhere, which is why the age counts as well.
 pub(crate) fn prune(connection: &mut PgConnection, schema: &'static str, before: DateTime<Utc>) -> QueryResult<usize> {
-    const SQL: &str = "DELETE FROM @.outbox AS old WHERE (old.transaction_id, old.sequence) IN ( \
-            SELECT transaction_id, sequence FROM (SELECT transaction_id, sequence, time FROM @.outbox \
-                ORDER BY transaction_id, sequence LIMIT 10000) AS oldest WHERE time < ?) \
+    // By where the rows lie, which nothing changes: by their keys PostgreSQL would compare all there are with the oldest.
+    const SQL: &str = "DELETE FROM @.outbox AS old WHERE old.ctid = ANY(ARRAY( \
+            SELECT place FROM (SELECT ctid AS place, time FROM @.outbox \
+                ORDER BY transaction_id, sequence LIMIT 10000) AS oldest WHERE time < ?)) \
         AND NOT EXISTS (SELECT 1 FROM @.consumers \
         WHERE (consumers.transaction_id, consumers.sequence) < (old.transaction_id, old.sequence))";
     Statement::new(schema, SQL, [Bind::Time(before)]).execute(connection)

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Untyped};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -76,6 +78,12 @@ impl QueryFragment<Pg> for Statement {
 }
 
 impl Bind {
+    /// Rows as a JSON text, for `json_to_recordset(?::json)`.
+    pub fn rows<T: Serialize>(rows: &[T]) -> QueryResult<Self> {
+        let json = serde_json::to_string(rows).map_err(|error| Error::SerializationError(Box::new(error)))?;
+        Ok(Self::Text(json))
+    }
+
     /// Pushes the value as the next bind of a hand-written [`QueryFragment`].
     pub fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         match self {

@@ -387,10 +387,17 @@ fn write_main(connection: &mut PgConnection, differences: &[Difference]) -> Quer
         compare_at_minor = row.compare_at_minor, steps = row.steps, lowest_minor = row.lowest_minor, \
         price_since = row.price_since \
         FROM json_to_recordset(?::json) AS row (variant_id UUID, price_minor BIGINT, compare_at_minor BIGINT, steps JSON, \
-        lowest_minor BIGINT, price_since TIMESTAMPTZ) WHERE variant.id = row.variant_id";
+        lowest_minor BIGINT, price_since TIMESTAMPTZ) WHERE variant.id = row.variant_id AND variant.id = ANY(?)";
     let rows = differences.iter().filter(|difference| difference.is_main);
     let rows: Vec<OfferJson<'_>> = rows.filter_map(Difference::to_json).collect();
-    execute(connection, SQL, &rows)
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // Named besides, because PostgreSQL does not know how many rows are in a JSON text.
+    let ids = rows.iter().map(|row| row.variant_id).collect();
+    Statement::new(SCHEMA, SQL, [Bind::rows(&rows)?, Bind::Uuids(ids)])
+        .execute(connection)
+        .map(drop)
 }
 
 fn write_further(connection: &mut PgConnection, differences: &[Difference]) -> QueryResult<()> {
@@ -404,7 +411,12 @@ fn write_further(connection: &mut PgConnection, differences: &[Difference]) -> Q
         price_since = excluded.price_since";
     let rows = differences.iter().filter(|difference| !difference.is_main);
     let rows: Vec<OfferJson<'_>> = rows.filter_map(Difference::to_json).collect();
-    execute(connection, SQL, &rows)
+    if rows.is_empty() {
+        return Ok(());
+    }
+    Statement::new(SCHEMA, SQL, [Bind::rows(&rows)?])
+        .execute(connection)
+        .map(drop)
 }
 
 /// Variants that are no longer sold in a currency.
@@ -419,17 +431,6 @@ fn remove(connection: &mut PgConnection, differences: &[Difference]) -> QueryRes
         return Ok(());
     }
     Statement::new(SCHEMA, SQL, [Bind::Uuids(variants), Bind::Texts(currencies)])
-        .execute(connection)
-        .map(drop)
-}
-
-fn execute<T: Serialize>(connection: &mut PgConnection, sql: &'static str, rows: &[T]) -> QueryResult<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let json =
-        serde_json::to_string(rows).map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
-    Statement::new(SCHEMA, sql, [Bind::Text(json)])
         .execute(connection)
         .map(drop)
 }

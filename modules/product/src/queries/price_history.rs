@@ -25,15 +25,15 @@ pub(super) fn append(connection: &mut PgConnection, ended: &[Past]) -> QueryResu
     const SQL: &str = "WITH ended AS MATERIALIZED (SELECT * FROM json_to_recordset(?::json) AS ended (variant_id UUID, \
             currency TEXT, price_minor BIGINT, held_from TIMESTAMPTZ, held_until TIMESTAMPTZ)), \
         older AS (UPDATE @.price_history AS past SET is_newest = FALSE FROM ended \
-            WHERE past.variant_id = ended.variant_id AND past.currency = ended.currency AND past.is_newest) \
+            WHERE past.variant_id = ended.variant_id AND past.currency = ended.currency AND past.is_newest \
+                AND past.variant_id = ANY(?)) \
         INSERT INTO @.price_history (variant_id, currency, price_minor, held_from, held_until) \
         SELECT ended.variant_id, ended.currency, ended.price_minor, ended.held_from, ended.held_until FROM ended";
     if ended.is_empty() {
         return Ok(());
     }
-    let json =
-        serde_json::to_string(ended).map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
-    Statement::new(SCHEMA, SQL, [Bind::Text(json)])
+    let variants = ended.iter().map(|past| past.variant_id).collect();
+    Statement::new(SCHEMA, SQL, [Bind::rows(ended)?, Bind::Uuids(variants)])
         .execute(connection)
         .map(drop)
 }

@@ -262,8 +262,7 @@ pub(crate) fn write<T: Translated>(connection: &mut PgConnection, changes: &[Cha
         })
         .collect();
     if !rows.is_empty() {
-        let json = serde_json::to_string(&rows).map_err(|error| Error::SerializationError(Box::new(error)))?;
-        Statement::new(SCHEMA, T::UPSERT, [Bind::Text(json)]).execute(connection)?;
+        Statement::new(SCHEMA, T::UPSERT, [Bind::rows(&rows)?]).execute(connection)?;
     }
     let ids = changes.iter().map(|(id, _, _)| *id).collect();
     Statement::new(SCHEMA, T::NOTE_HANDLES, [Bind::Uuids(ids)])

@@ -197,7 +197,7 @@ fn insert_products(
         .iter()
         .map(|(id, listing)| ProductJson::new(*id, listing, paths, listing.price_range()))
         .collect();
-    execute(
+    insert(
         connection,
         SQL,
         vec![Bind::Time(stamp.now), Bind::Time(stamp.now)],
@@ -224,7 +224,8 @@ fn update_products(
         brand TEXT, status TEXT, category_id UUID, category_path TEXT[], tags TEXT[], codes TEXT[], attributes JSON, \
         images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT, product_type_id UUID, \
         seo_title TEXT, seo_description TEXT, publish_at TIMESTAMPTZ, unpublish_at TIMESTAMPTZ) \
-        WHERE product.id = row.id";
+        WHERE product.id = row.id AND product.id = ANY(?)";
+    let ids = rows.iter().map(|(id, _)| *id).collect();
     let rows: Vec<_> = rows
         .iter()
         .map(|(id, listing)| {
@@ -232,7 +233,7 @@ fn update_products(
             ProductJson::new(*id, listing, paths, range)
         })
         .collect();
-    execute(connection, SQL, vec![Bind::Time(stamp.now)], &rows)
+    update(connection, SQL, stamp, &rows, ids)
 }
 
 #[derive(Serialize)]
@@ -275,7 +276,7 @@ fn insert_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &S
         FROM json_to_recordset(?::json) AS row (id UUID, product_id UUID, position INTEGER, sku TEXT, barcode TEXT, \
         title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT, further_prices JSON)";
     let rows: Vec<_> = rows.iter().map(VariantJson::new).collect();
-    execute(connection, SQL, vec![Bind::Time(stamp.now); 3], &rows)
+    insert(connection, SQL, vec![Bind::Time(stamp.now); 3], &rows)
 }
 
 fn update_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &Stamp) -> QueryResult<()> {
@@ -283,9 +284,11 @@ fn update_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &S
         title = row.title, option_values = row.option_values, base_minor = row.price_minor, \
         base_compare_at_minor = row.compare_at_minor, further_prices = row.further_prices, updated_at = ? \
         FROM json_to_recordset(?::json) AS row (id UUID, product_id UUID, position INTEGER, sku TEXT, barcode TEXT, \
-        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT, further_prices JSON) WHERE variant.id = row.id";
+        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT, further_prices JSON) \
+        WHERE variant.id = row.id AND variant.id = ANY(?)";
+    let ids = rows.iter().map(|row| row.id).collect();
     let rows: Vec<_> = rows.iter().map(VariantJson::new).collect();
-    execute(connection, SQL, vec![Bind::Time(stamp.now)], &rows)
+    update(connection, SQL, stamp, &rows, ids)
 }
 
 fn delete_variants(connection: &mut PgConnection, ids: &[Uuid], stamp: &Stamp) -> QueryResult<()> {
@@ -298,7 +301,7 @@ fn delete_variants(connection: &mut PgConnection, ids: &[Uuid], stamp: &Stamp) -
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 
-fn execute<T: Serialize>(
+fn insert<T: Serialize>(
     connection: &mut PgConnection,
     sql: &'static str,
     mut binds: Vec<Bind>,
@@ -307,8 +310,22 @@ fn execute<T: Serialize>(
     if rows.is_empty() {
         return Ok(());
     }
-    let json =
-        serde_json::to_string(rows).map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
-    binds.push(Bind::Text(json));
+    binds.push(Bind::rows(rows)?);
+    Statement::new(SCHEMA, sql, binds).execute(connection).map(drop)
+}
+
+/// Writes over rows with these `ids`. The statement names the ids besides: how many rows are in a JSON text PostgreSQL does
+/// not know, and would rather read a whole table of some ten thousand rows than look up those that it fears.
+fn update<T: Serialize>(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    stamp: &Stamp,
+    rows: &[T],
+    ids: Vec<Uuid>,
+) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let binds = [Bind::Time(stamp.now), Bind::rows(rows)?, Bind::Uuids(ids)];
     Statement::new(SCHEMA, sql, binds).execute(connection).map(drop)
 }
