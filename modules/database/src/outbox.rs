@@ -92,7 +92,7 @@ pub(crate) fn read(
 }
 
 /// The position of the newest event that [`read`] would answer.
-fn end(connection: &mut PgConnection, schema: &'static str) -> QueryResult<Position> {
+pub fn end(connection: &mut PgConnection, schema: &'static str) -> QueryResult<Position> {
     const SQL: &str = "SELECT transaction_id, sequence FROM @.outbox \
         WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
         ORDER BY transaction_id DESC, sequence DESC LIMIT 1";

@@ -1,12 +1,14 @@
 //! Search: an index of all products, in the files of this process, that follows what PostgreSQL says. It decides which
 //! products a list shows and in which order; what they look like is read from PostgreSQL. Nothing outside knows how.
 
+mod audit;
 mod condition;
 mod contents;
 mod document;
 mod facets;
 mod follower;
 mod index;
+mod keys;
 mod layout;
 mod limit;
 mod matches;
@@ -40,9 +42,9 @@ use uuid::Uuid;
 
 use crate::domain::facet::Facet;
 use crate::domain::filter::{Filter, Position, Sort};
-use document::number_of;
 use follower::Follower;
 use index::{Index, fault};
+use keys::number_of;
 use layout::Layout;
 use limit::Limit;
 use matches::Source;
@@ -51,8 +53,9 @@ use question::Understanding;
 use ranking::Ranking;
 use settings::Settings;
 
-pub(crate) use document::{Indexed, Told, id_key};
+pub(crate) use document::{Indexed, Told};
 pub(crate) use facets::{Count, Prices};
+pub(crate) use keys::id_key;
 pub(crate) use layout::Shape;
 pub(crate) use matches::Matches;
 pub(crate) use page::Found;

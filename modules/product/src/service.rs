@@ -138,14 +138,17 @@ impl Service {
             .await
     }
 
-    /// Everything that is wrong in the books.
+    /// Everything that is wrong in the books, and in the indexes on this machine.
     pub(crate) async fn verify(&self) -> Result<Vec<Finding>, Fault> {
         // Not on the pool: this reads everything, which takes longer than a request may.
         let service = self.clone();
         let work = move || {
             let mut connection = service.patient_connection()?;
             let now = service.clock.now();
-            queries::verification::findings(&mut connection, now).map_err(|error| database::failure::fault_of(&error))
+            let mut findings = queries::verification::findings(&mut connection, now)
+                .map_err(|error| database::failure::fault_of(&error))?;
+            findings.extend(service.search.findings(&mut connection)?);
+            Ok(findings)
         };
         tokio::task::spawn_blocking(work)
             .await

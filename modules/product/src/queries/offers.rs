@@ -23,6 +23,9 @@ use crate::domain::pricing::{LOOK_BACK, Offer, Price, Standing, Step, Window};
 /// The lowest and the highest price of products that hold.
 pub(crate) type Ranges = HashMap<Uuid, (i64, i64)>;
 
+/// The same by the codes of currencies.
+pub(super) type RangesIn = HashMap<Uuid, BTreeMap<String, (i64, i64)>>;
+
 /// A product that costs something else than it did.
 #[derive(QueryableByName)]
 pub(crate) struct Moved {
@@ -189,7 +192,7 @@ pub(super) fn ranges_in(
     connection: &mut PgConnection,
     products: Vec<Uuid>,
     currencies: &[Currency],
-) -> QueryResult<HashMap<Uuid, BTreeMap<String, (i64, i64)>>> {
+) -> QueryResult<RangesIn> {
     if products.is_empty() || currencies.is_empty() {
         return Ok(HashMap::new());
     }
@@ -208,7 +211,7 @@ pub(super) fn ranges_in(
         .bind(Bind::Texts(codes))
         .text(") GROUP BY variant.product_id, offer.currency");
     let rows: Vec<(Uuid, String, i64, i64)> = select.load(connection)?;
-    let mut found: HashMap<Uuid, BTreeMap<String, (i64, i64)>> = HashMap::new();
+    let mut found = RangesIn::new();
     for (product, code, min, max) in rows {
         found.entry(product).or_default().insert(code, (min, max));
     }

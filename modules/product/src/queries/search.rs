@@ -7,6 +7,8 @@ use database::{Bind, Statement};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use kernel::Locale;
+use kernel::event::Position;
+use kernel::id::{CollectionId, ProductId};
 use uuid::Uuid;
 
 use super::select::{Select, Verbatim};
@@ -15,7 +17,7 @@ use crate::domain::SCHEMA;
 use crate::domain::product::Status;
 use crate::domain::searching::ParkedProduct;
 use crate::domain::translation::{CategoryTranslation, Language, ProductTranslation, merged};
-use crate::search::{Indexed, Shape, Told};
+use crate::search::{Changes, Indexed, Shape, Told};
 
 const COLUMNS: &str = "SELECT product.id, product.external_id, product.title, product.description, product.brand, \
     product.status, product.tags, product.codes, product.attributes, product.released_on, product.price_min, \
@@ -277,6 +279,37 @@ fn into_parked((id, title, reason, parked_at): ParkedRow) -> ParkedProduct {
         reason,
         parked_at,
     }
+}
+
+/// All products that could not be indexed.
+pub(crate) fn parked_ids(connection: &mut PgConnection) -> QueryResult<Vec<Uuid>> {
+    Select::<SqlUuid>::new("SELECT parked.product_id FROM products.search_parked AS parked").load(connection)
+}
+
+/// The position of the newest event that feeds tell.
+pub(crate) fn end_of_events(connection: &mut PgConnection) -> QueryResult<Position> {
+    database::outbox::end(connection, SCHEMA)
+}
+
+/// What events after `position` have told of, those too that feeds still hold back.
+pub(crate) fn told_since(connection: &mut PgConnection, position: Position) -> QueryResult<Changes> {
+    let mut select = Select::<Text>::new(
+        "SELECT DISTINCT event.subject FROM products.outbox AS event \
+         WHERE event.type IN ('product.changed', 'product.availability_changed', 'collection.changed') \
+         AND (event.transaction_id, event.sequence) > (",
+    );
+    select.bind(Bind::BigInt(position.transaction)).text(", ");
+    select.bind(Bind::BigInt(position.sequence)).text(")");
+    let subjects: Vec<String> = select.load(connection)?;
+    let mut told = Changes::default();
+    for subject in subjects {
+        if let Ok(product) = subject.parse::<ProductId>() {
+            told.products.insert(product.uuid());
+        } else if let Ok(collection) = subject.parse::<CollectionId>() {
+            told.collections.insert(collection.uuid());
+        }
+    }
+    Ok(told)
 }
 
 /// Forgets that products could not be indexed.

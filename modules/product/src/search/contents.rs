@@ -8,7 +8,8 @@ use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, Score, Searcher, SegmentOrdinal, SegmentReader, Term};
 use uuid::Uuid;
 
-use super::document::{Fields, id_key};
+use super::document::Fields;
+use super::keys::id_key;
 use super::page::Ids;
 
 /// The products that the index has in a collection.

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate};
 use kernel::Locale;
+use serde::Serialize;
 use tantivy::schema::{
     Field, INDEXED, IndexRecordOption, NumericOptions, SchemaBuilder, TextFieldIndexing, TextOptions,
 };
 use tantivy::{TantivyDocument, Term};
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::keys::{attribute_key, id_key, number_key};
 use super::text::{Stems, Word, fold, words};
 use crate::domain::attributes::{AttributeValue, Attributes};
 use crate::domain::product::Status;
@@ -19,7 +22,7 @@ use crate::domain::product::Status;
 const SEARCHED_ATTRIBUTE: usize = 500;
 
 /// A product as it is indexed.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Indexed {
     pub(crate) id: Uuid,
     pub(crate) external_id: Option<String>,
@@ -46,7 +49,7 @@ pub(crate) struct Indexed {
 }
 
 /// What is told of a product in a language.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Told {
     pub(crate) title: String,
     pub(crate) description: String,
@@ -90,6 +93,8 @@ pub(super) struct Fields {
     pub(super) price_min: Field,
     pub(super) price_max: Field,
     pub(super) released: Field,
+    /// Of everything that the document was made of.
+    digest: Field,
     pub(super) title_order: Field,
 }
 
@@ -98,6 +103,7 @@ pub(super) mod column {
     pub(in crate::search) const ID_HIGH: &str = "id_high";
     pub(in crate::search) const ID_LOW: &str = "id_low";
     pub(in crate::search) const RELEASED: &str = "released";
+    pub(in crate::search) const DIGEST: &str = "digest";
 }
 
 impl Fields {
@@ -133,7 +139,8 @@ impl Fields {
             in_stock: builder.add_text_field("in_stock", set),
             price_min: builder.add_i64_field("price_min", number.clone()),
             price_max: builder.add_i64_field("price_max", number.clone()),
-            released: builder.add_i64_field(column::RELEASED, number),
+            released: builder.add_i64_field(column::RELEASED, number.clone()),
+            digest: builder.add_u64_field(column::DIGEST, number),
             title_order: builder.add_text_field("title_order", TextOptions::default().set_fast("raw")),
         }
     }
@@ -249,6 +256,7 @@ impl Fields {
         document.add_bytes(self.id, product.id.as_bytes());
         document.add_u64(self.id_high, high);
         document.add_u64(self.id_low, low);
+        document.add_u64(self.digest, product.digest());
         document.add_text(self.status, product.status.name());
         document.add_text(self.in_stock, product.in_stock.to_string());
         document.add_i64(self.price_min, product.price_min);
@@ -282,6 +290,12 @@ impl Fields {
 }
 
 impl Indexed {
+    /// The same for products that have the same document.
+    pub(super) fn digest(&self) -> u64 {
+        // Texts and numbers are always JSON.
+        xxh3_64(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
     /// Everything that names it and is no word.
     fn all_codes(&self) -> impl Iterator<Item = &String> {
         self.codes.iter().chain(&self.external_id)
@@ -359,78 +373,11 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// How the index calls a category or a collection.
-pub(crate) fn id_key(id: Uuid) -> String {
-    id.simple().to_string()
-}
-
-/// How the index calls a value of an attribute: its name, a NUL, and its JSON text. Numbers have one text each, however
-/// they were written.
-pub(super) fn attribute_key(name: &str, value: &AttributeValue) -> String {
-    let value = match value {
-        AttributeValue::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (None, Some(float)) if float.fract() == 0.0 && float.abs() < 1e15 => format!("{float:.0}"),
-            _ => number.to_string(),
-        },
-        other => serde_json::to_string(other).unwrap_or_default(),
-    };
-    [name, "\0", &value].concat()
-}
-
-/// How the index calls the number of an attribute: its name, a NUL, and sixteen digits that are in the order of the numbers.
-pub(super) fn number_key(name: &str, number: f64) -> String {
-    // There is one zero.
-    let bits = (number + 0.0).to_bits();
-    let ordered = match number.is_sign_negative() && number != 0.0 {
-        true => !bits,
-        false => bits | SIGN,
-    };
-    format!("{name}\0{ordered:016x}")
-}
-
-/// The number that the digits of a [`number_key`] stand for.
-pub(super) fn number_of(digits: &str) -> Option<f64> {
-    let ordered = u64::from_str_radix(digits, 16).ok()?;
-    Some(f64::from_bits(match ordered & SIGN {
-        0 => !ordered,
-        _ => ordered ^ SIGN,
-    }))
-}
-
-const SIGN: u64 = 1 << 63;
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use tantivy::schema::{Schema, Value};
 
     use super::*;
-
-    proptest! {
-        #[test]
-        fn keys_of_numbers_are_in_their_order(one in proptest::num::f64::ANY, other in proptest::num::f64::ANY) {
-            prop_assume!(!one.is_nan() && !other.is_nan());
-            let order = one.partial_cmp(&other).unwrap();
-            prop_assert_eq!(number_key("n", one).cmp(&number_key("n", other)), order);
-            prop_assert_eq!(number_of(&number_key("", one)[1..]), Some(one));
-        }
-    }
-
-    #[test]
-    fn zero_has_one_key() {
-        assert_eq!(number_key("n", -0.0), number_key("n", 0.0));
-        assert!(number_key("n", f64::NEG_INFINITY) < number_key("n", f64::MIN));
-        assert!(number_key("n", f64::MAX) < number_key("n", f64::INFINITY));
-    }
-
-    #[test]
-    fn equal_numbers_are_one_value() {
-        let key = |json: &str| attribute_key("n", &serde_json::from_str(json).unwrap());
-        assert_eq!(key("8"), key("8.0"));
-        assert_eq!(key("8e0"), "n\08");
-        assert_ne!(key("8"), key("8.5"));
-        assert_ne!(key("8"), key("\"8\""));
-    }
 
     #[test]
     fn the_words_of_all_texts_are_known_but_no_codes_are_taken_for_words() {

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::condition::Condition;
 use super::contents::members;
 use super::document::Indexed;
-use super::index::{Index, Progress, Slot, fault};
+use super::index::{Index, Progress, Slot, fault, indexes};
 use super::layout::Readers;
 use super::{Changes, Request, Shared};
 use crate::domain::SCHEMA;
@@ -33,7 +33,7 @@ pub(super) const EVERY: Duration = Duration::from_millis(250);
 const EVENTS: i64 = 1_000;
 const PRODUCTS: usize = 500;
 /// An index that was written longer ago may have missed events that are gone since: they are kept for a week.
-const MEMORY: TimeDelta = TimeDelta::days(6);
+pub(super) const MEMORY: TimeDelta = TimeDelta::days(6);
 /// How often the files of the index are looked at.
 const INSPECTION: Duration = Duration::from_secs(1);
 /// After so long without news the writer gives its memory back.
@@ -163,7 +163,7 @@ impl Follower {
         let opened = blocking(move || {
             let slot = Slot::take(&place).map_err(fault)?;
             let mut found = None;
-            for folder in slot.indexes().map_err(fault)? {
+            for folder in indexes(&slot.folder).map_err(fault)? {
                 // One that cannot be opened is as good as none.
                 let opened = Index::open(folder.clone(), &shape).unwrap_or_else(|error| {
                     tracing::warn!(%error, "a search index cannot be used and is made anew");

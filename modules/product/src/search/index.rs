@@ -70,6 +70,12 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// The numbers and the folders of all that processes on this machine have taken, or once had.
+    pub(super) fn all(place: &Path) -> Vec<(usize, PathBuf)> {
+        let folders = (0..SLOTS).map(|number| (number, place.join(number.to_string())));
+        folders.filter(|(_, folder)| folder.is_dir()).collect()
+    }
+
     /// Takes the first that is free.
     pub(super) fn take(place: &Path) -> io::Result<Self> {
         for number in 0..SLOTS {
@@ -85,21 +91,21 @@ impl Slot {
         Err(io::Error::other("all folders for a search index are taken"))
     }
 
-    /// The indexes in it, the newest first.
-    pub(super) fn indexes(&self) -> io::Result<Vec<PathBuf>> {
-        let mut found: Vec<PathBuf> = fs::read_dir(&self.folder)?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.is_dir())
-            .collect();
-        found.sort_unstable();
-        found.reverse();
-        Ok(found)
-    }
-
     /// A folder for another index.
     pub(super) fn new_folder(&self) -> PathBuf {
         self.folder.join(Uuid::now_v7().simple().to_string())
     }
+}
+
+/// The indexes in the folder of a slot, the newest first.
+pub(super) fn indexes(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_dir())
+        .collect();
+    found.sort_unstable();
+    found.reverse();
+    Ok(found)
 }
 
 /// An index.

@@ -11,7 +11,8 @@ use tantivy::{Searcher, Term};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Named;
-use super::document::{Fields, attribute_key, id_key, number_key};
+use super::document::Fields;
+use super::keys::{attribute_key, id_key, number_key};
 use super::places::Places;
 use super::ranking::Ranking;
 use super::sets::Condition;

@@ -466,7 +466,9 @@ async fn the_books_tell_of_a_bundle_that_consists_of_nothing() {
         Ok::<_, Failure<Fault>>(connection.batch_execute("DELETE FROM products.bundle_components")?)
     };
     shop.database.run(forge).await.unwrap();
-    let findings = shop.module.verify().await.unwrap();
+    let mut findings = shop.module.verify().await.unwrap();
+    // Nor is the index told of it.
+    findings.retain(|finding| finding.rule != "search_index_equals_products");
     let [finding] = findings.as_slice() else {
         panic!("{findings:?}")
     };
