@@ -57,8 +57,8 @@ enum End {
     Fault(Fault),
     /// Categories are no longer where they were: look again.
     Stale,
-    /// A product is wrong in what shows only when it is written.
-    Wrong(WrongRow),
+    /// Products are wrong in what shows only when they are written.
+    Wrong(Vec<WrongRow>),
     /// Somebody else has the import now, or nobody.
     Lost,
     /// A dry run: this would have been done, and was undone.
@@ -153,15 +153,24 @@ impl<A: Account> Importer<A> {
         (self.progress, self.account)
     }
 
-    /// Writes some rows; where one of their products is refused as it is written, each by itself.
+    /// Writes some rows, without those whose products turn out to be wrong as they are written; where one is refused by the
+    /// database, each by itself.
     fn write(&mut self, gathered: &Gathered) -> Result<(), ImportError> {
-        let products: Vec<&ImportedProduct> = gathered.products.iter().map(|(_, product)| product).collect();
-        let wrong: Vec<&WrongRow> = gathered.wrong.iter().map(|(_, wrong)| wrong).collect();
-        match self.attempt(&products, &wrong) {
-            Err(End::Database(error)) if is_refusal(&error) => self.write_each(gathered),
-            Err(End::Wrong(_)) => self.write_each(gathered),
-            Err(end) => Err(end.into_error()),
-            Ok(()) => Ok(()),
+        let mut products: Vec<&ImportedProduct> = gathered.products.iter().map(|(_, product)| product).collect();
+        let mut late: Vec<WrongRow> = Vec::new();
+        loop {
+            let known = gathered.wrong.iter().map(|(_, wrong)| wrong);
+            let wrong: Vec<&WrongRow> = known.chain(&late).collect();
+            match self.attempt(&products, &wrong) {
+                Err(End::Wrong(rows)) => {
+                    products.retain(|product| rows.iter().all(|row| row.line != product.line));
+                    rows.iter().for_each(|row| self.names.leave_out(row));
+                    late.extend(rows);
+                }
+                Err(End::Database(error)) if is_refusal(&error) => return self.write_each(gathered),
+                Err(end) => return Err(end.into_error()),
+                Ok(()) => return Ok(()),
+            }
         }
     }
 
@@ -173,14 +182,14 @@ impl<A: Account> Importer<A> {
                 before.push(row);
             }
             let refused = match self.attempt(&[product], &before) {
-                Err(End::Database(error)) if is_refusal(&error) => refusal(product.line, &error),
+                Err(End::Database(error)) if is_refusal(&error) => vec![refusal(product.line, &error)],
                 Err(End::Wrong(wrong)) => wrong,
                 Err(end) => return Err(end.into_error()),
                 Ok(()) => continue,
             };
-            before.push(&refused);
+            before.extend(&refused);
             self.attempt(&[], &before).map_err(End::into_error)?;
-            self.names.leave_out(&refused);
+            refused.iter().for_each(|row| self.names.leave_out(row));
         }
         let rest: Vec<&WrongRow> = wrong.map(|(_, row)| row).collect();
         match rest.is_empty() {

@@ -271,6 +271,39 @@ async fn a_row_with_wrong_components_is_left_out_and_told_why() {
 }
 
 #[actix_web::test]
+async fn products_that_need_each_other_come_in_together_whatever_is_wrong_beside_them() {
+    let shop = Shop::open().await;
+    let soap = |name: &str, other: &str| {
+        json!({"handle": name, "title": name, "variants": [
+            {"options": {"Size": "Pack"}, "price_minor": 5, "components": [{"sku": other, "quantity": 2}]},
+            {"options": {"Size": "One"}, "price_minor": 2, "sku": name, "stock": 8}]})
+    };
+    // The last one is good by itself, but wants something of one that is left out.
+    let lines = [
+        soap("olive", "laurel"),
+        bundle("set", &[("nothing", 1), ("olive", 1), ("none", 1)]),
+        soap("laurel", "olive"),
+        soap("wrong", "nowhere"),
+        soap("late", "wrong"),
+    ];
+    let report = import_as_tried(&shop, &lines).await;
+    let part = |index: usize| format!("/variants/0/components/{index}/sku");
+    assert_eq!(
+        mistakes(&report),
+        [
+            (2, part(0).as_str(), "not_found"),
+            (2, part(2).as_str(), "not_found"),
+            (4, part(0).as_str(), "not_found"),
+            (5, part(0).as_str(), "not_found"),
+        ]
+    );
+    assert_eq!((report.created, report.skipped), (2, 3));
+    assert_eq!(parts(&shop, "olive").await, [("laurel".to_owned(), 2)]);
+    assert_eq!(parts(&shop, "laurel").await, [("olive".to_owned(), 2)]);
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
 async fn a_file_changes_what_bundles_consist_of_and_leaves_alone_what_it_does_not_say() {
     let shop = Shop::open().await;
     let there = [line("mug"), line("cup"), bundle("gift", &[("mug", 1)]), line("plain")];

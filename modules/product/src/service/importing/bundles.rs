@@ -1,7 +1,7 @@
 //! What bundles of a file consist of. Looked at when the products of the batch are written, so that a bundle may consist of
 //! what stands beside it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diesel::{PgConnection, QueryResult};
 use kernel::FieldErrors;
@@ -50,14 +50,26 @@ pub(super) fn compose(
     bundles::remove(connection, &ids)?;
     let facts = Facts::of(connection, &wanted, undone)?;
     let mut contents = Vec::with_capacity(wanted.len());
+    let mut wrong: BTreeMap<u64, FieldErrors> = BTreeMap::new();
     for composition in wanted {
-        let parts = facts.parts(composition).map_err(|errors| {
-            let line = lines.get(&composition.product).copied().unwrap_or_default();
-            End::Wrong(WrongRow::of(line, &errors))
-        })?;
-        contents.extend(parts.map(|parts| (composition.variant, parts)));
+        match facts.parts(composition) {
+            Ok(parts) => contents.extend(parts.map(|parts| (composition.variant, parts))),
+            Err(errors) => {
+                let line = lines.get(&composition.product).copied().unwrap_or_default();
+                let of_row = wrong.entry(line).or_default();
+                for error in errors.as_slice() {
+                    of_row.add(&error.pointer, &error.code, &error.detail);
+                }
+            }
+        }
     }
-    Ok(bundles::replace(connection, &contents)?)
+    match wrong.is_empty() {
+        true => Ok(bundles::replace(connection, &contents)?),
+        false => {
+            let rows = wrong.iter().map(|(line, errors)| WrongRow::of(*line, errors));
+            Err(End::Wrong(rows.collect()))
+        }
+    }
 }
 
 impl Undone<'_> {
