@@ -6,6 +6,7 @@ mod contents;
 mod document;
 mod facets;
 mod follower;
+mod highlight;
 mod index;
 mod limit;
 mod page;
@@ -49,6 +50,7 @@ use statistics::RoundFigures;
 
 pub(crate) use document::{Indexed, id_key};
 pub(crate) use facets::{Count, Prices};
+pub(crate) use highlight::Marks;
 pub(crate) use page::Found;
 pub(crate) use question::Question;
 pub(crate) use settings::{stems_of, words_of};
@@ -294,11 +296,10 @@ impl Snapshot {
             wanted,
             places: question.places(),
         });
-        let at_least = question.at_least();
         let statistics = RoundFigures {
             searcher: &self.searcher,
             words: self.fields.words,
-            at_least: &at_least,
+            at_least: question.at_least(),
         };
         self.ask(|| {
             self.searcher

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// The longest word that is looked at, in bytes; what is longer is no word.
-const LONGEST: usize = 80;
+pub(super) const LONGEST: usize = 80;
 
 /// A word in lower case and without accents, and where it stands: words of one text are counted, and what is written
 /// together in a word such as `mx518` or `XPS-13` stands where its first part does.
