@@ -7,6 +7,7 @@ mod contents;
 mod document;
 mod facets;
 mod follower;
+mod highlight;
 mod index;
 mod keys;
 mod layout;
@@ -55,6 +56,7 @@ use settings::Settings;
 
 pub(crate) use document::{Indexed, Told};
 pub(crate) use facets::{Count, Prices};
+pub(crate) use highlight::Marks;
 pub(crate) use keys::id_key;
 pub(crate) use layout::Shape;
 pub(crate) use matches::Matches;

@@ -85,6 +85,8 @@ pub(crate) struct ListQuery {
     pub(crate) cursor: Option<String>,
     /// In which prices are shown; the shop's own where there is none.
     pub(crate) currency: Option<Currency>,
+    /// Whether the words that were searched for are marked.
+    pub(crate) highlight: bool,
 }
 
 /// The same for visitors, who may ask for a currency.
@@ -167,6 +169,10 @@ impl FromQuery for ListQuery {
             parameters.refuse("price_max", "out_of_range", "must not be less than price_min");
         }
         let sort = read_sort(parameters, filter.search.is_some());
+        let highlight = parameters.boolean("highlight").unwrap_or(false);
+        if highlight && filter.search.is_none() {
+            parameters.refuse("highlight", "not_allowed", "highlight needs q");
+        }
         Self {
             filter,
             sort,
@@ -174,6 +180,7 @@ impl FromQuery for ListQuery {
             limit: parameters.limit(),
             cursor: parameters.cursor(),
             currency: None,
+            highlight,
         }
     }
 }
@@ -258,6 +265,8 @@ mod tests {
     fn nonsense_is_refused() {
         for query in [
             "sort=relevance",
+            "highlight=true",
+            "highlight=1&q=a",
             "sort=id",
             "sort=price,title",
             "price_min=-1",

@@ -75,6 +75,17 @@ pub(crate) struct Product {
     pub(crate) seo: Seo,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
+    /// Only in lists, where `highlight` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) highlights: Option<Highlights>,
+}
+
+/// What of a product a search has found, as HTML: text is escaped, and words of the search are in `<mark>`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Highlights {
+    pub(crate) title: String,
+    /// The part of the description, about 200 characters, that has most of them; `…` stands where it is cut.
+    pub(crate) description: String,
 }
 
 /// A product by itself.

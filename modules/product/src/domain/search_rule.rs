@@ -13,6 +13,8 @@ use utoipa::ToSchema;
 pub(crate) const MAX_RULES: i64 = 1_000;
 /// How many products a rule pins, boosts or buries at most.
 const MAX_PRODUCTS: usize = 50;
+/// How many words its query has at most: as many as are looked at of a question.
+const MAX_WORDS: usize = 16;
 
 /// What is searched for.
 type SearchedFor = Text<1, 200>;
@@ -56,7 +58,7 @@ pub(crate) struct SearchRule {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewSearchRule {
-    /// Compared as the search compares words.
+    /// At most 16 words, compared as the search compares them.
     #[schema(value_type = String)]
     pub(crate) query: SearchedFor,
     pub(crate) r#match: Match,
@@ -179,8 +181,10 @@ impl SearchRule {
     /// Checks a rule by itself; `words` are the words of a text.
     pub(crate) fn check(&self, words: impl Fn(&str) -> Vec<String>) -> Result<(), FieldErrors> {
         let mut errors = FieldErrors::new();
-        if words(&self.query).is_empty() {
-            errors.add("/query", "no_word", "has no word");
+        match words(&self.query).len() {
+            0 => errors.add("/query", "no_word", "has no word"),
+            count if count > MAX_WORDS => errors.add("/query", "too_many_words", format!("at most {MAX_WORDS}")),
+            _ => (),
         }
         for (pointer, products) in [
             ("/pins", &self.pins),
@@ -237,7 +241,8 @@ mod tests {
             (error.pointer.as_str(), error.code.as_str()),
             ("/buries/0", "duplicate")
         );
-        assert!(rule(r#"{"query":" . ","match":"exact"}"#).check(words).is_ok());
+        let wordy = rule(&format!(r#"{{"query":"{}","match":"exact"}}"#, "a ".repeat(17)));
+        assert_eq!(wordy.check(words).unwrap_err().as_slice()[0].code, "too_many_words");
         assert!(
             rule(r#"{"query":"a","match":"contains"}"#)
                 .check(|_| Vec::new())

@@ -32,6 +32,7 @@ use crate::service::{ProductList, Service};
         ("attr.colour" = Option<Vec<String>>, Query, description = "an attribute by its name, here `colour`"),
         ("sort" = Option<String>, Query, description = "relevance (with q), newest, price, -price, title or -title"),
         ("facets" = Option<String>, Query, description = "what to count"),
+        ("highlight" = Option<bool>, Query, description = "whether each product has `highlights`: title and a part of the description as HTML, with what `q` has found in `<mark>`; needs `q`"),
         ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
         ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
     ),

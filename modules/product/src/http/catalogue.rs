@@ -28,6 +28,7 @@ use crate::service::{ProductList, Service};
         ("attr.colour" = Option<Vec<String>>, Query, description = "an attribute by its name, here `colour`; numbers also from one to another, both included: `10..20`, `10..`, `..20`"),
         ("sort" = Option<String>, Query, description = "relevance (with q), newest, price, -price, title or -title"),
         ("facets" = Option<String>, Query, description = "what to count: brand, category, price, attr.<name>, attr.<name>:ranges (an attribute's numbers by ranges); separated by commas"),
+        ("highlight" = Option<bool>, Query, description = "whether each product has `highlights`: title and a part of the description as HTML, with what `q` has found in `<mark>`; needs `q`"),
         ("limit" = Option<i64>, Query, description = "1 to 100, 20 where it is not given"),
         ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before"),
         ("currency" = Option<String>, Query, description = "in which prices are shown, filtered, sorted and counted; the shop's own where it is not given. What is not sold in it comes last when sorted by price"),

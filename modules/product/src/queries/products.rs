@@ -460,6 +460,7 @@ impl ProductRow {
             seo: merchandising.seo,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            highlights: None,
         };
         Ok(AdminProduct {
             product,

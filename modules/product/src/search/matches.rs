@@ -56,11 +56,11 @@ impl Matches {
                 let statistics = RoundFigures {
                     searcher: source.searcher,
                     words: question.fields.words,
-                    at_least: &question.at_least(),
+                    at_least: question.at_least(),
                 };
                 let cache = source.index.words();
                 cache
-                    .find(source.searcher, text, &statistics, source.limit)?
+                    .find(source.searcher, &*text, &statistics, source.limit)?
                     .into_iter()
                     .map(Some)
                     .collect()
@@ -87,6 +87,11 @@ impl Matches {
             conditions,
             segments,
         })
+    }
+
+    /// Whether nothing is found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.total() == 0
     }
 
     /// How many there are.

@@ -12,11 +12,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Named;
 use super::document::Fields;
+use super::highlight::Marks;
 use super::keys::{attribute_key, id_key, number_key};
 use super::places::Places;
 use super::ranking::Ranking;
 use super::sets::Condition;
-use super::settings::{Expansion, Lexicon, Phrase};
+use super::settings::{Expansion, Lexicon};
 use super::text::{Stems, Tongue, fold, has_digit, runs, words};
 use super::vocabulary::Vocabulary;
 use crate::domain::attributes::AttributeValue;
@@ -49,12 +50,20 @@ pub(super) struct Understanding<'a> {
 
 /// The words of a question, understood.
 struct Text {
-    query: Box<dyn Query>,
+    /// Products that have each word, of which so many have to be there, or the question as a code.
+    words: Vec<Box<dyn Query>>,
+    required: usize,
+    code: Box<dyn Query>,
+    /// What counts besides.
+    signals: Vec<Box<dyn Query>>,
     meant: Option<String>,
+    /// What its words are brought to their stems by.
+    stems: Stems,
     /// How common words are at least.
     at_least: HashMap<String, u64>,
     /// What staff have said of them.
     said: String,
+    asked: Vec<Asked>,
 }
 
 /// A word of the question, and what else it may be.
@@ -84,9 +93,7 @@ impl Question {
         let fields = understanding.fields;
         let places = match &filter.search {
             None => Places::default(),
-            Some(search) => understanding
-                .settings
-                .places(&Phrase::of(search, &mut tongue.own).stems),
+            Some(search) => understanding.settings.places(search, &mut tongue.own),
         };
         let text = match &filter.search {
             None => None,
@@ -107,8 +114,8 @@ impl Question {
     }
 
     /// The words, where there are any.
-    pub(super) fn text(&self) -> Option<&dyn Query> {
-        self.text.as_ref().map(|text| &*text.query)
+    pub(super) fn text(&self) -> Option<Box<dyn Query>> {
+        self.text.as_ref().map(Text::query)
     }
 
     /// What else products must satisfy, and of which facet each condition is.
@@ -130,14 +137,57 @@ impl Question {
         }
     }
 
+    /// What it marks in the texts of what it finds.
+    pub(crate) fn marks(&self) -> Option<Marks> {
+        let text = self.text.as_ref()?;
+        let mut marks = Marks::of_language(text.stems.clone());
+        for word in text.asked.iter().filter(|word| !word.is_idle) {
+            let alternatives = word.alternatives.iter().map(|(text, _)| text);
+            let also = alternatives.chain(&word.parts).chain(word.synonyms.iter().flatten());
+            let words = std::iter::once(&word.written).chain(also);
+            words.for_each(|word| marks.add(word));
+            if word.is_open && word.written.chars().count() > 1 {
+                marks.beginning = Some(word.written.clone());
+            }
+        }
+        Some(marks)
+    }
+
     /// Where products stand by relevance.
     pub(super) fn places(&self) -> Arc<Places> {
         Arc::clone(&self.places)
     }
 
+    /// Has it find what has any of its words; `false` where that changes nothing.
+    pub(crate) fn relax(&mut self) -> bool {
+        match &mut self.text {
+            Some(text) if text.required > 1 => {
+                text.required = 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// How common words are at least when products are ranked, by their stems.
-    pub(super) fn at_least(&self) -> HashMap<String, u64> {
-        self.text.as_ref().map(|text| text.at_least.clone()).unwrap_or_default()
+    pub(super) fn at_least(&self) -> Option<&HashMap<String, u64>> {
+        self.text.as_ref().map(|text| &text.at_least)
+    }
+}
+
+impl Text {
+    fn query(&self) -> Box<dyn Query> {
+        if self.words.is_empty() {
+            return Box::new(EmptyQuery);
+        }
+        let should = |query: &dyn Query| (Occur::Should, query.box_clone());
+        let words = self.words.iter().map(|word| should(&**word)).collect();
+        let matching = BooleanQuery::with_minimum_required_clauses(words, self.required);
+        let ways: Vec<Box<dyn Query>> = vec![Box::new(matching), self.code.box_clone()];
+        let found = BooleanQuery::union_with_minimum_required_clauses(ways, 1);
+        let mut all: Vec<(Occur, Box<dyn Query>)> = vec![(Occur::Must, Box::new(found))];
+        all.extend(self.signals.iter().map(|signal| should(&**signal)));
+        Box::new(BooleanQuery::new(all))
     }
 }
 
@@ -239,38 +289,24 @@ impl<'a> Reader<'a> {
     }
 
     fn read(mut self, search: &str) -> tantivy::Result<Text> {
-        let code = self.has_code(search);
         let mut asked = self.asked(search);
-        if asked.is_empty() {
-            return Ok(Text {
-                query: Box::new(EmptyQuery),
-                meant: None,
-                at_least: HashMap::new(),
-                said: String::new(),
-            });
-        }
         let expansions = self.expand(&mut asked)?;
         let telling: Vec<&Asked> = asked.iter().filter(|word| !word.is_idle).collect();
-        let required = required(telling.len());
-        let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-        for word in &telling {
-            clauses.push((Occur::Should, self.word(word)));
-        }
-        let matching = BooleanQuery::with_minimum_required_clauses(clauses, required);
-        let found: Box<dyn Query> = Box::new(BooleanQuery::union_with_minimum_required_clauses(
-            vec![Box::new(matching), code],
-            1,
-        ));
-        let mut all: Vec<(Occur, Box<dyn Query>)> = vec![(Occur::Must, found)];
-        let signals = self.signals(&asked, &expansions);
-        all.extend(signals.into_iter().map(|signal| (Occur::Should, signal)));
         let corrected: Vec<&str> = asked.iter().map(Asked::likeliest).collect();
         let is_corrected = asked.iter().any(|word| word.meant.is_some());
         Ok(Text {
-            query: Box::new(BooleanQuery::new(all)),
+            required: required(telling.len()),
+            words: telling.iter().map(|word| self.word(word)).collect(),
+            code: self.has_code(search),
+            signals: match telling.is_empty() {
+                true => Vec::new(),
+                false => self.signals(&asked, &expansions),
+            },
             meant: is_corrected.then(|| corrected.join(" ")),
             at_least: self.at_least(&asked, &expansions)?,
             said: said(&asked, &expansions),
+            asked,
+            stems: self.stems,
         })
     }
 

@@ -169,8 +169,12 @@ impl Lexicon {
 }
 
 impl Lexicon {
-    /// Where the rules for a question put products, by the stems of all its words.
-    pub(super) fn places(&self, stems: &[String]) -> Places {
+    /// Where the rules for a question put products.
+    pub(super) fn places(&self, search: &str, stems: &mut Stems) -> Places {
+        if self.rules.is_empty() {
+            return Places::default();
+        }
+        let stems = Phrase::of(search, stems).stems;
         // In the order in which they hold: exact ones, then the longest.
         let mut holding: BTreeMap<(bool, Reverse<usize>, usize), &Rule> = BTreeMap::new();
         for first in 0..stems.len() {
@@ -230,7 +234,7 @@ fn all<T>(
 }
 
 impl Phrase {
-    pub(super) fn of(text: &str, stems: &mut Stems) -> Self {
+    fn of(text: &str, stems: &mut Stems) -> Self {
         let words = written(text);
         Self {
             stems: words.iter().map(|word| stems.of(word)).collect(),
@@ -378,7 +382,7 @@ mod tests {
         ];
         let known = lexicon(&[], &[], rules);
         let order = |question: &str| {
-            let places = known.places(&stems_of(question));
+            let places = known.places(question, &mut english());
             let mut pinned: Vec<Uuid> = places.pinned().collect();
             pinned.sort_by_key(|id| Reverse(places.rank(*id, 0)));
             pinned.into_iter().map(|id| id.as_u128()).collect::<Vec<_>>()
@@ -387,7 +391,7 @@ mod tests {
         assert_eq!(order("my red shoes"), [3, 1, 2]);
         assert_eq!(order("shoe"), [6, 1, 2]);
         assert_eq!(order("shoes shoes"), [1, 2]);
-        assert!(known.places(&stems_of("socks")).is_empty());
+        assert!(known.places("socks", &mut english()).is_empty());
     }
 
     proptest! {

@@ -22,7 +22,7 @@ pub(super) struct RoundFigures<'a> {
     /// The field that has the words of all others.
     pub(super) words: Field,
     /// How common words are at least, by their stems: a synonym is no more telling than the word that it stands for.
-    pub(super) at_least: &'a HashMap<String, u64>,
+    pub(super) at_least: Option<&'a HashMap<String, u64>>,
 }
 
 impl Bm25StatisticsProvider for RoundFigures<'_> {
@@ -40,7 +40,8 @@ impl Bm25StatisticsProvider for RoundFigures<'_> {
         let count = match term.value().as_str() {
             Some(word) => {
                 let count = self.searcher.doc_freq(&Term::from_field_text(self.words, word))?;
-                self.at_least.get(word).copied().unwrap_or_default().max(count)
+                let least = self.at_least.and_then(|known| known.get(word).copied());
+                least.unwrap_or_default().max(count)
             }
             None => self.searcher.doc_freq(term)?,
         };

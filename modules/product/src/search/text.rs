@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// The longest word that is looked at, in bytes; what is longer is no word.
-const LONGEST: usize = 80;
+pub(super) const LONGEST: usize = 80;
 
 /// A word in lower case and without accents, and where it stands: words of one text are counted, and what is written
 /// together in a word such as `mx518` or `XPS-13` stands where its first part does.
@@ -95,6 +95,7 @@ fn push(words: &mut Vec<Word>, text: &str, position: usize) {
 
 /// Brings the words of a language to their stems: `headphones` and `headphone` are one in English. Where nobody knows how, a
 /// word is its own stem.
+#[derive(Clone)]
 pub(super) struct Stems {
     analyzer: TextAnalyzer,
     known: HashMap<String, String>,

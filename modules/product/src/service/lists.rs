@@ -20,7 +20,7 @@ use crate::domain::number::NumberFacet;
 use crate::domain::product::{AdminProduct, Product, Status};
 use crate::domain::translation::Language;
 use crate::queries::{categories, collections, lists};
-use crate::search::{Count, Matches, Named, Question, Snapshot, id_key};
+use crate::search::{Count, Marks, Matches, Named, Question, Snapshot, id_key};
 
 /// How often a page is filled up whose products turn out not to be as the index has them.
 const ATTEMPTS: usize = 20;
@@ -39,6 +39,11 @@ pub(crate) struct ProductList<T> {
     /// shown already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) did_you_mean: Option<String>,
+    /// Where no product has the words of `q` as they are required: `true`, and those that have at least one of them are
+    /// shown. Left out everywhere else.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub(crate) relaxed: bool,
     /// By the facet's name, where `facets` asks for them.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "through")]
     #[schema(value_type = Option<BTreeMap<String, FacetCounts>>)]
@@ -63,6 +68,8 @@ struct Lookup {
     index: Snapshot,
     question: Question,
     matches: Matches,
+    /// Whether the question finds what has any of its words.
+    is_relaxed: bool,
 }
 
 impl Service {
@@ -76,28 +83,38 @@ impl Service {
         query.filter.currency = query.currency.filter(|_| query.goes_by_prices());
         query.filter.locale = language.further().filter(|_| query.goes_by_texts());
         self.understand(&mut query.filter, language).await?;
-        let list = self.list_admin(query).await?;
+        let (list, marks) = self.find_list(query).await?;
         let products = list.data.into_iter().map(|row| row.product).collect();
+        let told = self.tell_products(products, language).await?;
         Ok(ProductList {
-            data: self.tell_products(products, language).await?,
+            data: marked(told, marks, |product| product).await?,
             page: list.page,
             total: list.total,
             did_you_mean: list.did_you_mean,
+            relaxed: list.relaxed,
             facets: self.tell_facets(list.facets, language).await?,
         })
     }
 
     /// Whatever products the query's audience may see.
-    pub(crate) async fn list_admin(&self, mut query: ListQuery) -> Result<ProductList<AdminProduct>, ProductError> {
+    pub(crate) async fn list_admin(&self, query: ListQuery) -> Result<ProductList<AdminProduct>, ProductError> {
+        let (mut list, marks) = self.find_list(query).await?;
+        list.data = marked(list.data, marks, |row| &mut row.product).await?;
+        Ok(list)
+    }
+
+    /// The same, and what is to be marked in it, where that is asked for.
+    async fn find_list(
+        &self,
+        mut query: ListQuery,
+    ) -> Result<(ProductList<AdminProduct>, Option<Marks>), ProductError> {
         query.filter.today = self.clock.now().date_naive();
         let index = self.search.now().await?;
         let (service, asked) = (self.clone(), query.clone());
         // The index is asked on the pool's threads too: a search is as long as a statement, what it finds is read at once,
         // and there is one queue that tells when it is too much.
         let found = self.db.run(move |connection| {
-            let lookup = look_up(connection, index, &query)?;
-            let name = lookup.name(&query);
-            let after = service.opened(&name, query.cursor.clone()).or_refuse()?;
+            let (lookup, after) = look_up(connection, index, &service, &query)?;
             let (data, last, total) = page(connection, &lookup, &query, after)?;
             let facets = match query.facets.is_empty() {
                 true => None,
@@ -105,28 +122,39 @@ impl Service {
             };
             let page = PageInfo {
                 has_more: last.is_some(),
-                next_cursor: last.map(|position| service.cursors.seal(&name, &position)),
+                next_cursor: last.map(|position| {
+                    let name = name(&query, &lookup.question, lookup.is_relaxed);
+                    service.cursors.seal(&name, &position)
+                }),
             };
-            let total = Total {
-                value: total,
-                exact: true,
-            };
-            Ok(ProductList {
+            let list = ProductList {
                 data,
                 page,
-                total,
+                total: Total {
+                    value: total,
+                    exact: true,
+                },
                 did_you_mean: lookup.question.meant().map(str::to_owned),
+                relaxed: lookup.is_relaxed && total > 0,
                 facets,
-            })
+            };
+            let marks = if query.highlight { lookup.question.marks() } else { None };
+            Ok((list, marks))
         });
-        let list: ProductList<AdminProduct> = found.await?;
-        self.note_miss(&asked, list.total.value);
-        Ok(list)
+        let (list, marks): (ProductList<AdminProduct>, _) = found.await?;
+        // Nothing was found as it was asked for, whatever is shown instead.
+        self.note_miss(&asked, if list.relaxed { 0 } else { list.total.value });
+        Ok((list, marks))
     }
 
     fn count_facets(&self, connection: &mut PgConnection, lookup: &Lookup, query: &ListQuery) -> Work<Arc<Facets>> {
         let names: Vec<String> = query.facets.iter().map(Facet::name).collect();
-        let key = format!("{}/{names:?}/{}", lookup.index.name(), query.filter.name());
+        let key = format!(
+            "{}/{names:?}/{}/{}",
+            lookup.index.name(),
+            lookup.is_relaxed,
+            query.filter.name()
+        );
         self.cache.facets(&key, || {
             let mut count = |facet| self.count(connection, lookup, query, facet);
             query
@@ -185,25 +213,64 @@ fn count_prices(lookup: &Lookup, currency: Currency) -> Work<Option<PriceFacet>>
     }))
 }
 
-impl Lookup {
-    /// Names the list for its cursors. Ranks of one order say nothing in another, which what staff say of words makes of it.
-    fn name(&self, query: &ListQuery) -> String {
-        match (query.sort, self.question.said()) {
-            (Sort::Relevance, said) if !said.is_empty() => format!("{}/{said}", query.name()),
-            _ => query.name(),
-        }
-    }
-}
-
-fn look_up(connection: &mut PgConnection, index: Snapshot, query: &ListQuery) -> Work<Lookup> {
+/// What is looked up, and where the list goes on. A question of which nothing is found is relaxed, and stays so on further
+/// pages.
+fn look_up(
+    connection: &mut PgConnection,
+    index: Snapshot,
+    service: &Service,
+    query: &ListQuery,
+) -> Work<(Lookup, Option<Position>)> {
     let named = resolve(connection, &query.filter)?;
-    let question = index.question(&query.filter, &named).map_err(refused)?;
-    let matches = index.find(&question, query.sort).map_err(refused)?;
-    Ok(Lookup {
+    let mut question = index.question(&query.filter, &named).map_err(refused)?;
+    let open = |name: &str| service.opened(name, query.cursor.clone());
+    let mut after = open(&name(query, &question, false));
+    let mut is_relaxed = after.is_err() && question.relax();
+    if is_relaxed {
+        after = open(&name(query, &question, true));
+    }
+    let after = after.or_refuse()?;
+    let mut matches = index.find(&question, query.sort).map_err(refused)?;
+    if matches.is_empty() && after.is_none() && question.relax() {
+        matches = index.find(&question, query.sort).map_err(refused)?;
+        is_relaxed = true;
+    }
+    let lookup = Lookup {
         index,
         question,
         matches,
-    })
+        is_relaxed,
+    };
+    Ok((lookup, after))
+}
+
+/// Names the list for its cursors. Ranks of one order say nothing in another, which what staff say of words makes of it.
+fn name(query: &ListQuery, question: &Question, is_relaxed: bool) -> String {
+    let name = match (query.sort, question.said()) {
+        (Sort::Relevance, said) if !said.is_empty() => format!("{}/{said}", query.name()),
+        _ => query.name(),
+    };
+    match is_relaxed {
+        true => format!("{name}/relaxed"),
+        false => name,
+    }
+}
+
+/// Rows with what is to be marked in their products, where there is something to mark. Long texts take their time, which
+/// nobody else has to wait for.
+async fn marked<T: Send + 'static>(
+    mut rows: Vec<T>,
+    marks: Option<Marks>,
+    product: fn(&mut T) -> &mut Product,
+) -> Result<Vec<T>, Fault> {
+    let Some(mut marks) = marks else { return Ok(rows) };
+    let work = move || {
+        marks.highlight(rows.iter_mut().map(product));
+        rows
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Fault::internal(error.to_string()))
 }
 
 /// The ids of what `filter` names. Visitors see no collection that is not published.
