@@ -161,8 +161,7 @@ async fn scanned(shop: &Shop) -> Scans {
     const LEFT: &str =
         "SELECT pid::text AS name, 1::bigint AS rows FROM pg_stat_activity WHERE datname = current_database()";
     const ROWS: &str = "SELECT relname::text AS name, seq_tup_read AS rows FROM pg_stat_user_tables \
-        WHERE schemaname = 'products' AND relname IN ('products', 'variants', 'stock', 'stock_movements', \
-        'collection_products', 'price_history', 'offers', 'list_prices', 'import_errors')";
+        WHERE schemaname = 'products' AND relname IN ('products', 'variants', 'stock', 'stock_movements')";
     let ended = rows(shop, END).await.unwrap();
     // Whoever meets a connection that has ended is told that the shop is busy, and it is gone from the pool.
     let are_gone = async || {
