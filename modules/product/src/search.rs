@@ -18,12 +18,14 @@ mod page;
 mod places;
 mod question;
 mod ranking;
+mod reader;
 mod sets;
 mod settings;
 mod statistics;
 mod suggestions;
 mod text;
 mod vocabulary;
+mod wording;
 mod words;
 
 use std::collections::BTreeSet;
@@ -50,9 +52,9 @@ use layout::Layout;
 use limit::Limit;
 use matches::Source;
 use page::Page;
-use question::Understanding;
 use ranking::Ranking;
 use settings::Settings;
+use wording::Understanding;
 
 pub(crate) use document::{Indexed, Told};
 pub(crate) use facets::{Count, Prices};
@@ -284,13 +286,16 @@ impl Snapshot {
     /// Understands what is to be shown; `named` is what `filter` names, as ids.
     pub(crate) fn question(&self, filter: &Filter, named: &Named) -> Result<Question, Fault> {
         self.ask(|| {
-            let understanding = Understanding {
-                searcher: &self.searcher,
-                fields: &self.layout.fields_of(filter),
-                ranking: &self.ranking,
-                settings: self.settings.lexicon(filter.locale.as_ref()),
-            };
-            Question::new(understanding, self.layout.tongue_of(filter), filter, named)
+            let known = self.index.wordings();
+            let understanding = Understanding::new(
+                &self.searcher,
+                &self.layout,
+                &self.ranking,
+                &self.settings,
+                known,
+                filter,
+            );
+            Question::new(understanding, filter, named)
         })
     }
 

@@ -177,3 +177,48 @@ pub(super) fn prices(source: Source<'_>, sets: &Sets<'_>, fields: &Fields) -> ta
         buckets: pieces.into_iter().zip(changes).map(bucket).collect(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tantivy::schema::{STRING, Schema};
+    use tantivy::{Index, TantivyDocument};
+
+    use super::*;
+
+    #[test]
+    fn both_ways_of_counting_count_the_same() {
+        const PRODUCTS: usize = 300;
+        let mut schema = Schema::builder();
+        let field = schema.add_text_field("attribute", STRING | tantivy::schema::FAST);
+        let index = Index::create_in_ram(schema.build());
+        let mut writer = index.writer_with_num_threads(1, 15_000_000).unwrap();
+        for number in 0..PRODUCTS {
+            let mut document = TantivyDocument::default();
+            for value in 0..number % 4 {
+                document.add_text(field, format!("colour\0{}", (number + value) % 7));
+            }
+            document.add_text(field, format!("colours\0{number}"));
+            document.add_text(field, format!("size\0{}", number % 5));
+            writer.add_document(document).unwrap();
+        }
+        writer.commit().unwrap();
+        let searcher = index.reader().unwrap().searcher();
+        let segment = searcher.segment_reader(0);
+        for step in [1, 2, 7, 1_000] {
+            let set: RoaringBitmap = (0..300).step_by(step).collect();
+            for prefix in ["", "colour\0", "size\0", "weight\0", "z"] {
+                let mut counted = [BTreeMap::new(), BTreeMap::new()];
+                let [first, second] = &mut counted;
+                let limit = Limit::from_now();
+                let mut add = |value: &[u8], count| *first.entry(value.to_vec()).or_insert(0) += count;
+                count_by_product(segment, &set, field, prefix, limit, &mut add).unwrap();
+                let mut add = |value: &[u8], count| *second.entry(value.to_vec()).or_insert(0) += count;
+                count_by_value(segment, &set, field, prefix, limit, &mut add).unwrap();
+                assert_eq!(counted[0], counted[1], "{prefix} of every {step}");
+                assert_eq!(counted[0].is_empty(), matches!(prefix, "weight\0" | "z"));
+            }
+        }
+    }
+}

@@ -20,6 +20,7 @@ use super::document::Fields;
 use super::layout::{Layout, Shape};
 use super::orders::Orders;
 use super::sets::Sets;
+use super::wording::Wordings;
 use super::words::WordCache;
 
 /// Raised with every change of what is indexed and how; the fields themselves are compared besides.
@@ -116,6 +117,7 @@ pub(super) struct Index {
     layout: Arc<Layout>,
     sets: Sets,
     words: WordCache,
+    wordings: Wordings,
     orders: Arc<Orders>,
     revision: AtomicU64,
     is_suspect: AtomicBool,
@@ -160,6 +162,7 @@ impl Index {
             layout: Arc::new(layout),
             sets: Sets::default(),
             words: WordCache::default(),
+            wordings: Wordings::default(),
             orders,
             revision: AtomicU64::new(0),
             is_suspect: false.into(),
@@ -217,6 +220,11 @@ impl Index {
     /// What the words of questions find.
     pub(super) fn words(&self) -> &WordCache {
         &self.words
+    }
+
+    /// What questions mean.
+    pub(super) fn wordings(&self) -> &Wordings {
+        &self.wordings
     }
 
     /// The orders of lists.

@@ -51,24 +51,22 @@ pub(super) struct Source<'a> {
 impl Matches {
     /// Looks up a question for a list in an order.
     pub(super) fn find(source: Source<'_>, question: &Question, sort: Sort) -> tantivy::Result<Self> {
-        let words = match question.text() {
-            Some(text) => {
+        let words = match question.wording() {
+            Some(wording) => {
                 let statistics = RoundFigures {
                     searcher: source.searcher,
                     words: question.fields.words,
-                    at_least: question.at_least(),
+                    at_least: Some(&wording.at_least),
                 };
                 let cache = source.index.words();
-                cache
-                    .find(source.searcher, &*text, &statistics, source.limit)?
-                    .into_iter()
-                    .map(Some)
-                    .collect()
+                let found = cache.find(source, wording, question.required(), &statistics)?;
+                found.into_iter().map(Some).collect()
             }
             None => vec![None; source.searcher.segment_readers().len()],
         };
         let conditions = question.conditions().to_vec();
-        let places = question.places();
+        let places = question.wording().map(|wording| Arc::clone(&wording.places));
+        let places = places.unwrap_or_default();
         let mut segments = Vec::new();
         for (segment, words) in source.searcher.segment_readers().iter().zip(words) {
             let pinned = source.products(segment, places.pinned())?;

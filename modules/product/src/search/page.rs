@@ -340,10 +340,37 @@ fn amount(number: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tantivy::schema::Schema;
 
     use super::*;
 
     proptest! {
+        #[test]
+        fn an_order_leads_to_the_same_page_as_looking_at_all(
+            values in prop::collection::vec(0..20_u64, 1..60), chosen in any::<u64>(), wanted in 1..10_usize,
+            after in prop::option::of((0..20_u64, 0..60_u128)),
+        ) {
+            let ids = values.iter().zip(1_u128..);
+            let keys: Vec<Key> = ids.map(|(value, id)| Key::new(*value, Uuid::from_u128(id * 7 % 61))).collect();
+            let key = |doc: &DocId| keys[*doc as usize];
+            let belongs = |doc: &DocId| chosen >> (doc % 64) & 1 == 1;
+            let mut order: Vec<DocId> = (0..).take(keys.len()).collect();
+            let all = order.clone();
+            order.sort_by_key(key);
+            let after = after.map(|(value, id)| Key::new(value, Uuid::from_u128(id)));
+            let fields = Fields::add_to(&mut Schema::builder());
+            for sort in [Sort::PriceAscending, Sort::PriceDescending] {
+                let page = Page { sort, fields, after: None, wanted };
+                let walked = page.walk(&order, belongs, key, after);
+                let mut looked_at = page.first(all.iter().filter(|doc| belongs(doc)).map(key), after);
+                looked_at.sort_unstable();
+                if is_descending(sort) {
+                    looked_at.reverse();
+                }
+                prop_assert_eq!(walked, looked_at);
+            }
+        }
+
         #[test]
         fn keys_are_in_the_order_of_positions(one in any::<i64>(), other in any::<i64>(), first in any::<u128>(), second in any::<u128>()) {
             let (first, second) = (Uuid::from_u128(first), Uuid::from_u128(second));

@@ -11,7 +11,7 @@ use kernel::{Fault, Locale};
 use uuid::Uuid;
 
 use super::places::{Place, Places};
-use super::question::written;
+use super::reader::written;
 use super::text::Stems;
 use super::{Search, Shape, Shared};
 use crate::domain::search_rule::{Match, SearchRule};

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use roaring::RoaringBitmap;
 use tantivy::index::SegmentId;
-use tantivy::query::{Bm25StatisticsProvider, EnableScoring, Query, Weight};
-use tantivy::{DocId, Score, Searcher, SegmentReader, TantivyError, Term};
-use xxhash_rust::xxh3::xxh3_128;
+use tantivy::query::{EnableScoring, Weight};
+use tantivy::{DocId, Score, SegmentReader, TantivyError};
 
 use super::limit::Limit;
+use super::matches::Source;
 use super::page::Ids;
 use super::statistics::RoundFigures;
+use super::wording::Wording;
 
 /// How many bytes of products with words are kept: eight for each product that a question finds, and what names them as a set.
 const KEPT: u64 = 64 << 20;
@@ -29,7 +30,7 @@ pub(super) struct Words {
     pub(super) set: RoaringBitmap,
 }
 
-/// What is kept, by the question's fingerprint.
+/// What is kept, by the question's name.
 pub(super) struct WordCache(Cache<(SegmentId, u128), Arc<Words>>);
 
 impl Default for WordCache {
@@ -43,28 +44,29 @@ impl Default for WordCache {
 }
 
 impl WordCache {
-    /// What the words of a question find, by segment.
+    /// What has so many words of a question at least, by segment.
     pub(super) fn find(
         &self,
-        searcher: &Searcher,
-        query: &dyn Query,
+        source: Source<'_>,
+        wording: &Wording,
+        required: usize,
         statistics: &RoundFigures<'_>,
-        limit: Limit,
     ) -> tantivy::Result<Vec<Arc<Words>>> {
-        let name = fingerprint(query, statistics)?;
+        let name = wording.name(required);
         let mut weight = None;
         let mut found = Vec::new();
-        for segment in searcher.segment_readers() {
-            let key = (segment.segment_id(), name);
+        for segment in source.searcher.segment_readers() {
             let find = || {
                 if weight.is_none() {
-                    let scoring = EnableScoring::enabled_from_statistics_provider(statistics, searcher);
-                    weight = Some(query.weight(scoring)?);
+                    let scoring = EnableScoring::enabled_from_statistics_provider(statistics, source.searcher);
+                    weight = Some(wording.query(required).weight(scoring)?);
                 }
-                let words = weight.as_deref().map(|weight| Words::find(weight, segment, limit));
+                let words = weight
+                    .as_deref()
+                    .map(|weight| Words::find(weight, segment, source.limit));
                 words.unwrap_or_else(|| Ok(Words::default())).map(Arc::new)
             };
-            let words = self.0.try_get_with(key, find);
+            let words = self.0.try_get_with((segment.segment_id(), name), find);
             found.push(words.map_err(|error: Arc<TantivyError>| TantivyError::clone(&error))?);
         }
         Ok(found)
@@ -85,18 +87,6 @@ impl Words {
         by_rank.sort_unstable_by(order);
         Ok(Self { by_rank, set })
     }
-}
-
-/// Names what a question's words come to: the same as long as they find the same products with the same ranks in a segment.
-/// How common its words are belongs to that.
-fn fingerprint(query: &dyn Query, statistics: &RoundFigures<'_>) -> tantivy::Result<u128> {
-    let mut terms: Vec<Term> = Vec::new();
-    query.query_terms(&mut |term, _| terms.push(term.clone()));
-    let mut name = format!("{query:?}/{}", statistics.total_num_docs()?);
-    for term in terms {
-        name.push_str(&format!("/{}", statistics.doc_freq(&term)?));
-    }
-    Ok(xxh3_128(name.as_bytes()))
 }
 
 #[expect(
