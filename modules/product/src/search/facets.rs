@@ -207,7 +207,7 @@ mod tests {
         let searcher = index.reader().unwrap().searcher();
         let segment = searcher.segment_reader(0);
         for step in [1, 2, 7, 1_000] {
-            let set: RoaringBitmap = (0..300).step_by(step).collect();
+            let set: RoaringBitmap = (1..300).step_by(step).collect();
             for prefix in ["", "colour\0", "size\0", "weight\0", "z"] {
                 let mut counted = [BTreeMap::new(), BTreeMap::new()];
                 let [first, second] = &mut counted;
