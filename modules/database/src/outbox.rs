@@ -91,7 +91,7 @@ pub(crate) fn read(
     Ok(rows.into_iter().map(Row::into_event).collect())
 }
 
-/// The position of the newest event that [`read`] would answer.
+/// The position of the newest event that a read of all would answer.
 pub fn end(connection: &mut PgConnection, schema: &'static str) -> QueryResult<Position> {
     const SQL: &str = "SELECT transaction_id, sequence FROM @.outbox \
         WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
