@@ -16,6 +16,9 @@ use super::places::Places;
 use super::words::Words;
 use crate::domain::filter::{Position, Sort};
 
+/// How many products along an order are passed by in the time in which one is compared with others.
+const WALKED: u32 = 8;
+
 /// What was found: how many there are in all, and the first ones after a position, each with its own.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -84,7 +87,7 @@ impl Page {
             .as_ref()
             .map(|position| keys.of_position(position))
             .transpose()?;
-        let chosen = match is_order_shorter(set.len(), segment.max_doc(), self.wanted) {
+        let chosen = match is_order_shorter(set.len(), segment.max_doc()) {
             true => {
                 let order = orders.of(segment, value)?;
                 self.walk(&order, |doc| set.contains(*doc), |doc| keys.get(*doc), after)
@@ -276,10 +279,10 @@ impl Keys {
     }
 }
 
-/// Whether walking along an order meets so many products sooner than all that match are looked at.
-fn is_order_shorter(matching: u64, all: DocId, wanted: usize) -> bool {
-    let steps = u64::from(all) * wanted as u64;
-    matching.saturating_mul(matching) > steps
+/// Whether a page is found sooner by walking along an order than by looking at all products that match. Where these are few,
+/// they may all be at the far end.
+fn is_order_shorter(matching: u64, all: DocId) -> bool {
+    matching > u64::from(all / WALKED)
 }
 
 fn title_value(values: &Values, title: &str) -> tantivy::Result<u64> {

@@ -9,8 +9,9 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::domain::listing::ListedVariant;
 use crate::import::{ImportError, ImportedProduct, WrongRow};
 
-/// The most names of a file. A million of them take some 25 megabytes; this many belong to a million products.
-const MAX_NAMES: usize = 3_500_000;
+/// The most names of a file. A million of them take some 25 megabytes; a million products of which some have variants have
+/// fewer.
+const MAX_NAMES: usize = 5_000_000;
 
 /// The digest of a name: names themselves would take several times the memory.
 pub(crate) type Digest = [u8; 16];
