@@ -31,6 +31,8 @@ impl Store {
             .prefix("bodega-relevance-")
             .permissions(Permissions::from_mode(0o711))
             .tempdir()?;
+        // The store's own client of buckets brings TLS without choosing whose.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let [public, internal, management] = addresses()?;
         let command = |arguments: &[&str]| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_bodega"));
