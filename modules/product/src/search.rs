@@ -9,6 +9,7 @@ mod facets;
 mod follower;
 mod highlight;
 mod index;
+mod kept;
 mod keys;
 mod layout;
 mod limit;

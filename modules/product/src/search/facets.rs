@@ -56,9 +56,11 @@ pub(super) fn counts(source: Source<'_>, sets: &Sets<'_>, field: Field, prefix: 
         }
     };
     for (segment, set) in source.searcher.segment_readers().iter().zip(sets) {
+        if set.is_empty() {
+            continue;
+        }
         let few = set.len().saturating_mul(FEW) < u64::from(segment.max_doc());
-        match segment.schema().get_field_entry(field).is_fast() && few {
-            _ if set.is_empty() => (),
+        match few && segment.schema().get_field_entry(field).is_fast() {
             true => count_by_product(segment, set, field, prefix, source.limit, &mut add)?,
             false => count_by_value(segment, set, field, prefix, source.limit, &mut add)?,
         }

@@ -56,7 +56,7 @@ impl Matches {
                 let statistics = RoundFigures {
                     searcher: source.searcher,
                     words: question.fields.words,
-                    at_least: Some(&wording.at_least),
+                    at_least: Some(&wording.read.at_least),
                 };
                 let cache = source.index.words();
                 let found = cache.find(source, wording, question.required(), &statistics)?;

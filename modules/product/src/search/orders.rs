@@ -2,12 +2,13 @@
 //! products of a list are found without looking at the others.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use moka::sync::Cache;
 use tantivy::index::SegmentId;
-use tantivy::{DocId, Searcher, SearcherGeneration, SegmentReader, TantivyError, Warmer};
+use tantivy::{DocId, Searcher, SearcherGeneration, SegmentReader, Warmer};
 
+use super::kept::Kept;
 use super::page::{Keys, Value};
 
 /// How many bytes of orders are kept. One of a million products has four million.
@@ -17,19 +18,24 @@ const OVERHEAD: usize = 128;
 
 /// The orders that are kept.
 pub(super) struct Orders {
-    kept: Cache<(SegmentId, Value), Arc<[DocId]>>,
-    /// What has been asked for: it is made for new segments before they are shown.
-    wanted: Mutex<HashSet<Value>>,
+    kept: Kept<(SegmentId, Value), [DocId]>,
+    asked: Mutex<Asked>,
+}
+
+/// What is made for new segments before they are shown.
+#[derive(Default)]
+struct Asked {
+    /// What has been asked for.
+    values: HashSet<Value>,
+    /// For which segments that was done: where not all orders can be kept, they are not made anew with each commit.
+    segments: HashSet<SegmentId>,
 }
 
 impl Default for Orders {
     fn default() -> Self {
-        let weight = |_: &(SegmentId, Value), order: &Arc<[DocId]>| {
-            u32::try_from(size_of_val(&**order) + OVERHEAD).unwrap_or(u32::MAX)
-        };
         Self {
-            kept: Cache::builder().max_capacity(KEPT).weigher(weight).build(),
-            wanted: Mutex::default(),
+            kept: Kept::new(KEPT, |order| size_of_val(order) + OVERHEAD),
+            asked: Mutex::default(),
         }
     }
 }
@@ -41,11 +47,10 @@ impl Orders {
             let keys = Keys::of(segment, value)?;
             let mut order: Vec<(_, DocId)> = (0..segment.max_doc()).map(|doc| (keys.get(doc), doc)).collect();
             order.sort_unstable_by_key(|(key, _)| *key);
-            self.wanted().insert(value);
+            self.asked().values.insert(value);
             Ok(order.into_iter().map(|(_, doc)| doc).collect())
         };
-        let found = self.kept.try_get_with((segment.segment_id(), value), make);
-        found.map_err(|error: Arc<TantivyError>| TantivyError::clone(&error))
+        self.kept.get((segment.segment_id(), value), make)
     }
 
     /// As the index calls for it.
@@ -54,17 +59,22 @@ impl Orders {
         warmer
     }
 
-    fn wanted(&self) -> std::sync::MutexGuard<'_, HashSet<Value>> {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
         // Nothing that holds the lock can panic half-way.
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Warmer for Orders {
     fn warm(&self, searcher: &Searcher) -> tantivy::Result<()> {
-        let wanted: Vec<Value> = self.wanted().iter().copied().collect();
-        for segment in searcher.segment_readers() {
-            for value in &wanted {
+        let segments = searcher.segment_readers();
+        let (values, known) = {
+            let mut asked = self.asked();
+            let now = segments.iter().map(SegmentReader::segment_id).collect();
+            (asked.values.clone(), mem::replace(&mut asked.segments, now))
+        };
+        for segment in segments.iter().filter(|segment| !known.contains(&segment.segment_id())) {
+            for value in &values {
                 self.of(segment, *value)?;
             }
         }

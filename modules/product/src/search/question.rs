@@ -44,7 +44,7 @@ impl Question {
 
     /// How many of its words a product must have.
     pub(super) fn required(&self) -> usize {
-        let required = self.wording().map_or(0, |wording| wording.required);
+        let required = self.wording().map_or(0, |wording| wording.read.required);
         if self.is_relaxed { required.min(1) } else { required }
     }
 
@@ -55,7 +55,7 @@ impl Question {
 
     /// The question with its slips corrected, where it has some.
     pub(crate) fn meant(&self) -> Option<&str> {
-        self.wording()?.meant.as_deref()
+        self.wording()?.read.meant.as_deref()
     }
 
     /// Names what staff have said of the question; empty where that is nothing.
@@ -65,9 +65,9 @@ impl Question {
 
     /// What it marks in the texts of what it finds.
     pub(crate) fn marks(&self) -> Option<Marks> {
-        let wording = self.wording()?;
-        let mut marks = Marks::of_language(wording.stems.clone());
-        for word in wording.asked.iter().filter(|word| !word.is_idle) {
+        let read = &self.wording()?.read;
+        let mut marks = Marks::of_language(read.stems.clone());
+        for word in read.asked.iter().filter(|word| !word.is_idle) {
             let alternatives = word.alternatives.iter().map(|(text, _)| text);
             let also = alternatives.chain(&word.parts).chain(word.synonyms.iter().flatten());
             let words = std::iter::once(&word.written).chain(also);

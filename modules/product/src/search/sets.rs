@@ -4,13 +4,13 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use moka::sync::Cache;
 use roaring::RoaringBitmap;
 use tantivy::index::SegmentId;
 use tantivy::query::{BooleanQuery, EnableScoring, Query, RangeQuery, TermQuery, TermSetQuery};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{Opstamp, Searcher, SegmentReader, TantivyError, Term};
+use tantivy::{Opstamp, Searcher, SegmentReader, Term};
 
+use super::kept::Kept;
 use super::limit::Limit;
 
 /// How many bytes of sets are kept. One of a million products has 125,000 at most.
@@ -31,7 +31,7 @@ pub(super) enum Condition {
 }
 
 /// The sets that are kept.
-pub(super) struct Sets(Cache<(SegmentId, Key), Arc<RoaringBitmap>>);
+pub(super) struct Sets(Kept<(SegmentId, Key), RoaringBitmap>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
@@ -42,10 +42,7 @@ enum Key {
 
 impl Default for Sets {
     fn default() -> Self {
-        let weight = |_: &(SegmentId, Key), set: &Arc<RoaringBitmap>| {
-            u32::try_from(set.serialized_size() + OVERHEAD).unwrap_or(u32::MAX)
-        };
-        Self(Cache::builder().max_capacity(KEPT).weigher(weight).build())
+        Self(Kept::new(KEPT, |set| set.serialized_size() + OVERHEAD))
     }
 }
 
@@ -96,10 +93,7 @@ impl Sets {
         key: Key,
         find: impl FnOnce() -> tantivy::Result<RoaringBitmap>,
     ) -> tantivy::Result<Arc<RoaringBitmap>> {
-        let found = self
-            .0
-            .try_get_with((segment.segment_id(), key), || find().map(Arc::new));
-        found.map_err(|error: Arc<TantivyError>| TantivyError::clone(&error))
+        self.0.get((segment.segment_id(), key), || find().map(Arc::new))
     }
 }
 

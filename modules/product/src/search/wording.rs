@@ -1,23 +1,21 @@
 //! The words of questions as the search understands them, kept until the index or what staff say of words changes: whoever
 //! searches goes on to another page, filter or order.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use kernel::Locale;
-use moka::sync::Cache;
 use tantivy::query::{Bm25StatisticsProvider, BooleanQuery, EmptyQuery, Occur, Query};
-use tantivy::{Searcher, TantivyError, Term};
+use tantivy::{Searcher, Term};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::document::Fields;
+use super::kept::Kept;
 use super::layout::Layout;
 use super::places::Places;
 use super::ranking::Ranking;
-use super::reader::{Asked, Read, Reader};
+use super::reader::{Read, Reader};
 use super::settings::{Lexicon, Settings};
 use super::statistics::RoundFigures;
-use super::text::Stems;
 use crate::domain::filter::Filter;
 
 /// How many bytes of questions are kept.
@@ -28,22 +26,11 @@ const TERM: usize = 384;
 
 /// The words of a question.
 pub(super) struct Wording {
-    words: Vec<Box<dyn Query>>,
-    /// How many words a product must have.
-    pub(super) required: usize,
-    code: Box<dyn Query>,
-    signals: Vec<Box<dyn Query>>,
-    /// The question with its slips corrected, where it has some.
-    pub(super) meant: Option<String>,
-    /// How common words are at least when products are ranked, by their stems.
-    pub(super) at_least: HashMap<String, u64>,
-    /// Names what staff have said of the question; empty where that is nothing.
-    pub(super) said: String,
-    pub(super) asked: Vec<Asked>,
-    /// What its words are brought to their stems by.
-    pub(super) stems: Stems,
+    pub(super) read: Read,
     /// Where staff have put products.
     pub(super) places: Arc<Places>,
+    /// Names what staff have said of the question; empty where that is nothing.
+    pub(super) said: String,
     fingerprint: u128,
     /// How many terms are looked for.
     terms: usize,
@@ -64,7 +51,7 @@ pub(super) struct Understanding<'a> {
 }
 
 /// The questions that are kept.
-pub(super) struct Wordings(Cache<Name, Arc<Wording>>);
+pub(super) struct Wordings(Kept<Name, Wording>);
 
 /// What a question's meaning depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -78,9 +65,7 @@ struct Name {
 
 impl Default for Wordings {
     fn default() -> Self {
-        let weight =
-            |_: &Name, wording: &Arc<Wording>| u32::try_from(OVERHEAD + wording.terms * TERM).unwrap_or(u32::MAX);
-        Self(Cache::builder().max_capacity(KEPT).weigher(weight).build())
+        Self(Kept::new(KEPT, |wording| OVERHEAD + wording.terms * TERM))
     }
 }
 
@@ -115,11 +100,7 @@ impl<'a> Understanding<'a> {
             shown: shown.clone(),
             locale: self.filter.locale.clone(),
         };
-        let known = self
-            .known
-            .0
-            .try_get_with(name, || self.read(search, shown).map(Arc::new));
-        known.map_err(|error: Arc<TantivyError>| TantivyError::clone(&error))
+        self.known.0.get(name, || self.read(search, shown).map(Arc::new))
     }
 
     fn read(self, search: &str, shown: Vec<String>) -> tantivy::Result<Wording> {
@@ -138,25 +119,18 @@ impl Wording {
             false => format!("{:016x}", xxh3_64(format!("{}{places:?}", read.said).as_bytes())),
         };
         let mut wording = Self {
-            words: read.words,
-            required: read.required,
-            code: read.code,
-            signals: read.signals,
-            meant: read.meant,
-            at_least: read.at_least,
-            said,
-            asked: read.asked,
-            stems: read.stems,
+            read,
             places: Arc::new(places),
+            said,
             fingerprint: 0,
             terms: 0,
         };
         let statistics = RoundFigures {
             searcher: understanding.searcher,
             words: understanding.fields.words,
-            at_least: Some(&wording.at_least),
+            at_least: Some(&wording.read.at_least),
         };
-        let query = wording.query(wording.required);
+        let query = wording.query(wording.read.required);
         let mut terms: Vec<Term> = Vec::new();
         query.query_terms(&mut |term, _| terms.push(term.clone()));
         let mut name = format!("{query:?}/{}", statistics.total_num_docs()?);
@@ -169,16 +143,16 @@ impl Wording {
 
     /// The query for products that have so many of the words at least.
     pub(super) fn query(&self, required: usize) -> Box<dyn Query> {
-        if self.words.is_empty() {
+        if self.read.words.is_empty() {
             return Box::new(EmptyQuery);
         }
         let should = |query: &dyn Query| (Occur::Should, query.box_clone());
-        let words = self.words.iter().map(|word| should(&**word)).collect();
+        let words = self.read.words.iter().map(|word| should(&**word)).collect();
         let matching = BooleanQuery::with_minimum_required_clauses(words, required);
-        let ways: Vec<Box<dyn Query>> = vec![Box::new(matching), self.code.box_clone()];
+        let ways: Vec<Box<dyn Query>> = vec![Box::new(matching), self.read.code.box_clone()];
         let found = BooleanQuery::union_with_minimum_required_clauses(ways, 1);
         let mut all: Vec<(Occur, Box<dyn Query>)> = vec![(Occur::Must, Box::new(found))];
-        all.extend(self.signals.iter().map(|signal| should(&**signal)));
+        all.extend(self.read.signals.iter().map(|signal| should(&**signal)));
         Box::new(BooleanQuery::new(all))
     }
 

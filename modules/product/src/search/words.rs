@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use moka::sync::Cache;
 use roaring::RoaringBitmap;
 use tantivy::index::SegmentId;
 use tantivy::query::{EnableScoring, Weight};
-use tantivy::{DocId, Score, SegmentReader, TantivyError};
+use tantivy::{DocId, Score, SegmentReader};
 
+use super::kept::Kept;
 use super::limit::Limit;
 use super::matches::Source;
 use super::page::Ids;
@@ -31,15 +31,12 @@ pub(super) struct Words {
 }
 
 /// What is kept, by the question's name.
-pub(super) struct WordCache(Cache<(SegmentId, u128), Arc<Words>>);
+pub(super) struct WordCache(Kept<(SegmentId, u128), Words>);
 
 impl Default for WordCache {
     fn default() -> Self {
-        let weight = |_: &(SegmentId, u128), words: &Arc<Words>| {
-            let size = size_of_val(words.by_rank.as_slice()) + words.set.serialized_size() + OVERHEAD;
-            u32::try_from(size).unwrap_or(u32::MAX)
-        };
-        Self(Cache::builder().max_capacity(KEPT).weigher(weight).build())
+        let size = |words: &Words| size_of_val(words.by_rank.as_slice()) + words.set.serialized_size() + OVERHEAD;
+        Self(Kept::new(KEPT, size))
     }
 }
 
@@ -66,8 +63,7 @@ impl WordCache {
                     .map(|weight| Words::find(weight, segment, source.limit));
                 words.unwrap_or_else(|| Ok(Words::default())).map(Arc::new)
             };
-            let words = self.0.try_get_with((segment.segment_id(), name), find);
-            found.push(words.map_err(|error: Arc<TantivyError>| TantivyError::clone(&error))?);
+            found.push(self.0.get((segment.segment_id(), name), find)?);
         }
         Ok(found)
     }
