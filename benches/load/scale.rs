@@ -51,6 +51,12 @@ struct Line {
     slowest: f64,
 }
 
+impl Line {
+    fn cell(&self) -> String {
+        format!("{:.0}/s, {:.1}, {:.1}", self.rate, self.median, self.slowest)
+    }
+}
+
 /// Measures catalogues of so many products, and prints what came of it.
 pub(crate) async fn measure(sizes: &[usize], duration: Duration) -> Outcome<()> {
     let mut measured = Vec::new();
@@ -79,12 +85,14 @@ async fn measure_one(products: usize, duration: Duration) -> Outcome<Size> {
         tell(name);
         let readers = Reader::several(CONNECTIONS, paths.into_iter(), &[]);
         let timed = load::run(address, duration, readers).await?;
-        lines.push(Line {
+        let line = Line {
             name,
             rate: timed.rate(),
             median: timed.percentile(0.5),
             slowest: timed.percentile(0.99),
-        });
+        };
+        println!("{}", line.cell());
+        lines.push(line);
     }
     let resident = resident_bytes(store.process())?;
     let full_text = match Pgbench::find(&home)? {
@@ -214,10 +222,7 @@ fn print(sizes: &[Size]) {
         columns(&|size| format!("{:.0}", megabytes(size.resident)))
     );
     for index in 0..sizes.first().map_or(0, |size| size.lines.len()) {
-        let line = |size: &Size| {
-            let line = &size.lines[index];
-            format!("{:.0}/s, {:.1}, {:.1}", line.rate, line.median, line.slowest)
-        };
+        let line = |size: &Size| size.lines[index].cell();
         println!(
             "| {}: rate, p50 ms, p99 ms | {} |",
             sizes[0].lines[index].name,

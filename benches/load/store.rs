@@ -16,7 +16,9 @@ use crate::{Outcome, settings};
 
 /// How often a store that starts is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(2);
-/// How long it may take, at most, to be ready or to stop.
+/// How long it may take, at most, to be ready: the first index of a large catalogue is made meanwhile.
+const START: Duration = Duration::from_mins(10);
+/// The same to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A data directory, and where its store listens. Removed with all that is in it when dropped.
@@ -124,7 +126,7 @@ impl Home {
             if let Some(status) = store.process.try_wait()? {
                 return Err(format!("the store ended with {status}\n{}", fs::read_to_string(&log)?).into());
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > START {
                 return Err(format!("the store does not get ready\n{}", fs::read_to_string(&log)?).into());
             }
             thread::sleep(POLL);
