@@ -1,6 +1,7 @@
 //! Listeners, and how a process starts and stops. Tests start it as the command line does, on port 0.
 
 mod connection;
+mod files;
 mod listener;
 
 use std::net::SocketAddr;
@@ -48,6 +49,7 @@ pub async fn start(site: Site) -> Result<Running, StartError> {
     telemetry::metrics();
     let gateway = site.gateway()?;
     let settings = Arc::clone(&site.context().settings);
+    files::allow(settings.limits.connections);
     let management = bind(&settings.server.management)?;
     let public = match &gateway {
         Some(_) => Some(bind(&settings.server.public)?),

@@ -295,6 +295,7 @@ impl Snapshot {
                 &self.settings,
                 known,
                 filter,
+                self.limit,
             );
             Question::new(understanding, filter, named)
         })

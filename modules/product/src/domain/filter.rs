@@ -100,7 +100,13 @@ pub(crate) struct AdminListQuery(pub(crate) ListQuery);
 impl ListQuery {
     /// Names the list for its cursors: a cursor holds for one filter and order only.
     pub(crate) fn name(&self) -> String {
-        format!("products/{:?}/{}", self.sort, self.filter.name())
+        // What is counted besides decides over no product.
+        let currency = self.filter.currency.filter(|_| self.is_listed_by_prices());
+        let filter = Filter {
+            currency,
+            ..self.filter.clone()
+        };
+        format!("products/{:?}/{}", self.sort, filter.name())
     }
 
     /// How the products are shown.
@@ -113,10 +119,13 @@ impl ListQuery {
 
     /// Whether prices decide what is shown, in which order, or what is counted.
     pub(crate) fn goes_by_prices(&self) -> bool {
+        self.is_listed_by_prices() || self.facets.contains(&Facet::Price)
+    }
+
+    fn is_listed_by_prices(&self) -> bool {
         self.filter.price_min.is_some()
             || self.filter.price_max.is_some()
             || matches!(self.sort, Sort::PriceAscending | Sort::PriceDescending)
-            || self.facets.contains(&Facet::Price)
     }
 
     /// Whether texts decide what is shown or in which order.
@@ -162,6 +171,7 @@ impl FromQuery for ListQuery {
         for (name, value) in parameters.prefixed("attr.") {
             filter.attributes.entry(name).or_default().push(value);
         }
+        filter.attributes.values_mut().for_each(sort);
         if filter.attributes.len() > MAX_ATTRIBUTES {
             parameters.refuse("attr", "too_many", format!("at most {MAX_ATTRIBUTES} attributes"));
         }
@@ -237,9 +247,13 @@ fn read_sort(parameters: &mut QueryParameters, searching: bool) -> Sort {
 }
 
 fn sorted(mut texts: Vec<String>) -> Vec<String> {
+    sort(&mut texts);
+    texts
+}
+
+fn sort(texts: &mut Vec<String>) {
     texts.sort_unstable();
     texts.dedup();
-    texts
 }
 
 #[cfg(test)]
@@ -289,6 +303,7 @@ mod tests {
     fn the_order_of_alternatives_does_not_matter_to_a_lists_name() {
         let name = |query: &str| read(query).unwrap().name();
         assert_eq!(name("brand=HP&brand=Acer"), name("brand=Acer&brand=HP"));
+        assert_eq!(name("attr.a=1&attr.a=2"), name("attr.a=2&attr.a=1&attr.a=2"));
         assert_eq!(name("limit=5"), name("limit=6"));
         assert_ne!(name("brand=HP"), name("tag=HP"));
         assert_ne!(name("sort=price"), name("sort=-price"));

@@ -14,6 +14,9 @@ use crate::domain::SCHEMA;
 use crate::domain::search_rule::{Effect, Match, SearchRule};
 use crate::schema::search_rules;
 
+/// The products that are not deleted.
+const EXISTING: &str = "product.deleted_at IS NULL";
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = search_rules, check_for_backend(diesel::pg::Pg))]
 struct Row {
@@ -27,13 +30,14 @@ struct Row {
 
 /// At most `limit` rules after `after`, in the order in which they were made. Products that are deleted are left out.
 pub(crate) fn page(connection: &mut PgConnection, after: Uuid, limit: i64) -> QueryResult<Vec<SearchRule>> {
-    let rows: Vec<Row> = search_rules::table
-        .filter(search_rules::id.gt(after))
-        .order(search_rules::id)
-        .limit(limit)
-        .select(Row::as_select())
-        .load(connection)?;
-    with_products(connection, rows)
+    let rows = rows(connection, after, limit)?;
+    with_products(connection, rows, EXISTING)
+}
+
+/// The same with products that are deleted: what a rule says is then the same until somebody changes it, whoever reads it when.
+pub(crate) fn page_as_stored(connection: &mut PgConnection, after: Uuid, limit: i64) -> QueryResult<Vec<SearchRule>> {
+    let rows = rows(connection, after, limit)?;
+    with_products(connection, rows, "true")
 }
 
 /// A rule by its id.
@@ -43,7 +47,7 @@ pub(crate) fn find(connection: &mut PgConnection, id: Uuid) -> QueryResult<Optio
         .select(Row::as_select())
         .first(connection)
         .optional()?;
-    Ok(with_products(connection, row.into_iter().collect())?.pop())
+    Ok(with_products(connection, row.into_iter().collect(), EXISTING)?.pop())
 }
 
 /// How many rules there are.
@@ -111,16 +115,31 @@ fn insert_products(connection: &mut PgConnection, rule: &SearchRule) -> QueryRes
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 
-fn with_products(connection: &mut PgConnection, rows: Vec<Row>) -> QueryResult<Vec<SearchRule>> {
+fn rows(connection: &mut PgConnection, after: Uuid, limit: i64) -> QueryResult<Vec<Row>> {
+    search_rules::table
+        .filter(search_rules::id.gt(after))
+        .order(search_rules::id)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(connection)
+}
+
+/// The rules with those of their products that satisfy `condition`.
+fn with_products(
+    connection: &mut PgConnection,
+    rows: Vec<Row>,
+    condition: &'static str,
+) -> QueryResult<Vec<SearchRule>> {
     let mut select = Select::<(SqlUuid, SqlUuid, Text)>::new(
         "SELECT named.rule_id, named.product_id, named.effect FROM products.search_rule_products AS named \
-         JOIN products.products AS product ON product.id = named.product_id AND product.deleted_at IS NULL \
-         WHERE named.rule_id = ANY(",
+         JOIN products.products AS product ON product.id = named.product_id WHERE named.rule_id = ANY(",
     );
     let ids = rows.iter().map(|row| row.id).collect();
     select
         .bind(Bind::Uuids(ids))
-        .text(") ORDER BY named.rule_id, named.position");
+        .text(") AND ")
+        .text(condition)
+        .text(" ORDER BY named.rule_id, named.position");
     let named: Vec<(Uuid, Uuid, String)> = select.load(connection)?;
     let mut effects: HashMap<Uuid, Vec<(Uuid, Effect)>> = HashMap::new();
     for (rule, product, effect) in named {

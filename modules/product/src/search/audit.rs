@@ -54,7 +54,7 @@ impl Search {
         let catalogue = queries::identity(connection).map_err(database_fault)?;
         let end = queries::end_of_events(connection).map_err(database_fault)?;
         let oldest = self.shared.clock.now() - MEMORY;
-        Ok(progress.catalogue == catalogue && progress.position <= end && progress.at >= oldest)
+        Ok(progress.is_usable(catalogue, end, oldest))
     }
 
     /// The products that are in an index otherwise than in the database, in the order of their ids.

@@ -14,6 +14,8 @@ pub(super) enum Condition {
     Whole,
     /// Files are gone. What is open can still be read, but nothing can be written.
     Missing,
+    /// The database has been restored to what it was before, so that news of it would be missed.
+    Overtaken,
     /// Files are not as they were written: whatever is found may be wrong.
     Damaged,
 }

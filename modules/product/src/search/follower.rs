@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::condition::Condition;
 use super::contents::members;
 use super::document::Indexed;
-use super::index::{Index, Progress, Slot, fault, indexes};
+use super::index::{Index, Progress, Slot, fault, indexes, is_ahead};
 use super::layout::Readers;
 use super::{Changes, Request, Shared};
 use crate::domain::SCHEMA;
@@ -36,8 +36,9 @@ const PRODUCTS: usize = 500;
 pub(super) const MEMORY: TimeDelta = TimeDelta::days(6);
 /// How often the files of the index are looked at.
 const INSPECTION: Duration = Duration::from_secs(1);
-/// After so long without news the writer gives its memory back.
-const REST: Duration = Duration::from_secs(10);
+/// After so long without news the writer is given up with its memory, and with the merging of segments that it may have begun:
+/// long enough for the largest ones.
+const REST: Duration = Duration::from_mins(10);
 
 /// Follows the catalogue.
 pub(super) struct Follower {
@@ -111,8 +112,8 @@ impl Follower {
             }
             return Err(error);
         }
-        // What is served is kept up while another index is made, as long as it can be written.
-        if condition == Condition::Missing {
+        // What is served is kept up while another index is made, as long as it can be.
+        if matches!(condition, Condition::Missing | Condition::Overtaken) {
             return Ok(Round::More);
         }
         let has_more = match self.follow(&mut state).await {
@@ -141,8 +142,15 @@ impl Follower {
             return Ok(live.condition);
         }
         let index = Arc::clone(&live.index);
-        live.condition = blocking(move || Ok(index.condition())).await?;
+        match blocking(move || index.condition()).await {
+            Ok(condition) => live.condition = condition,
+            Err(error) => tracing::warn!(%error, "it cannot be told whether the search index is whole"),
+        }
         live.inspected = Some(Instant::now());
+        if live.condition == Condition::Whole && is_ahead(live.position, self.feed.end().await?) {
+            tracing::warn!("the database has been restored, and the search index is made anew");
+            live.condition = Condition::Overtaken;
+        }
         let condition = live.condition;
         if condition == Condition::Damaged
             && let Some(live) = state.live.take()
@@ -179,9 +187,7 @@ impl Follower {
         let (slot, found) = opened.await?;
         state.slot = Some(Arc::new(slot));
         let oldest = self.shared.clock.now() - MEMORY;
-        let usable = found.filter(|(_, progress)| {
-            progress.catalogue == catalogue && progress.position <= end && progress.at >= oldest
-        });
+        let usable = found.filter(|(_, progress)| progress.is_usable(catalogue, end, oldest));
         if let Some((index, progress)) = usable {
             let followed = Followed::new(Arc::clone(&index), &progress);
             state.live = Some(followed);

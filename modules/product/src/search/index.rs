@@ -11,8 +11,9 @@ use kernel::Fault;
 use kernel::event::Position;
 use serde::{Deserialize, Serialize};
 use tantivy::directory::MmapDirectory;
+use tantivy::directory::error::OpenReadError;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument};
+use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError};
 use uuid::Uuid;
 
 use super::condition::{Condition, Seen};
@@ -27,6 +28,9 @@ use super::words::WordCache;
 const FORMAT: u32 = 4;
 /// What the writer may hold in memory before it writes, in bytes.
 const WRITER_MEMORY: usize = 24 << 20;
+/// Which part of a segment may be deleted products before it is written anew: they count in how common words are, take room
+/// and time.
+const MOST_GONE: f32 = 0.25;
 /// How many processes may share a data directory.
 const SLOTS: usize = 32;
 
@@ -56,6 +60,11 @@ impl Progress {
             day,
             at,
         }
+    }
+
+    /// Whether this is of the catalogue as it was once: whose events end before what was read of them has been restored since.
+    pub(super) fn is_usable(&self, catalogue: Uuid, end: Position, oldest: DateTime<Utc>) -> bool {
+        self.catalogue == catalogue && !is_ahead(self.position, end) && self.at >= oldest
     }
 
     fn is_of(&self, layout: &Layout) -> bool {
@@ -179,24 +188,31 @@ impl Index {
         self.is_suspect.load(Ordering::Acquire)
     }
 
-    /// Whether its files are as they were written.
-    pub(super) fn condition(&self) -> Condition {
+    /// Whether its files are as they were written. An error where that cannot be told, as where too many files are open: it
+    /// says nothing about the index.
+    pub(super) fn condition(&self) -> Result<Condition, Fault> {
         if self.is_suspect() {
-            return Condition::Damaged;
+            return Ok(Condition::Damaged);
         }
-        if !self.folder.join("meta.json").is_file() {
-            return Condition::Missing;
-        }
-        let Ok(segments) = self.index.searchable_segment_ids() else {
-            return Condition::Damaged;
+        let segments = match self.index.searchable_segment_ids() {
+            Ok(segments) => segments,
+            Err(TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_))) => return Ok(Condition::Missing),
+            Err(TantivyError::OpenReadError(OpenReadError::IoError { .. }) | TantivyError::IoError(_)) => {
+                return Err(Fault::unavailable("the files of the search index cannot be looked at"));
+            }
+            Err(_) => return Ok(Condition::Damaged),
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let condition = seen.inspect(&self.folder, &segments).unwrap_or(Condition::Missing);
-        match self.index.searchable_segment_ids() {
+        let condition = match seen.inspect(&self.folder, &segments) {
+            Ok(condition) => condition,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Condition::Missing,
+            Err(error) => return Err(fault(error)),
+        };
+        Ok(match self.index.searchable_segment_ids() {
             Ok(again) if again == segments => condition,
             // Files come and go just now: the next look will tell.
             _ => Condition::Whole,
-        }
+        })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -250,7 +266,9 @@ impl Index {
             .memory_budget_per_thread(WRITER_MEMORY)
             .build();
         let writer: IndexWriter<TantivyDocument> = self.index.writer_with_options(options).map_err(fault)?;
-        writer.set_merge_policy(Box::new(LogMergePolicy::default()));
+        let mut policy = LogMergePolicy::default();
+        policy.set_del_docs_ratio_before_merge(MOST_GONE);
+        writer.set_merge_policy(Box::new(policy));
         Ok(writer)
     }
 
@@ -261,14 +279,58 @@ impl Index {
         commit.set_payload(&payload);
         commit.commit().map_err(fault)?;
         self.reader.reload().map_err(fault)?;
-        // What has just been written is known from the beginning.
-        self.condition();
+        // What has just been written is known from the beginning, or from the next look on.
+        drop(self.condition());
         self.revision.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 }
 
+/// Whether a position is after the end of the events: they were other ones when it was noted, and the database has been
+/// restored since. Where there are no events, all have been forgotten.
+pub(super) fn is_ahead(position: Position, end: Position) -> bool {
+    end != Position::default() && end < position
+}
+
 /// What a failure of the index is to a caller.
 pub(super) fn fault(error: impl std::fmt::Display) -> Fault {
     Fault::internal(format!("search index: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_looked_at_is_neither_missing_nor_damaged() {
+        let place = tempfile::tempdir().unwrap();
+        let shape = Shape {
+            currencies: Vec::new(),
+            locale: "en".parse().unwrap(),
+            languages: Vec::new(),
+        };
+        let index = Index::create(place.path().join("index"), &shape).unwrap();
+        let (list, aside) = (index.folder().join("meta.json"), place.path().join("aside"));
+        assert_eq!(index.condition().unwrap(), Condition::Whole);
+        fs::rename(&list, &aside).unwrap();
+        assert_eq!(index.condition().unwrap(), Condition::Missing);
+        // As where no more files may be open: nothing can be read, whatever is there.
+        fs::create_dir(&list).unwrap();
+        assert!(matches!(index.condition(), Err(Fault::Unavailable { .. })));
+        fs::remove_dir(&list).unwrap();
+        fs::write(&list, "{").unwrap();
+        assert_eq!(index.condition().unwrap(), Condition::Damaged);
+        fs::rename(&aside, &list).unwrap();
+        assert_eq!(index.condition().unwrap(), Condition::Whole);
+    }
+
+    #[test]
+    fn events_that_end_before_a_position_were_other_ones_unless_all_are_forgotten() {
+        let at = |transaction, sequence| Position { transaction, sequence };
+        assert!(is_ahead(at(7, 2), at(7, 1)));
+        assert!(is_ahead(at(7, 2), at(6, 3)));
+        assert!(!is_ahead(at(7, 2), at(7, 2)));
+        assert!(!is_ahead(at(7, 2), at(8, 1)));
+        assert!(!is_ahead(at(7, 2), Position::default()));
+    }
 }

@@ -10,7 +10,7 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, Score, TERMINATED, TantivyError};
 /// the thread is needed.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// After how many products the clock is looked at.
-const STRIDE: usize = 256;
+pub(super) const STRIDE: usize = 256;
 
 /// The end of a search's time.
 #[derive(Clone, Copy, Debug)]

@@ -34,7 +34,7 @@ struct Asked {
 impl Default for Orders {
     fn default() -> Self {
         Self {
-            kept: Kept::new(KEPT, |order| size_of_val(order) + OVERHEAD),
+            kept: Kept::new(KEPT, |_, order| size_of_val(order) + OVERHEAD),
             asked: Mutex::default(),
         }
     }

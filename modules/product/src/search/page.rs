@@ -16,9 +16,6 @@ use super::places::Places;
 use super::words::Words;
 use crate::domain::filter::{Position, Sort};
 
-/// How many products along an order are passed by in the time in which one is compared with others.
-const WALKED: u32 = 8;
-
 /// What was found: how many there are in all, and the first ones after a position, each with its own.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -87,13 +84,15 @@ impl Page {
             .as_ref()
             .map(|position| keys.of_position(position))
             .transpose()?;
-        let chosen = match is_order_shorter(set.len(), segment.max_doc()) {
-            true => {
-                let order = orders.of(segment, value)?;
-                self.walk(&order, |doc| set.contains(*doc), |doc| keys.get(*doc), after)
-            }
-            false => self.first(set.iter().map(|doc| keys.get(doc)), after),
-        };
+        let (matching, key) = (set.len(), |doc: &DocId| keys.get(*doc));
+        let mut chosen = None;
+        if self.is_soon_walked(matching, segment.max_doc()) {
+            let order = orders.of(segment, value)?;
+            // Those on the page may all be at the far end: no more is passed by than there would be to look at.
+            let most = usize::try_from(matching).unwrap_or(usize::MAX);
+            chosen = self.walk(&order, most, |doc| set.contains(*doc), key, after);
+        }
+        let chosen = chosen.unwrap_or_else(|| self.first(set.iter(), |doc| keys.value(*doc), key, after));
         chosen.into_iter().map(|key| keys.hit(key)).collect()
     }
 
@@ -115,14 +114,15 @@ impl Page {
             _ => None,
         };
         let chosen = match places.is_empty() {
-            true => self.walk(&words.by_rank, belongs, key, after),
-            false => {
-                // What staff have put somewhere is elsewhere than where its words have it, or has none.
-                let wordless = (set - &words.set).into_iter().map(|doc| (doc, 0));
-                let all = words.by_rank.iter().copied().filter(belongs).chain(wordless);
-                self.first(all.map(|entry| key(&entry)), after)
-            }
+            true => self.walk(&words.by_rank, usize::MAX, belongs, key, after),
+            false => None,
         };
+        let chosen = chosen.unwrap_or_else(|| {
+            // What staff have put somewhere is elsewhere than where its words have it, or has none.
+            let wordless = (set - &words.set).into_iter().map(|doc| (doc, 0));
+            let all = words.by_rank.iter().copied().filter(belongs).chain(wordless);
+            self.first(all, |entry| key(entry).value, key, after)
+        });
         let hit = |found: Key| (found.id(), Position::Rank(found.value, found.id()));
         Ok(chosen.into_iter().map(hit).collect())
     }
@@ -145,17 +145,37 @@ impl Page {
         hits
     }
 
-    /// The first of `keys`.
-    fn first(&self, keys: impl Iterator<Item = Key>, after: Option<Key>) -> Vec<Key> {
-        let turned = |key: Key| if is_descending(self.sort) { key.turned() } else { key };
+    /// Whether a page is soon met along an order of `all`: sooner than all that match are looked at.
+    fn is_soon_walked(&self, matching: u64, all: DocId) -> bool {
+        let passed_by = (self.wanted as u64).saturating_mul(all.into());
+        matching.saturating_mul(matching) > passed_by
+    }
+
+    /// The first of `entries`. Most are passed by for their values, without a look at their ids.
+    fn first<T>(
+        &self,
+        entries: impl Iterator<Item = T>,
+        value: impl Fn(&T) -> u64,
+        key: impl Fn(&T) -> Key,
+        after: Option<Key>,
+    ) -> Vec<Key> {
+        let is_descending = is_descending(self.sort);
+        let turned = |key: Key| if is_descending { key.turned() } else { key };
         let after = after.map(turned);
         // The last of those kept is on top.
-        let mut kept = BinaryHeap::with_capacity(self.wanted + 1);
-        for key in keys.map(turned) {
+        let mut kept: BinaryHeap<Key> = BinaryHeap::with_capacity(self.wanted + 1);
+        for entry in entries {
+            let value = if is_descending { !value(&entry) } else { value(&entry) };
+            let is_full = kept.len() == self.wanted;
+            let is_later = is_full && kept.peek().is_none_or(|last| value > last.value);
+            if is_later || after.is_some_and(|after| value < after.value) {
+                continue;
+            }
+            let key = turned(key(&entry));
             if after.is_some_and(|after| key <= after) {
                 continue;
             }
-            if kept.len() < self.wanted {
+            if !is_full {
                 kept.push(key);
             } else if let Some(mut last) = kept.peek_mut()
                 && key < *last
@@ -166,23 +186,30 @@ impl Page {
         kept.into_iter().map(turned).collect()
     }
 
-    /// The same by walking along an order until enough of those that belong on the page are met.
+    /// The same by walking along an order until enough of those that belong on the page are met; `None` where `most` are
+    /// passed by before.
     fn walk<T>(
         &self,
         order: &[T],
+        most: usize,
         belongs: impl Fn(&T) -> bool,
         key: impl Fn(&T) -> Key,
         after: Option<Key>,
-    ) -> Vec<Key> {
-        if is_descending(self.sort) {
-            let end = after.map_or(order.len(), |after| order.partition_point(|entry| key(entry) < after));
-            let met = order[..end].iter().rev().filter(|entry| belongs(entry));
-            met.take(self.wanted).map(key).collect()
-        } else {
-            let start = after.map_or(0, |after| order.partition_point(|entry| key(entry) <= after));
-            let met = order[start..].iter().filter(|entry| belongs(entry));
-            met.take(self.wanted).map(key).collect()
-        }
+    ) -> Option<Vec<Key>> {
+        let (passed, rest): (usize, Box<dyn Iterator<Item = &T>>) = match is_descending(self.sort) {
+            true => {
+                let end = after.map_or(order.len(), |after| order.partition_point(|entry| key(entry) < after));
+                (order.len() - end, Box::new(order[..end].iter().rev()))
+            }
+            false => {
+                let start = after.map_or(0, |after| order.partition_point(|entry| key(entry) <= after));
+                (start, Box::new(order[start..].iter()))
+            }
+        };
+        let met = rest.take(most).filter(|entry| belongs(entry)).take(self.wanted);
+        let met: Vec<Key> = met.map(key).collect();
+        let is_all = met.len() == self.wanted || order.len() - passed <= most;
+        is_all.then_some(met)
     }
 }
 
@@ -237,7 +264,11 @@ impl Keys {
     }
 
     pub(super) fn get(&self, doc: DocId) -> Key {
-        let value = match &self.values {
+        Key::new(self.value(doc), self.ids.get(doc))
+    }
+
+    fn value(&self, doc: DocId) -> u64 {
+        match &self.values {
             Values::Days(column) => number(column.first(doc).unwrap_or(0)),
             Values::Prices(column, none) => number(column.first(doc).unwrap_or(*none)),
             Values::Titles(column) => {
@@ -245,8 +276,7 @@ impl Keys {
                 // Even numbers, so that there is room for a title in between that no product has.
                 title.map_or(0, |title| 2 * title + 2)
             }
-        };
-        Key::new(value, self.ids.get(doc))
+        }
     }
 
     /// The key of a position that may belong to a product of another segment, or to one that is gone.
@@ -277,12 +307,6 @@ impl Keys {
         };
         Ok((id, position))
     }
-}
-
-/// Whether a page is found sooner by walking along an order than by looking at all products that match. Where these are few,
-/// they may all be at the far end.
-fn is_order_shorter(matching: u64, all: DocId) -> bool {
-    matching > u64::from(all / WALKED)
 }
 
 fn title_value(values: &Values, title: &str) -> tantivy::Result<u64> {
@@ -351,7 +375,7 @@ mod tests {
         #[test]
         fn an_order_leads_to_the_same_page_as_looking_at_all(
             values in prop::collection::vec(0..20_u64, 1..60), chosen in any::<u64>(), wanted in 1..10_usize,
-            after in prop::option::of((0..20_u64, 0..60_u128)),
+            after in prop::option::of((0..20_u64, 0..60_u128)), most in 0..60_usize,
         ) {
             let ids = values.iter().zip(1_u128..);
             let keys: Vec<Key> = ids.map(|(value, id)| Key::new(*value, Uuid::from_u128(id * 7 % 61))).collect();
@@ -364,13 +388,16 @@ mod tests {
             let fields = Fields::add_to(&mut Schema::builder());
             for sort in [Sort::PriceAscending, Sort::PriceDescending] {
                 let page = Page { sort, fields, after: None, wanted };
-                let walked = page.walk(&order, belongs, key, after);
-                let mut looked_at = page.first(all.iter().filter(|doc| belongs(doc)).map(key), after);
+                let chosen = all.iter().copied().filter(belongs);
+                let mut looked_at = page.first(chosen, |doc| key(doc).value, key, after);
                 looked_at.sort_unstable();
                 if is_descending(sort) {
                     looked_at.reverse();
                 }
-                prop_assert_eq!(walked, looked_at);
+                prop_assert_eq!(page.walk(&order, usize::MAX, belongs, key, after), Some(looked_at.clone()));
+                if let Some(walked) = page.walk(&order, most, belongs, key, after) {
+                    prop_assert_eq!(walked, looked_at);
+                }
             }
         }
 

@@ -9,6 +9,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use super::document::Fields;
 use super::ranking::Ranking;
 use super::settings::{Expansion, Lexicon};
+use super::statistics::doc_freq;
 use super::text::{Stems, Tongue, fold, has_digit, runs, words};
 use super::vocabulary::Vocabulary;
 use super::wording::Understanding;
@@ -69,6 +70,7 @@ impl<'a> Reader<'a> {
             fields,
             ranking,
             settings,
+            limit,
             ..
         } = understanding;
         Self {
@@ -79,6 +81,7 @@ impl<'a> Reader<'a> {
                 searcher,
                 field: fields.vocabulary,
                 shown,
+                limit,
             },
             stems: tongue.own,
             shared_stems: tongue.shared,
@@ -155,7 +158,7 @@ impl<'a> Reader<'a> {
             let mut most = 0;
             for word in asked.iter().skip(*first).take(*count) {
                 let term = Term::from_field_text(self.fields.words, &self.stems.of(&word.written));
-                most = self.vocabulary.searcher.doc_freq(&term)?.max(most);
+                most = doc_freq(self.vocabulary.searcher, &term)?.max(most);
             }
             for stem in &phrase.stems {
                 let known = at_least.entry(stem.clone()).or_default();

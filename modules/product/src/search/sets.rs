@@ -42,7 +42,9 @@ enum Key {
 
 impl Default for Sets {
     fn default() -> Self {
-        Self(Kept::new(KEPT, |set| set.serialized_size() + OVERHEAD))
+        Self(Kept::new(KEPT, |(_, key), set| {
+            key.size() + set.serialized_size() + OVERHEAD
+        }))
     }
 }
 
@@ -91,13 +93,34 @@ impl Sets {
         &self,
         segment: &SegmentReader,
         key: Key,
-        find: impl FnOnce() -> tantivy::Result<RoaringBitmap>,
+        find: impl Fn() -> tantivy::Result<RoaringBitmap>,
     ) -> tantivy::Result<Arc<RoaringBitmap>> {
         self.0.get((segment.segment_id(), key), || find().map(Arc::new))
     }
 }
 
+impl Key {
+    fn size(&self) -> usize {
+        match self {
+            Self::Satisfying(condition) => condition.size(),
+            Self::Gone(_) => 0,
+        }
+    }
+}
+
 impl Condition {
+    /// What it takes, in bytes: whoever asks chooses its texts.
+    fn size(&self) -> usize {
+        let texts = |texts: &[String]| texts.iter().map(|text| size_of::<String>() + text.len()).sum();
+        let own = match self {
+            Self::OneOf(_, all) => texts(all),
+            Self::Between(_, first, last) => first.len() + last.len(),
+            Self::AnyOf(conditions) => conditions.iter().map(Self::size).sum(),
+            Self::AtLeast(..) | Self::AtMost(..) => 0,
+        };
+        size_of::<Self>() + own
+    }
+
     fn query(&self) -> Box<dyn Query> {
         match self {
             Self::OneOf(field, texts) => {

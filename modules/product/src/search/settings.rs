@@ -82,7 +82,7 @@ impl Settings {
         let revision = queries::hold_to_read(connection)?;
         let stop_words = queries::stop_words(connection)?.words;
         let groups = all(connection, queries::page, |group| group.id.uuid())?;
-        let rules = all(connection, search_rules::page, |rule| rule.id.uuid())?;
+        let rules = all(connection, search_rules::page_as_stored, |rule| rule.id.uuid())?;
         let lexicon = |locale: &Locale| Lexicon::new(&mut Stems::of_language(locale), &stop_words, &groups, &rules);
         let further = shape.languages.iter().map(|language| &language.locale);
         Ok(Self {
@@ -266,13 +266,14 @@ impl Shared {
         let stored = self
             .db
             .run(|connection| Ok::<_, Failure<Fault>>(queries::revision(connection)?));
-        match stored.await? > known {
+        match stored.await? != known {
             true => self.read_settings().await,
             false => Ok(()),
         }
     }
 
-    /// Reads what staff have said, and takes it over where it is newer than what is known.
+    /// Reads what staff have said, and takes it over where it is not what is known. That may be newer than what was read by
+    /// now, or come from a database that has been restored since: whatever is wrong then is right a moment later.
     async fn read_settings(&self) -> Result<(), Fault> {
         let shape = Arc::clone(&self.shape);
         let read = self
@@ -280,11 +281,11 @@ impl Shared {
             .transaction(move |connection| Settings::read(connection, &shape));
         let read = Arc::new(read.await?);
         self.settings.send_if_modified(|known| {
-            let is_newer = read.revision > known.revision;
-            if is_newer {
+            let is_other = read.revision != known.revision;
+            if is_other {
                 *known = read;
             }
-            is_newer
+            is_other
         });
         Ok(())
     }

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::document::Fields;
 use super::kept::Kept;
 use super::layout::Layout;
+use super::limit::Limit;
 use super::places::Places;
 use super::ranking::Ranking;
 use super::reader::{Read, Reader};
@@ -43,6 +44,7 @@ pub(super) struct Understanding<'a> {
     pub(super) fields: Fields,
     pub(super) ranking: &'a Ranking,
     pub(super) settings: &'a Lexicon,
+    pub(super) limit: Limit,
     layout: &'a Layout,
     filter: &'a Filter,
     known: &'a Wordings,
@@ -65,7 +67,7 @@ struct Name {
 
 impl Default for Wordings {
     fn default() -> Self {
-        Self(Kept::new(KEPT, |wording| OVERHEAD + wording.terms * TERM))
+        Self(Kept::new(KEPT, |_, wording| OVERHEAD + wording.terms * TERM))
     }
 }
 
@@ -78,8 +80,10 @@ impl<'a> Understanding<'a> {
         settings: &'a Settings,
         known: &'a Wordings,
         filter: &'a Filter,
+        limit: Limit,
     ) -> Self {
         Self {
+            limit,
             searcher,
             fields: layout.fields_of(filter),
             ranking,
@@ -100,14 +104,14 @@ impl<'a> Understanding<'a> {
             shown: shown.clone(),
             locale: self.filter.locale.clone(),
         };
-        self.known.0.get(name, || self.read(search, shown).map(Arc::new))
+        self.known.0.get(name, || self.read(search, &shown).map(Arc::new))
     }
 
-    fn read(self, search: &str, shown: Vec<String>) -> tantivy::Result<Wording> {
+    fn read(self, search: &str, shown: &[String]) -> tantivy::Result<Wording> {
         let mut tongue = self.layout.tongue_of(self.filter);
         let places = self.settings.places(search, &mut tongue.own);
-        let term = |status: String| Term::from_field_text(self.fields.status, &status);
-        let read = Reader::new(self, tongue, shown.into_iter().map(term).collect()).read(search)?;
+        let term = |status: &String| Term::from_field_text(self.fields.status, status);
+        let read = Reader::new(self, tongue, shown.iter().map(term).collect()).read(search)?;
         Wording::new(read, places, self)
     }
 }

@@ -7,6 +7,7 @@ use roaring::RoaringBitmap;
 use tantivy::index::SegmentId;
 use tantivy::query::{EnableScoring, Weight};
 use tantivy::{DocId, Score, SegmentReader};
+use uuid::Uuid;
 
 use super::kept::Kept;
 use super::limit::Limit;
@@ -35,7 +36,8 @@ pub(super) struct WordCache(Kept<(SegmentId, u128), Words>);
 
 impl Default for WordCache {
     fn default() -> Self {
-        let size = |words: &Words| size_of_val(words.by_rank.as_slice()) + words.set.serialized_size() + OVERHEAD;
+        let size =
+            |_: &_, words: &Words| size_of_val(words.by_rank.as_slice()) + words.set.serialized_size() + OVERHEAD;
         Self(Kept::new(KEPT, size))
     }
 }
@@ -71,16 +73,17 @@ impl WordCache {
 
 impl Words {
     fn find(weight: &dyn Weight, segment: &SegmentReader, limit: Limit) -> tantivy::Result<Self> {
-        let mut by_rank = Vec::new();
-        limit.each_scored(&mut *weight.scorer(segment, 1.0)?, |doc, score| {
-            by_rank.push((doc, rank(score)))
-        })?;
-        let set = by_rank.iter().map(|(doc, _)| *doc).collect();
         let ids = Ids::of(segment)?;
-        let order = |(one, first): &(DocId, u32), (other, second): &(DocId, u32)| {
-            first.cmp(second).then_with(|| ids.get(*one).cmp(&ids.get(*other)))
-        };
-        by_rank.sort_unstable_by(order);
+        // Many have the same rank: each id is looked up once, not with each comparison.
+        let mut found: Vec<(u32, Uuid, DocId)> = Vec::new();
+        limit.each_scored(&mut *weight.scorer(segment, 1.0)?, |doc, score| {
+            found.push((rank(score), ids.get(doc), doc))
+        })?;
+        limit.check()?;
+        let mut set = RoaringBitmap::new();
+        set.extend(found.iter().map(|(_, _, doc)| *doc));
+        found.sort_unstable();
+        let by_rank = found.into_iter().map(|(rank, _, doc)| (doc, rank)).collect();
         Ok(Self { by_rank, set })
     }
 }

@@ -140,6 +140,24 @@ async fn a_product_that_an_index_does_not_have_is_found_by_the_number_of_the_ind
 }
 
 #[actix_web::test]
+async fn a_database_that_is_restored_while_it_is_served_is_followed_as_it_is_then() {
+    let shop = Shop::open().await;
+    let mug = shop.create(product("Mug", 100, 5)).await;
+    read_all_events(&[&shop]).await;
+    let id = mug["id"].as_str().unwrap().parse::<ProductId>().unwrap().uuid();
+    let newest = "SELECT id FROM products.outbox ORDER BY transaction_id DESC, sequence DESC LIMIT 1";
+    meddle(
+        &shop,
+        &format!(
+            "DELETE FROM products.outbox WHERE id = ({newest}); \
+             UPDATE products.products SET title = 'Jug' WHERE id = '{id}'"
+        ),
+    );
+    eventually(async || shop.titles("q=jug").await == ["Jug"]).await;
+    comes_to(&shop, &[]).await;
+}
+
+#[actix_web::test]
 async fn what_an_index_has_not_read_yet_is_no_finding_nor_is_one_that_is_not_there() {
     let shop = Shop::open().await;
     let made = shop.create(product("Mug", 100, 5)).await;

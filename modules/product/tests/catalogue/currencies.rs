@@ -96,6 +96,12 @@ async fn a_cursor_belongs_to_a_currency_where_prices_decide_and_to_all_where_the
         .get(&format!("/products?sort=price&currency=EUR&cursor={dollars}"))
         .await;
     assert_eq!(other.refusal(), (400, "cursor", "invalid_cursor"), "{}", other.body);
+    // What is counted besides changes nothing about the list.
+    let counted = next("sort=title&currency=EUR&facets=brand,price").await;
+    let goes_on = shop
+        .get(&format!("/products?sort=title&currency=EUR&cursor={counted}"))
+        .await;
+    assert_eq!(goes_on.body["data"][0]["title"], "Brush");
     let by_title = next("sort=title").await;
     let goes_on = shop
         .get(&format!("/products?sort=title&currency=EUR&cursor={by_title}"))

@@ -17,6 +17,7 @@ mod highlights;
 mod images;
 mod import_jobs;
 mod importing;
+mod index_files;
 mod locations;
 mod merchandised_search;
 mod misses;

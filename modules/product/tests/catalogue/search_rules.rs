@@ -233,3 +233,28 @@ async fn a_rule_counts_at_once_and_soon_everywhere() {
     assert_eq!(other.titles("q=mouse").await, ["Mouse"]);
     eventually(async || shop.titles("q=mouse").await == ["Mouse"]).await;
 }
+
+#[actix_web::test]
+async fn a_pinned_product_that_is_deleted_spoils_no_cursor() {
+    let (shop, ids) = shop_with(&["Mouse", "Mouse mat", "Lamp"]).await;
+    rule(&shop, json!({"query": "mouse", "match": "exact", "pins": ids[2..]})).await;
+    let first = shop.get("/products?q=mouse&limit=1").await.body;
+    assert_eq!(first["data"][0]["title"], "Lamp");
+    let route = format!("/admin/products/{}", ids[2].as_str().unwrap());
+    let gone = shop
+        .admin_with(Method::DELETE, &route, Value::Null, &[("If-Match", "*")])
+        .await;
+    assert_eq!(gone.status, 204);
+    let cursor = first["page"]["next_cursor"].as_str().unwrap();
+    let next = format!("/products?q=mouse&limit=5&cursor={cursor}");
+    // In a process that reads the rules only now, too.
+    let other = shop.beside().await;
+    for shop in [&shop, &other] {
+        let rest = shop.get(&next).await;
+        assert_eq!(rest.body["data"].as_array().map(Vec::len), Some(2), "{}", rest.body);
+    }
+    assert_eq!(
+        shop.admin(Method::GET, RULES, Value::Null).await.body["data"][0]["pins"],
+        json!([])
+    );
+}
