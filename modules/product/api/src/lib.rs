@@ -19,13 +19,14 @@ pub const PREFIXES: &[&str] = &[
     "variants",
     "stock",
     "imports",
+    "exports",
     "locations",
     "media",
     "search",
 ];
 
 /// Those of [`PREFIXES`] whose answers a gateway may keep in its memory. Not those of `media`: a file is large, changes
-/// never, and is kept by browsers and by whoever distributes files.
+/// never, and is kept by browsers and by whoever distributes files. Nor of `exports`, which are for staff and change nothing.
 pub const CACHED_PREFIXES: &[&str] = &[
     "products",
     "product-types",
