@@ -10,6 +10,7 @@ mod carts;
 mod conformance;
 mod documentation;
 mod edge;
+mod exports;
 mod finding;
 mod health;
 mod images;

@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, RequestHead, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::http::{Method, StatusCode, Uri, header};
 use actix_web::middleware::{Compress, Condition, Next, from_fn};
 use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
@@ -229,9 +229,10 @@ async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     hygiene::clean_request(&mut request);
-    // HEAD is GET whose answer ends after the headers; actix leaves out the body by itself.
+    // HEAD is GET whose answer ends after the headers; actix leaves out the body by itself. Of ranges it knows nothing.
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
+        request.headers_mut().remove(header::RANGE);
     }
     let edge = request.app_data::<web::Data<Edge>>();
     let secure = edge.is_some_and(|edge| edge.proxies.is_secure(request.head()));

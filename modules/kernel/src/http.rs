@@ -9,6 +9,7 @@ pub mod json;
 pub mod path;
 pub mod precondition;
 pub mod query;
+pub mod range;
 pub mod routes;
 mod unread;
 

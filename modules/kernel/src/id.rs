@@ -187,6 +187,8 @@ kinds! {
     Event = "event" as EventId;
     /// A background import.
     Import = "import" as ImportId;
+    /// A background export.
+    Export = "export" as ExportId;
     /// A place where stock lies.
     Location = "location" as LocationId;
     /// A transfer of stock from one place to another.

@@ -88,7 +88,12 @@ pub(crate) fn routes(service: &web::Data<Service>, config: &mut ServiceConfig<'_
         .service(imports::list_imports)
         .service(imports::get_import)
         .service(imports::list_import_errors)
-        .service(imports::cancel_import);
+        .service(imports::cancel_import)
+        .service(exports::create_export)
+        .service(exports::list_exports)
+        .service(exports::get_export)
+        .service(exports::get_export_file)
+        .service(exports::delete_export);
     config
         .service(bulk::update_products)
         .service(bulk::update_prices)

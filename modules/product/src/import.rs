@@ -6,6 +6,7 @@ mod error;
 mod job;
 mod line;
 mod ndjson;
+mod packing;
 mod report;
 mod shopify;
 mod source;
@@ -14,6 +15,8 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 
 use kernel::{Currencies, Locale};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::attributes::Attributes;
 use crate::domain::category::CategoryName;
@@ -28,7 +31,8 @@ pub use error::ImportError;
 pub use report::{ImportReport, Progress, RowError};
 
 pub(crate) use error::Unread;
-pub(crate) use job::{ImportFailure, ImportJob, ImportState};
+pub(crate) use job::{ExportJob, ImportJob, JobFailure, JobState};
+pub(crate) use packing::{pack, unpack};
 pub(crate) use report::WrongRow;
 
 /// How many wrong fields of a file are kept; more are counted.
@@ -47,14 +51,37 @@ pub enum ImportFormat {
 }
 
 /// How a catalogue is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ExportFormat {
     /// One JSON object a line, with everything that is known of a product.
     #[default]
     Ndjson,
     /// The product CSV of Shopify, which has no place for attributes, external ids, days of release and of publishing, types
     /// and other languages.
+    #[serde(rename = "shopify")]
     ShopifyCsv,
+}
+
+impl ExportFormat {
+    /// All of them, by their names.
+    pub(crate) const NAMES: [(&str, Self); 2] = [("ndjson", Self::Ndjson), ("shopify", Self::ShopifyCsv)];
+
+    /// The name, also in the database.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::ShopifyCsv => "shopify",
+        }
+    }
+
+    /// The format of a name; the database has no others.
+    pub(crate) fn from_name(name: &str) -> Self {
+        match name {
+            "shopify" => Self::ShopifyCsv,
+            _ => Self::Ndjson,
+        }
+    }
 }
 
 /// A product of a file. What the file does not say stays as it is.

@@ -133,6 +133,7 @@ impl kernel::module::Module for Module {
             self.service.search().job(),
             self.service.misses_job(),
             self.service.import_job(),
+            self.service.export_job(),
             self.service.media_job(),
             service::publishing(&self.service),
             service::repricing(&self.service),

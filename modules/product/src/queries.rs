@@ -7,6 +7,7 @@ pub(crate) mod arranged;
 pub(crate) mod bundles;
 pub(crate) mod categories;
 pub(crate) mod collections;
+pub(crate) mod exports;
 pub(crate) mod import_work;
 pub(crate) mod imports;
 pub(crate) mod levels;

@@ -51,6 +51,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    products.exports (id) {
+        id -> Uuid,
+        state -> Text,
+        format -> Text,
+        products_total -> Nullable<BigInt>,
+        products_done -> BigInt,
+        bytes -> BigInt,
+        failure_code -> Nullable<Text>,
+        failure_detail -> Nullable<Text>,
+        created_at -> Timestamptz,
+        started_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     products.product_types (id) {
         id -> Uuid,
         handle -> Text,

@@ -7,11 +7,14 @@ mod catalogue;
 mod categories;
 mod collections;
 mod editing;
+mod export_jobs;
+mod export_worker;
 mod exporting;
 mod import_jobs;
 mod import_worker;
 mod importing;
 mod languages;
+mod leases;
 mod lists;
 mod locations;
 mod media;
@@ -47,6 +50,7 @@ use crate::queries::quotes::Enquiry;
 use crate::queries::reserving::{Attempt, Wanted};
 use crate::search::Search;
 use cache::Cache;
+use export_worker::Exporting;
 use import_worker::Running;
 use media::Media;
 use misses::Misses;
@@ -79,9 +83,13 @@ pub(crate) struct Service {
     /// Whether several locations did when this was last asked. It decides what is tried first, nothing else.
     are_several: Arc<AtomicBool>,
     /// The uploaded file that this process is at.
-    importing: Arc<Mutex<Option<Running>>>,
+    importing: Arc<Mutex<Option<Box<Running>>>>,
     /// For whoever waits for uploaded files.
     uploaded: Wake,
+    /// The export that this process is at.
+    exporting: Arc<Mutex<Option<Box<Exporting>>>>,
+    /// For whoever waits for exports to make.
+    export_asked: Wake,
     media: Media,
     /// For whoever carries over what price lists say.
     relisted: Wake,
@@ -104,6 +112,8 @@ impl Service {
             cache: Arc::default(),
             importing: Arc::default(),
             uploaded: Wake::default(),
+            exporting: Arc::default(),
+            export_asked: Wake::default(),
             media: Media::new(&context.settings),
             relisted: Wake::default(),
         }

@@ -1,9 +1,11 @@
 //! `bodega import` and `bodega export`: files in and out of the catalogue.
 
+use std::collections::HashSet;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Outcome, StoreProcess, eventually};
+use crate::support::{Admin, Outcome, StoreProcess, eventually};
 
 /// Two products and, between them, a row that is none.
 fn file(store: &StoreProcess) -> String {
@@ -84,21 +86,34 @@ async fn what_is_exported_can_be_imported_again() {
     }
 }
 
-/// INV-10
-#[tokio::test]
-async fn an_import_goes_on_after_the_store_was_killed_and_takes_every_row_once() {
-    const COUNT: usize = 8_000;
-    let mut store = StoreProcess::start().await;
+/// How many products [`upload_many`] imports: what is done with them takes a while.
+const COUNT: usize = 8_000;
+
+/// Begins an import of many products; answers the path of the job.
+async fn upload_many(admin: &Admin) -> String {
     let line = |number: usize| {
         let id = number.to_string();
         json!({"id": id, "title": "A thing", "category": "Things", "sku": id, "price_minor": 100, "stock": 3})
             .to_string()
     };
     let file: Vec<String> = (0..COUNT).map(line).collect();
-    let admin = store.admin().await;
     let body = Some(("application/x-ndjson", file.join("\n")));
     let job = admin.send_text(Method::POST, "/admin/imports", body).await.expect(202);
-    let path = format!("/admin/imports/{}", job["id"].as_str().unwrap());
+    format!("/admin/imports/{}", job["id"].as_str().unwrap())
+}
+
+/// The import or export at `path`, once it has ended.
+async fn ended(admin: &Admin, path: &str) -> Value {
+    let ask = || async { admin.get(path).await.expect(200) };
+    eventually(ask, |job| !job["finished_at"].is_null()).await
+}
+
+/// INV-10
+#[tokio::test]
+async fn an_import_goes_on_after_the_store_was_killed_and_takes_every_row_once() {
+    let mut store = StoreProcess::start().await;
+    let admin = store.admin().await;
+    let path = upload_many(&admin).await;
     let ask = || async { admin.get(&path).await.expect(200) };
     eventually(ask, |job| job["rows_done"].as_u64() > Some(0)).await;
     store.kill();
@@ -106,8 +121,7 @@ async fn an_import_goes_on_after_the_store_was_killed_and_takes_every_row_once()
     let admin = store.admin().await;
     let left = admin.get(&path).await.expect(200);
     assert_eq!(left["state"], "running", "it was killed half-way: {left}");
-    let ask = || async { admin.get(&path).await.expect(200) };
-    let ended = eventually(ask, |job| !job["finished_at"].is_null()).await;
+    let ended = ended(&admin, &path).await;
     assert_eq!(
         (&ended["state"], &ended["created"]),
         (&json!("succeeded"), &json!(COUNT)),
@@ -118,6 +132,36 @@ async fn an_import_goes_on_after_the_store_was_killed_and_takes_every_row_once()
     let list = || async { visitor.get("/products").await.expect(200) };
     eventually(list, |list| list["total"]["value"] == COUNT).await;
     assert_eq!(store.findings().await, [""; 0]);
+}
+
+/// INV-10
+#[tokio::test]
+async fn an_export_goes_on_after_the_store_was_killed_and_has_every_product_once() {
+    let mut store = StoreProcess::start().await;
+    let admin = store.admin().await;
+    let path = upload_many(&admin).await;
+    ended(&admin, &path).await;
+    let wanted = json!({"format": "ndjson"});
+    let job = admin.post("/admin/exports", wanted).await.expect(202);
+    let path = format!("/admin/exports/{}", job["id"].as_str().unwrap());
+    let ask = || async { admin.get(&path).await.expect(200) };
+    eventually(ask, |job| job["products_done"].as_u64() > Some(0)).await;
+    store.kill();
+    store.start_again().await;
+    let admin = store.admin().await;
+    let left = admin.get(&path).await.expect(200);
+    assert_eq!(left["state"], "running", "it was killed half-way: {left}");
+    let ended = ended(&admin, &path).await;
+    assert_eq!(
+        (&ended["state"], &ended["products_done"], &ended["products_total"]),
+        (&json!("succeeded"), &json!(COUNT), &json!(COUNT)),
+        "{ended}"
+    );
+    let file = admin.get(&format!("{path}/file")).await;
+    let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].to_string();
+    let ids: HashSet<String> = file.text.lines().map(id).collect();
+    assert_eq!((file.text.lines().count(), ids.len()), (COUNT, COUNT));
+    assert_eq!(ended["bytes"], file.text.len());
 }
 
 #[tokio::test]
@@ -135,8 +179,7 @@ async fn an_export_is_packed_for_whoever_takes_that_and_can_be_uploaded_again() 
     let body = Some(("text/csv", plain.text.clone()));
     let job = admin.send_text(Method::POST, "/admin/imports", body).await.expect(202);
     let path = format!("/admin/imports/{}", job["id"].as_str().unwrap());
-    let ask = || async { admin.get(&path).await.expect(200) };
-    let ended = eventually(ask, |job| !job["finished_at"].is_null()).await;
+    let ended = ended(&admin, &path).await;
     assert_eq!(
         (&ended["unchanged"], &ended["skipped"]),
         (&json!(2), &json!(0)),

@@ -234,6 +234,11 @@ async fn things(store: &Store, admin: &Admin) -> HashMap<&'static str, String> {
     let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
     let order = cart.buy(manual()).await.expect(201);
     let imports = admin.get("/admin/imports").await.expect(200);
+    let wanted = json!({"format": "ndjson"});
+    let export = id(&admin.post("/admin/exports", wanted).await.expect(202));
+    let path = format!("/admin/exports/{export}");
+    let ask = || async { admin.get(&path).await.expect(200) };
+    eventually(ask, |job| !job["finished_at"].is_null()).await;
     let users = admin.get("/admin/users").await.expect(200);
     let locations = admin.get("/admin/locations").await.expect(200);
     HashMap::from([
@@ -249,6 +254,7 @@ async fn things(store: &Store, admin: &Admin) -> HashMap<&'static str, String> {
         ("price-lists", id(&sale)),
         ("locations", id(&locations["data"][0])),
         ("imports", id(&imports["data"][0])),
+        ("exports", export),
         ("users", id(&users["data"][0])),
         ("carts", cart.id.clone()),
         ("orders", id(&order)),

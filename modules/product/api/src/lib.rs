@@ -19,13 +19,14 @@ pub const PREFIXES: &[&str] = &[
     "variants",
     "stock",
     "imports",
+    "exports",
     "locations",
     "media",
     "search",
 ];
 
 /// Those of [`PREFIXES`] whose answers a gateway may keep in its memory. Not those of `media`: a file is large, changes
-/// never, and is kept by browsers and by whoever distributes files.
+/// never, and is kept by browsers and by whoever distributes files. Nor of `exports`, which are for staff and change nothing.
 pub const CACHED_PREFIXES: &[&str] = &[
     "products",
     "product-types",
@@ -200,6 +201,9 @@ pub enum ProductError {
     /// What is to be stopped has ended by itself.
     #[error("the {0} has ended")]
     Ended(String),
+    /// What is asked for is still being made.
+    #[error("the {0} is not finished")]
+    Unfinished(String),
     /// The resource has changed since the client read it; its present version.
     #[error("the resource is at version {0}")]
     VersionMismatch(i64),
@@ -354,6 +358,7 @@ impl From<ProductError> for Problem {
             ProductError::InUse(_) => Self::conflict("in_use", detail),
             ProductError::HasStock(_) => Self::conflict("has_stock", detail),
             ProductError::Ended(_) => Self::conflict("already_ended", detail),
+            ProductError::Unfinished(_) => Self::conflict("not_finished", detail),
             ProductError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
             ProductError::Fault(fault) => fault.into(),
         }
@@ -391,7 +396,8 @@ mod tests {
             ProductError::Taken(_) => ProductError::InUse("has products".to_owned()),
             ProductError::InUse(_) => ProductError::HasStock("has been sold".to_owned()),
             ProductError::HasStock(_) => ProductError::Ended("import".to_owned()),
-            ProductError::Ended(_) => ProductError::VersionMismatch(2),
+            ProductError::Ended(_) => ProductError::Unfinished("export".to_owned()),
+            ProductError::Unfinished(_) => ProductError::VersionMismatch(2),
             ProductError::VersionMismatch(_) => Fault::unavailable("down").into(),
             ProductError::Fault(Fault::Unavailable { .. }) => Fault::timeout("slow").into(),
             ProductError::Fault(Fault::Timeout { .. }) => Fault::internal("a bug").into(),

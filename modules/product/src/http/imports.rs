@@ -17,11 +17,14 @@ use kernel::{Fault, Problem};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::private;
+use super::product_types::Paged;
 use crate::import::{ImportFormat, ImportJob, RowError};
 use crate::service::{Service, Upload};
 
-/// The largest file that is taken over HTTP, in bytes, packed or not. `bodega import` takes any.
-const MAX_FILE: usize = 64 << 20;
+/// The largest file that is taken over HTTP, in bytes, packed or not. An export of a million products is about a gigabyte, and
+/// packed about half of this at most. Files pass through the disk in pieces, so that memory sets no limit; what does is the time
+/// to store them between the last byte and the answer. `bodega import` takes any.
+const MAX_FILE: usize = 512 << 20;
 /// How much is written to the disk at a time.
 const CHUNK: usize = 1 << 18;
 
@@ -38,21 +41,6 @@ impl FromQuery for Options {
     }
 }
 
-/// Which page of a list.
-pub(super) struct PageQuery {
-    limit: i64,
-    cursor: Option<String>,
-}
-
-impl FromQuery for PageQuery {
-    fn from_query(parameters: &mut QueryParameters) -> Self {
-        Self {
-            limit: parameters.limit(),
-            cursor: parameters.cursor(),
-        }
-    }
-}
-
 /// Imports a product file in the background: NDJSON or Shopify's CSV, either of them also packed with gzip. Imports run one
 /// after the other, in the order in which their files came.
 #[utoipa::path(
@@ -62,7 +50,7 @@ impl FromQuery for PageQuery {
         (String = "text/csv"),
         (Vec<u8> = "application/gzip"),
         (Vec<u8> = "application/octet-stream"),
-    ), description = "at most 64 MiB"),
+    ), description = "at most 512 MiB"),
     params(
         ("dry_run" = Option<bool>, Query, description = "say what would be done, and do nothing"),
         ("Idempotency-Key" = Option<String>, Header, description = "makes repeats safe"),
@@ -114,9 +102,9 @@ pub(super) async fn create_import(
 pub(super) async fn list_imports(
     _: Staff,
     service: web::Data<Service>,
-    query: Query<PageQuery>,
+    paged: Query<Paged>,
 ) -> Result<HttpResponse, Problem> {
-    let PageQuery { limit, cursor } = query.into_inner();
+    let Paged { limit, cursor } = paged.into_inner();
     let page = service.list_imports(limit, cursor).await?;
     Ok(private(HttpResponse::Ok(), &page))
 }
@@ -164,9 +152,9 @@ pub(super) async fn list_import_errors(
     _: Staff,
     service: web::Data<Service>,
     id: Path<ImportId>,
-    query: Query<PageQuery>,
+    paged: Query<Paged>,
 ) -> Result<HttpResponse, Problem> {
-    let PageQuery { limit, cursor } = query.into_inner();
+    let Paged { limit, cursor } = paged.into_inner();
     let page = service.list_import_errors(*id, limit, cursor).await?;
     Ok(private(HttpResponse::Ok(), &page))
 }

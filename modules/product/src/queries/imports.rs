@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::domain::SCHEMA;
-use crate::import::{ImportFailure, ImportFormat, ImportJob, ImportState, RowError};
+use crate::import::{ImportFormat, ImportJob, JobFailure, JobState, RowError};
 use crate::schema::{import_errors, imports};
 
 #[derive(Queryable, Selectable)]
@@ -181,13 +181,9 @@ pub(super) fn unsigned(number: i64) -> u64 {
 
 impl Row {
     fn into_job(self) -> ImportJob {
-        let failure = self.failure_code.map(|code| ImportFailure {
-            code,
-            detail: self.failure_detail.unwrap_or_default(),
-        });
         ImportJob {
             id: self.id.into(),
-            state: ImportState::from_name(&self.state),
+            state: JobState::from_name(&self.state),
             dry_run: self.dry_run,
             bytes_total: unsigned(self.bytes_total),
             bytes_done: unsigned(self.bytes_done),
@@ -197,7 +193,7 @@ impl Row {
             unchanged: unsigned(self.unchanged),
             skipped: unsigned(self.skipped),
             errors_total: unsigned(self.errors_total),
-            failure,
+            failure: JobFailure::stored(self.failure_code, self.failure_detail),
             created_at: self.created_at,
             started_at: self.started_at,
             finished_at: self.finished_at,

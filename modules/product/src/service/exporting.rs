@@ -1,7 +1,7 @@
 //! Exports of the catalogue. Products are read a page at a time, so that no transaction is open while somebody writes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use diesel::{PgConnection, QueryResult};
@@ -16,7 +16,7 @@ use crate::queries::{product_types, products, translations};
 /// How many products are read at a time.
 const PAGE: i64 = 100;
 /// How often a page is asked for while the database is too busy.
-const TRIES: usize = 20;
+pub(super) const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A piece of an export.
@@ -32,14 +32,24 @@ pub(crate) struct ExportPage {
 impl Service {
     /// The products after `after`, in the order of their ids; without it, the beginning of the file.
     pub(crate) async fn export_page(&self, format: ExportFormat, after: Option<Uuid>) -> Result<ExportPage, Fault> {
-        let mut tries = 1;
+        let locales = self.locales.clone();
+        // Whoever has begun a file waits.
+        let tries = if after.is_some() { TRIES } else { 1 };
+        self.read_patiently(tries, move |connection| page(connection, format, after, &locales))
+            .await
+    }
+
+    /// Reads the next piece of a file, which would be worth nothing if it broke off because the database is busy.
+    pub(super) async fn read_patiently<T, R>(&self, mut tries: usize, read: R) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        R: Fn(&mut PgConnection) -> QueryResult<T> + Clone + Send + 'static,
+    {
         loop {
-            let locales = self.locales.clone();
-            let work = move |connection: &mut PgConnection| Ok(page(connection, format, after, &locales)?);
-            match self.db.run(work).await {
-                // A file that breaks off is worth nothing: whoever has begun one waits.
-                Err(Fault::Unavailable { .. }) if after.is_some() && tries < TRIES => {
-                    tries += 1;
+            let read = read.clone();
+            match self.db.run(move |connection| Ok(read(connection)?)).await {
+                Err(Fault::Unavailable { .. }) if tries > 1 => {
+                    tries -= 1;
                     tokio::time::sleep(PAUSE).await;
                 }
                 outcome => return outcome,
@@ -66,16 +76,16 @@ impl Service {
     }
 }
 
-fn page(
+/// The same, over a connection of one's own.
+pub(super) fn page(
     connection: &mut PgConnection,
     format: ExportFormat,
     after: Option<Uuid>,
     locales: &Locales,
 ) -> QueryResult<ExportPage> {
-    let fail = |error: std::io::Error| diesel::result::Error::SerializationError(Box::new(error));
     let mut text = Vec::new();
     if after.is_none() {
-        import::write_head(&mut text, format).map_err(fail)?;
+        import::write_head(&mut text, format).map_err(file_failure)?;
     }
     let products = products::next(connection, after.unwrap_or_default(), PAGE)?;
     let types = product_types::handles(connection)?;
@@ -88,7 +98,7 @@ fn page(
             product_type: product_type.and_then(|id| types.get(&id)).map(String::as_str),
             translations: said.get(&product.id),
         };
-        import::write(&mut text, format, &product.listing, beside).map_err(fail)?;
+        import::write(&mut text, format, &product.listing, beside).map_err(file_failure)?;
     }
     let is_full = i64::try_from(products.len()).is_ok_and(|count| count == PAGE);
     Ok(ExportPage {
@@ -96,6 +106,11 @@ fn page(
         count: products.len() as u64,
         last: products.last().filter(|_| is_full).map(|(product, _)| product.id),
     })
+}
+
+/// What goes wrong with a file where something of the database is written or read, too.
+pub(super) fn file_failure(error: io::Error) -> diesel::result::Error {
+    diesel::result::Error::SerializationError(Box::new(error))
 }
 
 /// What is said of products in the languages that the shop speaks: an import takes no others.

@@ -3,7 +3,6 @@
 
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,19 +14,14 @@ use uuid::Uuid;
 
 use super::Service;
 use super::importing::{Account, Entry, Importer, InMemory, Manner};
+use super::leases::{self, ATTEMPTS, Step, Taken};
 use crate::import::{self, ImportError, ImportFormat, ImportReport, MAX_ERRORS, Products, Progress};
 use crate::queries::import_work::{self, Claim};
 use crate::queries::imports;
 use crate::search::Changes;
 
-/// How often a process looks for files that others have left.
-const INTERVAL: Duration = Duration::from_secs(5);
-/// How long a round of work takes, about: a process that stops waits for no more.
-const ROUND: Duration = Duration::from_millis(500);
 /// How often a process says that it lives while it writes nothing: well within the lease.
 const HEARTBEAT: Duration = Duration::from_secs(3);
-/// How often an import is begun without getting on.
-const ATTEMPTS: i32 = 10;
 /// How long imports are shown after their end.
 const RETENTION: TimeDelta = TimeDelta::days(30);
 
@@ -107,67 +101,42 @@ impl Service {
 
     /// The job that imports uploaded files.
     pub(crate) fn import_job(&self) -> Job {
-        let service = self.clone();
-        Job::new("imports", INTERVAL, self.uploaded.clone(), move || {
-            let service = service.clone();
-            async move {
-                tokio::task::spawn_blocking(move || service.import_for_a_while())
-                    .await
-                    .map_err(|error| Fault::internal(error.to_string()))?
-            }
+        leases::job(self, "imports", &self.uploaded, |service| {
+            let (take, step) = (|| service.take_import(), |running| service.import_further(running));
+            leases::work_for_a_while(&service.importing, take, step)
         })
     }
 
-    /// One round: goes on with the file that this process is at, or takes one.
-    fn import_for_a_while(&self) -> Result<Round, Fault> {
-        let mut slot = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
-        // Taken out while it is worked at: one that panics is not touched again.
-        let mut running = match slot.take() {
-            Some(running) => running,
-            None => match self.take_import()? {
-                Taken::Nothing => return Ok(Round::Idle),
-                Taken::Ended => return Ok(Round::More),
-                Taken::Import(running) => *running,
-            },
-        };
-        let started = Instant::now();
-        while started.elapsed() < ROUND {
-            let outcome = running.importer.step(&mut running.products);
-            self.outdate();
-            match outcome {
-                Ok(true) => (),
-                Ok(false) => {
-                    let Running { claim, importer, .. } = running;
-                    self.search
-                        .settle_blocking(Changes::of_products(importer.changed().iter().copied()));
-                    let round = self.end_import(&claim, Ok(()))?;
-                    importer.finish();
-                    return Ok(round);
-                }
-                Err(error) => return self.end_import(&running.claim, Err(error)),
+    /// Imports the next rows.
+    fn import_further(&self, mut running: Box<Running>) -> Result<Step<Box<Running>>, Fault> {
+        let outcome = running.importer.step(&mut running.products);
+        self.outdate();
+        match outcome {
+            Ok(true) => Ok(Step::Further(running)),
+            Ok(false) => {
+                let Running { claim, importer, .. } = *running;
+                self.search
+                    .settle_blocking(Changes::of_products(importer.changed().iter().copied()));
+                let round = self.end_import(&claim, Ok(()))?;
+                importer.finish();
+                Ok(Step::Ended(round))
             }
+            Err(error) => Ok(Step::Ended(self.end_import(&running.claim, Err(error))?)),
         }
-        *slot = Some(running);
-        Ok(Round::More)
     }
 
-    fn take_import(&self) -> Result<Taken, Fault> {
-        let fail = |error| database::failure::fault_of(&error);
+    fn take_import(&self) -> Result<Taken<Box<Running>>, Fault> {
         let mut connection = self.patient_connection()?;
         let claimed = import_work::claim(&mut connection, Uuid::now_v7(), self.clock.now());
-        let claim = match claimed {
-            Ok(Some(claim)) => claim,
-            Ok(None) => return Ok(Taken::Nothing),
-            // Another process was faster.
-            Err(error) if is_race(&error) => return Ok(Taken::Nothing),
-            Err(error) => return Err(fail(error)),
+        let Some(claim) = leases::unless_raced(claimed)? else {
+            return Ok(Taken::Nothing);
         };
         if claim.attempts > ATTEMPTS {
             self.end_import(&claim, Err(ImportError::Stuck(ATTEMPTS)))?;
             return Ok(Taken::Ended);
         }
         match self.open_import(&claim, connection) {
-            Ok(running) => Ok(Taken::Import(Box::new(running))),
+            Ok(running) => Ok(Taken::Work(Box::new(running))),
             Err(error) => {
                 self.end_import(&claim, Err(error))?;
                 Ok(Taken::Ended)
@@ -241,19 +210,6 @@ impl Service {
             .map_err(|error| database::failure::fault_of(&error))?;
         Ok(Round::More)
     }
-}
-
-/// What there is to do.
-enum Taken {
-    Nothing,
-    /// Something that could only be ended.
-    Ended,
-    Import(Box<Running>),
-}
-
-fn is_race(error: &diesel::result::Error) -> bool {
-    use diesel::result::{DatabaseErrorKind, Error};
-    matches!(error, Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
 }
 
 /// A file out of the database, a piece in memory.

@@ -14,7 +14,7 @@ async fn export(shop: &Shop, format: &str) -> String {
 }
 
 /// A shop with the demo catalogue and products that are hard to write down.
-async fn shop() -> Shop {
+pub(crate) async fn shop() -> Shop {
     let shop = Shop::open().await;
     shop.module.import_demo().await.unwrap();
     let variant = |size: &str, colour: &str, sku: &str, barcode: &str| {

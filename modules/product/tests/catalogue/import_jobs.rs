@@ -24,12 +24,6 @@ fn file(count: usize) -> String {
     (0..count).map(row).collect()
 }
 
-async fn change(shop: &Shop, sql: &'static str) {
-    let work = move |connection: &mut PgConnection| Ok(connection.batch_execute(sql)?);
-    let done: Result<(), kernel::Fault> = shop.database.run(work).await;
-    done.unwrap();
-}
-
 async fn errors(shop: &Shop, job: &Value) -> Vec<Value> {
     let path = format!("/admin/imports/{}/errors", job["id"].as_str().unwrap());
     let (mut all, mut cursor) = (Vec::new(), String::new());
@@ -164,11 +158,7 @@ async fn an_import_whose_process_is_gone_is_gone_on_with_by_another_row_by_row()
         work.stop().await;
         let left = shop.import_when(&job, |_| true).await;
         assert_eq!(left["state"], "running", "it must be stopped half-way: {left}");
-        change(
-            &shop,
-            "UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'",
-        )
-        .await;
+        shop.change("UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'");
         let other = shop.beside().await;
         let _work = other.work();
         let ended = shop.ended(&job).await;
@@ -203,11 +193,7 @@ async fn bundles_wait_for_the_other_rows_though_another_process_goes_on_with_the
         (&json!("running"), &json!(1_000)),
         "{left}"
     );
-    change(
-        &shop,
-        "UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'",
-    )
-    .await;
+    shop.change("UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'");
     let other = shop.beside().await;
     let _work = other.work();
     let ended = shop.ended(&job).await;
@@ -223,11 +209,9 @@ async fn whoever_has_lost_an_import_writes_no_more_of_it() {
     let job = shop.upload(&file(6_000), "").await;
     let work = shop.work();
     shop.import_when(&job, |job| job["rows_done"].as_u64() > Some(0)).await;
-    change(
-        &shop,
+    shop.change(
         "UPDATE products.imports SET holder = gen_random_uuid(), leased_until = clock_timestamp() + interval '1 hour'",
-    )
-    .await;
+    );
     let lost = shop.import_when(&job, |_| true).await;
     work.stop().await;
     let later = shop.import_when(&job, |_| true).await;
@@ -240,7 +224,7 @@ async fn whoever_has_lost_an_import_writes_no_more_of_it() {
 async fn an_import_that_nobody_gets_on_with_fails_in_the_end() {
     let shop = Shop::open().await;
     let job = shop.upload(&file(1), "").await;
-    change(&shop, "UPDATE products.imports SET attempts = 10").await;
+    shop.change("UPDATE products.imports SET attempts = 10");
     let _work = shop.work();
     let ended = shop.ended(&job).await;
     assert_eq!(
@@ -276,6 +260,14 @@ async fn an_import_has_ended_before_the_tables_are_tidied() {
     drop(leave);
     assert!(holding.await.unwrap().unwrap());
     work.stop().await;
+}
+
+/// IN-11
+#[actix_web::test]
+async fn a_file_as_large_as_an_export_is_taken() {
+    let shop = Shop::open().await;
+    let begun = shop.upload(&"\n".repeat(65 << 20), "").await;
+    assert_eq!(begun["bytes_total"], 65 << 20);
 }
 
 /// IN-11

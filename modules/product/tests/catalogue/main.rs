@@ -12,6 +12,7 @@ mod codes;
 mod collections;
 mod currencies;
 mod editing;
+mod export_jobs;
 mod exporting;
 mod highlights;
 mod images;

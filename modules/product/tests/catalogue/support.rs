@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use database::embedded::{Cluster, Durability, Options};
 use database::{Db, Failure, Options as PoolOptions};
 use diesel::RunQueryDsl as _;
+use diesel::connection::SimpleConnection as _;
 use kernel::event::Event;
 use kernel::id::{CustomerGroupId, ImportId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, Role, SignedIn};
@@ -396,7 +397,12 @@ impl Shop {
 
     /// The import, once it fulfils `wanted`.
     pub(crate) async fn import_when(&self, job: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
-        let path = format!("/admin/imports/{}", job["id"].as_str().unwrap());
+        self.job_when("imports", job, wanted).await
+    }
+
+    /// The import or export, once it fulfils `wanted`.
+    pub(crate) async fn job_when(&self, jobs: &str, job: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
+        let path = format!("/admin/{jobs}/{}", job["id"].as_str().unwrap());
         let started = Instant::now();
         loop {
             let job = self.admin(Method::GET, &path, Value::Null).await.body;
@@ -406,6 +412,11 @@ impl Shop {
             assert!(started.elapsed() < Duration::from_secs(60), "{job}");
             actix_web::rt::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Changes the database behind the shop's back.
+    pub(crate) fn change(&self, sql: &str) {
+        self.database.connect().unwrap().batch_execute(sql).unwrap();
     }
 
     /// The import, once it has ended.
