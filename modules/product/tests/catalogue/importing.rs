@@ -318,3 +318,35 @@ async fn a_wrong_row_takes_its_whole_product_along_and_nothing_else() {
     assert_eq!(shop.get("/products/second").await.status, 404);
     shop.assert_in_order().await;
 }
+
+#[actix_web::test]
+async fn variants_exchange_their_skus_and_keep_their_values_in_whatever_order_a_file_has_its_options() {
+    let shop = Shop::open().await;
+    let file = |names: [&str; 2], skus: [&str; 3]| {
+        let options = names.map(|name| json!({"name": name, "values": ["Red", "Blue"]}));
+        let variant = |(front, back, sku): (&str, &str, &str)| json!({"options": {"Front": front, "Back": back}, "sku": sku, "price_minor": 900, "stock": 1});
+        let [one, two, three] = skus;
+        let variants = [("Red", "Blue", one), ("Blue", "Red", two), ("Red", "Red", three)].map(variant);
+        json!({"handle": "cap", "title": "Cap", "options": options, "variants": variants}).to_string()
+    };
+    let imported = async |file: &str| {
+        for dry_run in [true, false] {
+            let report = shop.import(file, ImportFormat::Ndjson, dry_run).await;
+            assert_eq!(
+                (report.created + report.updated, &report.errors),
+                (1, &vec![]),
+                "{dry_run}"
+            );
+        }
+        shop.get("/products/cap").await.body["variants"].clone()
+    };
+    let before = imported(&file(["Front", "Back"], ["A", "B", "C"])).await;
+    let after = imported(&file(["Back", "Front"], ["B", "C", "A"])).await;
+    for (index, sku) in ["B", "C", "A"].iter().enumerate() {
+        assert_eq!(
+            (&after[index]["id"], &after[index]["options"], &after[index]["sku"]),
+            (&before[index]["id"], &before[index]["options"], &json!(sku))
+        );
+    }
+    shop.assert_in_order().await;
+}
