@@ -18,6 +18,7 @@ mod images;
 mod import_jobs;
 mod importing;
 mod locations;
+mod lowest_prices;
 mod merchandised_search;
 mod misses;
 mod moving;
