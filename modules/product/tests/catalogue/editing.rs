@@ -196,7 +196,9 @@ async fn a_variant_is_edited_as_a_part_of_its_product() {
     assert_eq!(refused.refusal(), (422, "/options", "unknown_value"));
     let options = json!({"options": [{"name": "Size", "values": ["S", "L"]}]});
     assert_eq!(shop.edit(Method::PATCH, &path(&made), 1, options).await.status, 200);
-    let added = shop.admin(Method::POST, &variants, large.clone()).await;
+    let late = shop.edit(Method::POST, &variants, 1, large.clone()).await;
+    assert_eq!((late.status.as_u16(), &late.body["version"]), (412, &json!(2)));
+    let added = shop.edit(Method::POST, &variants, 2, large.clone()).await;
     assert_eq!((added.status.as_u16(), added.header("etag")), (201, "\"3\""));
     assert_eq!(
         shop.admin(Method::POST, &variants, large).await.refusal(),

@@ -310,6 +310,9 @@ async fn a_list_is_edited_at_a_version_and_what_is_offered_follows() {
     assert_eq!(shop.admin(Method::PATCH, &uri, patch.clone()).await.status, 428);
     assert_eq!(shop.edit(Method::PATCH, &uri, 7, patch.clone()).await.status, 412);
     assert_eq!(shop.edit(Method::PATCH, &uri, 1, patch).await.body["version"], 2);
+    let prices = json!({"prices": [{"variant_id": id, "price": eur(1)}]});
+    let late = shop.edit(Method::POST, &format!("{uri}/prices"), 1, prices).await;
+    assert_eq!((late.status.as_u16(), &late.body["version"]), (412, &json!(2)));
     shop.run_jobs().await;
     assert_eq!(quoted(&shop, &made, "EUR", None, 1).await, Some(500));
     assert_eq!(quoted(&shop, &made, "EUR", None, 10).await, Some(500));
