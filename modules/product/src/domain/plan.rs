@@ -222,6 +222,7 @@ fn same_but_variants(left: &Listing, right: &Listing) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::bundle::VariantName;
     use crate::domain::listing::tests::{listing, variant};
     use proptest::prelude::*;
 
@@ -326,7 +327,7 @@ mod tests {
     #[test]
     fn what_a_variant_consists_of_is_written_where_it_is_another_and_left_alone_where_nothing_is_said() {
         let component = |sku: &str| NamedComponent {
-            sku: super::super::code::Code::parse(sku).unwrap(),
+            variant: VariantName::Sku(sku.to_owned()),
             quantity: 2,
         };
         let gift = |components: Option<Vec<NamedComponent>>| {

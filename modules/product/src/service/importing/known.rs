@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::merge::set_variants;
 use super::names::{Implied, Kind, Names};
+use crate::domain::bundle::VariantName;
 use crate::domain::handle::Handle;
 use crate::domain::listing::Listing;
 use crate::domain::plan::Stored;
@@ -259,13 +260,21 @@ fn keeps(listing: &Listing, row: &ImportedProduct, sku: &str) -> bool {
 fn hold_components(connection: &mut PgConnection, products: &[&ImportedProduct], own: &[Uuid]) -> QueryResult<()> {
     let variants = products.iter().flat_map(|product| product.variants.iter().flatten());
     let components = variants.flat_map(|variant| variant.components.iter().flatten());
-    let skus: Vec<String> = components.map(|component| component.sku.to_string()).collect();
-    if skus.is_empty() {
+    let (mut skus, mut handles) = (Vec::new(), Vec::new());
+    for component in components {
+        match &component.variant {
+            VariantName::Sku(sku) => skus.push(sku.clone()),
+            VariantName::Options(handle, _) => handles.push(handle.clone()),
+        }
+    }
+    if skus.is_empty() && handles.is_empty() {
         return Ok(());
     }
     let owners = products::owners_of_skus(connection, skus)?;
-    let all = owners.into_iter().map(|(_, id)| id).chain(own.iter().copied());
-    products::hold(connection, all.collect())
+    let named = products::identify(connection, Vec::new(), handles)?;
+    let owners = owners.into_iter().map(|(_, id)| id);
+    let all = owners.chain(named.into_iter().map(|(id, _, _)| id));
+    products::hold(connection, all.chain(own.iter().copied()).collect())
 }
 
 /// Handles for a product that has none, the nicest first.
