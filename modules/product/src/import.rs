@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::attributes::Attributes;
+use crate::domain::bundle::VariantName;
 use crate::domain::category::CategoryName;
 use crate::domain::handle::Handle;
 use crate::domain::image::Image;
@@ -111,6 +112,16 @@ pub(crate) struct ImportedProduct {
     pub(crate) translations: Said,
 }
 
+impl ImportedProduct {
+    /// What bundles may name a variant by, as far as the row says so.
+    pub(crate) fn names_of(&self, variant: &ListedVariant) -> impl Iterator<Item = VariantName> {
+        let values = variant.values.0.iter().cloned().collect();
+        let handle = self.handle.as_ref().map(Handle::to_string);
+        let by_options = handle.map(|handle| VariantName::Options(handle, values));
+        variant.sku.clone().map(VariantName::Sku).into_iter().chain(by_options)
+    }
+}
+
 /// The products of a file, one after the other; memory is needed for one only.
 pub(crate) type Products = Box<dyn Iterator<Item = Result<ImportedProduct, Unread>> + Send>;
 
@@ -183,7 +194,7 @@ mod tests {
         "\r\n\n",
         r#"{"id":"2","title":"Shirt","options":[{"name":"Size","values":["S"]}],"variants":[{"options":{"Size":"S"},"price_minor":1,"prices":[{"currency":"EUR","price_minor":2}]}],"publish_at":"2030-01-01T00:00:00Z"}"#,
         "\n",
-        r#"{"id":"3","title":"Gift","price_minor":9,"stock":0,"components":[{"sku":"I-1","quantity":2},{"sku":"I-2","quantity":1}]}"#,
+        r#"{"id":"3","title":"Gift","price_minor":9,"stock":0,"components":[{"sku":"I-1","quantity":2},{"handle":"shirt","options":{"Size":"S"},"quantity":1}]}"#,
         "\n",
     );
     const SHEET: &str = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,\

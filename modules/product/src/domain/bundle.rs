@@ -1,6 +1,7 @@
 //! Bundles: variants that are sold as one line and consist of others, whose stock they take.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::hash::Hash;
 
 use kernel::FieldErrors;
@@ -11,7 +12,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::allocation::Demands;
-use super::code::Code;
 
 /// The most components of a bundle.
 const MAX_COMPONENTS: usize = 20;
@@ -38,13 +38,19 @@ pub(crate) struct NewComponent {
 }
 
 /// A component as product files name it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NamedComponent {
-    /// The SKU of a variant.
-    pub(crate) sku: Code,
+    pub(crate) variant: VariantName,
     /// How many are in one bundle, from 1 to 1,000.
     pub(crate) quantity: i64,
+}
+
+/// What product files know a component by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum VariantName {
+    Sku(String),
+    /// Of a variant without a SKU: the handle of its product, and its option values.
+    Options(String, BTreeMap<String, String>),
 }
 
 /// A component as it is shown with its bundle. What it is called while its product is not on sale is told to staff alone;
@@ -67,24 +73,52 @@ impl NewComponents {
     pub(crate) fn check(&self, own: VariantId) -> Result<(), FieldErrors> {
         let components = self.components.iter().map(|part| (part.variant_id, part.quantity));
         let mut errors = FieldErrors::new();
-        check(components, Some(own), &mut errors, "/components", "variant_id");
+        check(components, Some(own), &mut errors, "/components", |_| "variant_id");
         errors.into_result()
     }
 }
 
-/// Checks what the bundle with the SKU `own` is to consist of by a file; errors are told below `pointer`.
-pub(crate) fn check_named(components: &[NamedComponent], own: Option<&str>, errors: &mut FieldErrors, pointer: &str) {
-    let components = components.iter().map(|part| (&*part.sku, part.quantity));
-    check(components, own, errors, pointer, "sku");
+impl VariantName {
+    /// The field of a component that says so.
+    pub(crate) fn field(&self) -> &'static str {
+        match self {
+            Self::Sku(_) => "sku",
+            Self::Options(..) => "handle",
+        }
+    }
 }
 
-/// Checks components, each with what it is known by, which is called `name`, and how many there are of it.
+impl fmt::Display for VariantName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sku(sku) => write!(formatter, "the SKU `{sku}`"),
+            Self::Options(handle, options) => {
+                write!(formatter, "the handle `{handle}`")?;
+                let mut options = options.iter();
+                options.try_for_each(|(name, value)| write!(formatter, ", {name} `{value}`"))
+            }
+        }
+    }
+}
+
+/// Checks what the bundle that is called `own` is to consist of by a file; errors are told below `pointer`.
+pub(crate) fn check_named(
+    components: &[NamedComponent],
+    own: Option<&VariantName>,
+    errors: &mut FieldErrors,
+    pointer: &str,
+) {
+    let components = components.iter().map(|part| (&part.variant, part.quantity));
+    check(components, own, errors, pointer, |name| name.field());
+}
+
+/// Checks components, each with what it is known by, which is in the field `name`, and how many there are of it.
 fn check<T: Eq + Hash>(
     components: impl ExactSizeIterator<Item = (T, i64)>,
     own: Option<T>,
     errors: &mut FieldErrors,
     pointer: &str,
-    name: &str,
+    name: impl Fn(&T) -> &'static str,
 ) {
     if components.len() > MAX_COMPONENTS {
         errors.add(pointer, "too_many", format!("at most {MAX_COMPONENTS}"));
@@ -96,7 +130,7 @@ fn check<T: Eq + Hash>(
             let pointer = format!("{pointer}/{index}/quantity");
             errors.add(pointer, "out_of_range", format!("must be from 1 to {MAX_QUANTITY}"));
         }
-        let pointer = format!("{pointer}/{index}/{name}");
+        let pointer = format!("{pointer}/{index}/{}", name(&component));
         if own.as_ref() == Some(&component) {
             errors.add(pointer, "self_reference", "a bundle cannot be a part of itself");
         } else if !seen.insert(component) {

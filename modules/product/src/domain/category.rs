@@ -71,7 +71,8 @@ pub(crate) struct CategoryList {
     pub(crate) data: Vec<Category>,
 }
 
-/// A category's name: text that cannot be taken for a path.
+/// A category's name: text that cannot be taken for a path, nor for a part of another one where names are put together to a
+/// path. Blanks around it are not kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(transparent)]
 pub(crate) struct CategoryName(String);
@@ -79,21 +80,21 @@ pub(crate) struct CategoryName(String);
 impl CategoryName {
     /// Checks a name.
     pub(crate) fn parse(text: impl Into<String>) -> Result<Self, String> {
-        let text = Text::<1, 120>::parse(text)
+        let text = Text::<1, 120>::parse(text.into().trim())
             .map_err(|error| error.to_string())?
             .into_string();
         if text.contains(SEPARATOR) {
             return Err(format!("invalid_name: must not contain `{SEPARATOR}`"));
+        }
+        if text.starts_with('>') || text.ends_with('>') {
+            return Err("invalid_name: must not begin or end with `>`".to_owned());
         }
         Ok(Self(text))
     }
 
     /// The names of a path as files have it: `Computers > Laptops`.
     pub(crate) fn parse_path(text: &str) -> Result<Vec<Self>, String> {
-        let names: Vec<Self> = text
-            .split(SEPARATOR)
-            .map(|name| Self::parse(name.trim()))
-            .collect::<Result<_, _>>()?;
+        let names: Vec<Self> = text.split(SEPARATOR).map(Self::parse).collect::<Result<_, _>>()?;
         if names.len() > MAX_DEPTH {
             return Err(format!("too_deep: at most {MAX_DEPTH} levels"));
         }
@@ -178,6 +179,7 @@ fn nodes(parent: Option<CategoryId>, children: &mut HashMap<Option<CategoryId>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_path_is_a_few_names() {
@@ -187,10 +189,22 @@ mod tests {
             ["Computers", "Laptops"]
         );
         assert!(CategoryName::parse_path("Cables >5m").is_ok());
-        for bad in ["", " > ", "A >  > B", &["x"; 11].join(" > ")] {
+        for bad in ["", " > ", "A >  > B", "A > > B", &["x"; 11].join(" > ")] {
             assert!(CategoryName::parse_path(bad).is_err(), "{bad}");
         }
-        assert!(CategoryName::parse("A > B").is_err());
+        for bad in ["A > B", "A >", ">", "> A", " >A ", " "] {
+            assert!(CategoryName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_is_read_as_the_names_that_it_was_written_of(texts in proptest::collection::vec("[A> \u{a0}]{1,6}", 1..5)) {
+            let names: Vec<CategoryName> = texts.iter().filter_map(|text| CategoryName::parse(text.as_str()).ok()).collect();
+            let path: Vec<&str> = names.iter().map(CategoryName::as_str).collect();
+            prop_assume!(!names.is_empty());
+            prop_assert_eq!(CategoryName::parse_path(&path.join(SEPARATOR)), Ok(names));
+        }
     }
 
     #[test]

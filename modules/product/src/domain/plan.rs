@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::bundle::NamedComponent;
-use super::listing::{ListedVariant, Listing};
+use super::listing::{ListedVariant, Listing, Name};
 
 /// A product as the database has it. Its variants know their ids and how many there are.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) update_products: Vec<(Uuid, Listing)>,
     pub(crate) insert_variants: Vec<VariantRow>,
     pub(crate) update_variants: Vec<VariantRow>,
+    /// Those of them that get another SKU or other values. What they had may be what others are to have.
+    pub(crate) renamed_variants: Vec<Uuid>,
     pub(crate) delete_variants: Vec<Uuid>,
     /// For new variants: how many there are.
     pub(crate) initial_stock: Vec<(Uuid, i64)>,
@@ -113,6 +115,9 @@ impl Plan {
                 self.target_stock.push((row.id, target));
                 restocked = true;
             }
+            if old_row.gives_up_names(&row) {
+                self.renamed_variants.push(row.id);
+            }
             if !old_row.looks_like(&row) {
                 self.update_variants.push(row);
                 changed = true;
@@ -157,6 +162,12 @@ impl VariantRow {
         })
     }
 
+    /// Whether it has a SKU or values that it is not to have any more as `other`.
+    fn gives_up_names(&self, other: &Self) -> bool {
+        let (sku, other_sku) = (&self.variant.sku, &other.variant.sku);
+        sku.is_some() && sku != other_sku || self.values != other.values
+    }
+
     fn looks_like(&self, other: &Self) -> bool {
         let stock = other.variant.stock;
         let mut this = self.clone();
@@ -185,14 +196,18 @@ fn rows(product: Uuid, listing: &Listing) -> impl Iterator<Item = VariantRow> {
         })
 }
 
-/// Variants without an id are those of the stored product that have the same values.
+/// Variants without an id are those of the stored product that have the same values, in whatever order its options are now.
 fn adopt_ids(before: &Listing, after: &mut Listing) {
     let known: HashMap<Vec<String>, Option<Uuid>> = before
         .variants
         .iter()
         .map(|variant| (before.values_of(variant), variant.id))
         .collect();
-    let values: Vec<Vec<String>> = after.variants.iter().map(|variant| after.values_of(variant)).collect();
+    let has = |listing: &Listing, name: &Name| listing.options.iter().any(|option| option.name == *name);
+    let is_reordered =
+        before.options.len() == after.options.len() && before.options.iter().all(|option| has(after, &option.name));
+    let order = if is_reordered { before } else { &*after };
+    let values: Vec<Vec<String>> = after.variants.iter().map(|variant| order.values_of(variant)).collect();
     for (variant, values) in after.variants.iter_mut().zip(values) {
         variant.id = variant.id.or_else(|| known.get(&values).copied().flatten());
     }
@@ -207,6 +222,7 @@ fn same_but_variants(left: &Listing, right: &Listing) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::bundle::VariantName;
     use crate::domain::listing::tests::{listing, variant};
     use proptest::prelude::*;
 
@@ -256,6 +272,46 @@ mod tests {
     }
 
     #[test]
+    fn variants_are_matched_in_whatever_order_the_options_are() {
+        let sides = |names: [&str; 2]| {
+            let of = |front: &str, back: &str| {
+                let values = [("Front", front), ("Back", back)];
+                let ordered = names.map(|name| values.iter().find(|(known, _)| *known == name).copied().unwrap());
+                variant(&ordered, 1)
+            };
+            listing(vec![of("Red", "Blue"), of("Blue", "Red"), of("Red", "Red")])
+        };
+        let before = stored(sides(["Front", "Back"]));
+        let plan = plan(&before, sides(["Back", "Front"]));
+        let ids = |rows: &[VariantRow]| rows.iter().map(|row| Some(row.id)).collect::<Vec<_>>();
+        let known: Vec<Option<Uuid>> = before.listing.variants.iter().map(|variant| variant.id).collect();
+        assert_eq!(ids(&plan.update_variants), known[..2]);
+        assert!(plan.insert_variants.is_empty() && plan.delete_variants.is_empty());
+        assert_eq!(
+            plan.renamed_variants.iter().copied().map(Some).collect::<Vec<_>>(),
+            known[..2]
+        );
+    }
+
+    #[test]
+    fn a_variant_that_gets_its_first_sku_has_none_to_give_up() {
+        let before = stored(sizes(&[("S", 1), ("M", 2)]));
+        let mut after = before.listing.clone();
+        after.variants[0].sku = Some("A".to_owned());
+        let first = plan(&before, after.clone());
+        assert_eq!((first.update_variants.len(), first.renamed_variants), (1, vec![]));
+        let before = Stored {
+            listing: after.clone(),
+            ..before
+        };
+        for sku in [None, Some("B".to_owned())] {
+            after.variants[0].sku = sku;
+            let next = plan(&before, after.clone());
+            assert_eq!(next.renamed_variants, [before.listing.variants[0].id.unwrap()]);
+        }
+    }
+
+    #[test]
     fn stock_alone_does_not_edit_the_product() {
         let before = stored(sizes(&[("S", 1)]));
         let mut after = sizes(&[("S", 1)]);
@@ -271,7 +327,7 @@ mod tests {
     #[test]
     fn what_a_variant_consists_of_is_written_where_it_is_another_and_left_alone_where_nothing_is_said() {
         let component = |sku: &str| NamedComponent {
-            sku: super::super::code::Code::parse(sku).unwrap(),
+            variant: VariantName::Sku(sku.to_owned()),
             quantity: 2,
         };
         let gift = |components: Option<Vec<NamedComponent>>| {

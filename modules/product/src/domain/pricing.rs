@@ -130,16 +130,16 @@ impl Price {
 
 impl Standing {
     /// What becomes of `before` when `offer` is made at `now`; `low` is the lowest price that ended within the last 30 days.
-    /// While a reduction goes on, also where it becomes a larger one, what was lowest before it began stays.
+    /// While a reduction goes on, also where it becomes a larger one, what was lowest before it began stays. One that follows
+    /// a larger one is another reduction, and what was charged in the larger one was before it.
     pub(crate) fn next(before: Option<&Self>, offer: Offer, low: Option<i64>, now: DateTime<Utc>) -> Self {
         let lowest = match before {
             _ if !offer.is_reduced() => None,
-            None => low,
-            Some(before) if before.offer.is_reduced() => before.lowest,
-            Some(before) => {
+            Some(before) if before.is_continued_by(&offer) => before.lowest,
+            before => {
                 // What was written and replaced in the same moment has never been anybody's price.
-                let held = (before.since < now).then_some(before.offer.price);
-                low.into_iter().chain(held).min()
+                let held = before.filter(|before| before.since < now);
+                low.into_iter().chain(held.map(|before| before.offer.price)).min()
             }
         };
         let since = match before {
@@ -149,6 +149,13 @@ impl Standing {
             Some(before) => now.max(before.since),
         };
         Self { offer, lowest, since }
+    }
+
+    /// Whether the reduction goes on with `offer`, and what is told beside it with it. What was reduced when it was new had no
+    /// price before, but has one when it is reduced further.
+    fn is_continued_by(&self, offer: &Offer) -> bool {
+        let has_past = self.lowest.is_some() || offer.price == self.offer.price;
+        self.offer.is_reduced() && offer.price <= self.offer.price && has_past
     }
 }
 
@@ -251,6 +258,48 @@ mod tests {
                 prop_assert_ne!(window.holds(end), window.holds(end - TimeDelta::seconds(1)));
             }
         }
+
+        #[test]
+        fn the_lowest_price_is_what_a_look_at_all_prices_of_before_tells(
+            changes in proptest::collection::vec((1..20_i64, 1..=4_i64, proptest::option::of(1..=5_i64)), 1..12),
+        ) {
+            let (mut now, mut made, mut ended) = (at(0), Vec::new(), Vec::new());
+            let mut standing: Option<Standing> = None;
+            for (days, price, compare_at) in changes {
+                now += TimeDelta::days(days);
+                let late = ended.iter().filter(|(_, until)| *until > now - LOOK_BACK);
+                let low = late.map(|(price, _)| *price).min();
+                let next = Standing::next(standing.as_ref(), offer(price, compare_at), low, now);
+                if let Some(before) = standing.filter(|before| before.offer.price != price) {
+                    ended.push((before.offer.price, now));
+                }
+                made.push((now, offer(price, compare_at)));
+                prop_assert_eq!(next.lowest, lowest_before(&made), "{:?}", made);
+                standing = Some(next);
+            }
+        }
+    }
+
+    /// What is to be told beside the last of these offers: the lowest of all prices that held in the 30 days before its
+    /// reduction began, or was first made a larger one where there had been no price before.
+    fn lowest_before(made: &[(DateTime<Utc>, Offer)]) -> Option<i64> {
+        let is_begun_before =
+            |pair: &[(DateTime<Utc>, Offer)]| pair[0].1.is_reduced() && pair[1].1.price <= pair[0].1.price;
+        if !made.last()?.1.is_reduced() {
+            return None;
+        }
+        let begun = made
+            .windows(2)
+            .rposition(|pair| !is_begun_before(pair))
+            .map_or(0, |place| place + 1);
+        let is_lowered = |place: &usize| *place == begun || made[*place].1.price < made[*place - 1].1.price;
+        let low = |place: usize| {
+            let held = made[..=place]
+                .windows(2)
+                .filter(|pair| pair[1].0 > made[place].0 - LOOK_BACK);
+            held.map(|pair| pair[0].1.price).min()
+        };
+        (begun..made.len()).filter(is_lowered).find_map(low)
     }
 
     #[test]
@@ -285,5 +334,22 @@ mod tests {
         assert_eq!(again.lowest, Some(700));
         let announced = Standing::next(Some(&first), offer(1000, Some(1200)), None, at(9));
         assert_eq!((announced.lowest, announced.since), (Some(1000), at(0)));
+    }
+
+    #[test]
+    fn a_reduction_that_follows_a_larger_one_is_compared_with_that() {
+        let first = Standing::next(None, offer(1000, None), None, at(0));
+        let large = Standing::next(Some(&first), offer(600, Some(1000)), None, at(5));
+        let small = Standing::next(Some(&large), offer(900, Some(1000)), Some(1000), at(6));
+        assert_eq!((large.lowest, small.lowest), (Some(1000), Some(600)));
+    }
+
+    #[test]
+    fn what_was_reduced_when_it_was_new_has_a_lowest_price_once_it_is_reduced_further() {
+        let new = Standing::next(None, offer(800, Some(1000)), None, at(0));
+        let same = Standing::next(Some(&new), offer(800, Some(1100)), None, at(5));
+        assert_eq!((new.lowest, same.lowest), (None, None));
+        let sale = Standing::next(Some(&same), offer(600, Some(800)), None, at(6));
+        assert_eq!((sale.lowest, sale.since), (Some(800), at(6)));
     }
 }

@@ -170,6 +170,7 @@ pub(super) async fn delete_product(
     params(
         ("id" = String, Path, description = "the product's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "makes repeats safe"),
+        ("If-Match" = Option<String>, Header, description = "the version of the product"),
     ),
     responses(
         (status = 201, description = "the variant; its ETag is the product's version", body = AdminVariant),
@@ -177,6 +178,7 @@ pub(super) async fn delete_product(
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 404, description = "unknown product", body = ProblemSchema),
         (status = 409, description = "`already_taken`: another variant has the SKU", body = ProblemSchema),
+        (status = 412, description = "somebody else has changed the product", body = ProblemSchema),
         (status = 422, description = "a field is wrong", body = ProblemSchema),
     )
 )]
@@ -187,11 +189,14 @@ pub(super) async fn create_variant(
     id: Path<ProductId>,
     key: IdempotencyKey,
     _: Query<NoParameters>,
+    condition: IfMatch,
     body: Json<NewVariant>,
 ) -> Result<HttpResponse, Problem> {
     let user = staff.0.user;
     let call = key.call("create_variant", user, &[id.to_string().as_bytes(), body.bytes()]);
-    let answer = service.create_variant(*id, body.into_inner(), call, user).await?;
+    let answer = service
+        .create_variant(*id, body.into_inner(), condition, call, user)
+        .await?;
     Ok(answer.respond(StatusCode::CREATED, Some("/api/v1/admin/products/{product_id}")))
 }
 

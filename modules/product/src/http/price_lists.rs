@@ -185,12 +185,14 @@ pub(super) async fn list_list_prices(
     params(
         ("id" = String, Path, description = "the price list's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "makes repeats safe"),
+        ("If-Match" = Option<String>, Header, description = "the version of the list that you have seen"),
     ),
     responses(
         (status = 200, description = "what has become of each price", body = ListPricesOutcome),
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
         (status = 404, description = "unknown", body = ProblemSchema),
+        (status = 412, description = "somebody else has changed the list", body = ProblemSchema),
         (status = 422, description = "there is no price, or there are too many", body = ProblemSchema),
     )
 )]
@@ -201,10 +203,13 @@ pub(super) async fn update_list_prices(
     id: Path<PriceListId>,
     key: IdempotencyKey,
     _: Query<NoParameters>,
+    condition: IfMatch,
     body: Json<ListPrices>,
 ) -> Result<HttpResponse, Problem> {
     let list = id.to_string();
     let call = key.call("update_list_prices", staff.0.user, &[list.as_bytes(), body.bytes()]);
-    let answer = service.write_list_prices(*id, body.into_inner(), call).await?;
+    let answer = service
+        .write_list_prices(*id, body.into_inner(), condition, call)
+        .await?;
     Ok(answer.respond(StatusCode::OK, None))
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Beside, ImportedProduct, WrongRow};
 use crate::domain::attributes::Attributes;
-use crate::domain::bundle::{NamedComponent, check_named};
+use crate::domain::bundle::{NamedComponent, VariantName, check_named};
 use crate::domain::category::{CategoryName, SEPARATOR};
 use crate::domain::code::Code;
 use crate::domain::further_price::{FurtherPrice, WrittenPrice, further, one};
@@ -53,7 +53,7 @@ pub(super) struct Line {
     price_minor: Option<i64>,
     compare_at_price_minor: Option<i64>,
     prices: Option<Vec<LinePrice>>,
-    components: Option<Vec<NamedComponent>>,
+    components: Option<Vec<LineComponent>>,
     stock: Option<i64>,
     /// `null` takes back what was said in a language.
     #[serde(default)]
@@ -71,8 +71,18 @@ struct LineVariant {
     price_minor: i64,
     compare_at_price_minor: Option<i64>,
     prices: Option<Vec<LinePrice>>,
-    components: Option<Vec<NamedComponent>>,
+    components: Option<Vec<LineComponent>>,
     stock: Option<i64>,
+}
+
+/// A component: the variant with this SKU, or of the product with this handle the one with these options.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineComponent {
+    sku: Option<Code>,
+    handle: Option<Handle>,
+    options: Option<Pairs<Name>>,
+    quantity: i64,
 }
 
 /// A price in a further currency, or from a larger quantity on.
@@ -170,9 +180,13 @@ impl LineVariant {
             further(&written, currencies, errors, &format!("{pointer}/prices"))
         });
         let sku = filled(self.sku);
-        let components = self.components.as_deref().unwrap_or_default();
-        check_named(components, sku.as_deref(), errors, &format!("{pointer}/components"));
-        if !components.is_empty() && self.stock.is_some_and(|stock| stock != 0) {
+        let own = sku.clone().map(VariantName::Sku);
+        let components = self
+            .components
+            .and_then(|components| named(components, errors, pointer));
+        let parts = components.as_deref().unwrap_or_default();
+        check_named(parts, own.as_ref(), errors, &format!("{pointer}/components"));
+        if !parts.is_empty() && self.stock.is_some_and(|stock| stock != 0) {
             let detail = "a bundle has no stock of its own";
             errors.add(format!("{pointer}/stock"), "is_bundle", detail);
         }
@@ -190,8 +204,38 @@ impl LineVariant {
             price: self.price_minor,
             compare_at_price: self.compare_at_price_minor,
             prices,
-            components: self.components,
+            components,
             stock: self.stock,
+        }
+    }
+}
+
+/// The components of the variant at `pointer`; none where some are not named, which is added to `errors`.
+fn named(components: Vec<LineComponent>, errors: &mut FieldErrors, pointer: &str) -> Option<Vec<NamedComponent>> {
+    let count = components.len();
+    let mut named = Vec::with_capacity(count);
+    for (index, component) in components.into_iter().enumerate() {
+        let quantity = component.quantity;
+        match component.into_name() {
+            Ok(variant) => named.push(NamedComponent { variant, quantity }),
+            Err((code, detail)) => errors.add(format!("{pointer}/components/{index}/sku"), code, detail),
+        }
+    }
+    (named.len() == count).then_some(named)
+}
+
+impl LineComponent {
+    /// What the component is known by; else code and detail of what is wrong with that.
+    fn into_name(self) -> Result<VariantName, (&'static str, &'static str)> {
+        match (self.sku, self.handle, self.options) {
+            (Some(sku), None, None) => Ok(VariantName::Sku(sku.into())),
+            (None, Some(handle), options) => {
+                let values = options.unwrap_or_default().0.into_iter();
+                let values = values.map(|(name, value)| (name, value.into_string()));
+                Ok(VariantName::Options(handle.into(), values.collect()))
+            }
+            (None, None, _) => Err(("required", "sku or handle is needed to know the component by")),
+            (Some(_), _, _) => Err(("exclusive", "sku and handle or options exclude each other")),
         }
     }
 }
@@ -263,8 +307,19 @@ struct WrittenVariant<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     prices: Vec<LinePrice>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    components: Option<&'a [NamedComponent]>,
+    components: Option<Vec<WrittenComponent<'a>>>,
     stock: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct WrittenComponent<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sku: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handle: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<&'a BTreeMap<String, String>>,
+    quantity: i64,
 }
 
 /// Writes a product as a line that an import reads back.
@@ -303,6 +358,7 @@ pub(super) fn write(out: &mut Vec<u8>, listing: &Listing, beside: Beside<'_>) ->
 
 impl<'a> WrittenVariant<'a> {
     fn new(variant: &'a ListedVariant) -> Self {
+        let components = variant.components.as_deref();
         Self {
             sku: variant.sku.as_deref(),
             barcode: variant.barcode.as_deref(),
@@ -311,11 +367,25 @@ impl<'a> WrittenVariant<'a> {
             price_minor: variant.price,
             compare_at_price_minor: variant.compare_at_price,
             prices: variant.prices.iter().flatten().map(LinePrice::from).collect(),
-            components: variant
-                .components
-                .as_deref()
-                .filter(|components| !components.is_empty()),
+            components: components
+                .filter(|components| !components.is_empty())
+                .map(|components| components.iter().map(WrittenComponent::new).collect()),
             stock: variant.stock,
+        }
+    }
+}
+
+impl<'a> WrittenComponent<'a> {
+    fn new(component: &'a NamedComponent) -> Self {
+        let (sku, handle, options) = match &component.variant {
+            VariantName::Sku(sku) => (Some(sku.as_str()), None, None),
+            VariantName::Options(handle, options) => (None, Some(handle.as_str()), Some(options)),
+        };
+        Self {
+            sku,
+            handle,
+            options: options.filter(|options| !options.is_empty()),
+            quantity: component.quantity,
         }
     }
 }

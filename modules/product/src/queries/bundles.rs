@@ -1,15 +1,16 @@
 //! What bundles consist of.
 
+use std::collections::{HashMap, HashSet};
+
 use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Json, Text, Uuid as SqlUuid};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::select::{Select, Verbatim, read};
 use crate::domain::SCHEMA;
-use crate::domain::bundle::{Component, NamedComponent, NewComponent};
-use crate::domain::code::Code;
+use crate::domain::bundle::{Component, NamedComponent, NewComponent, VariantName};
 
 /// What a variant is as far as bundles go.
 #[derive(Queryable)]
@@ -32,6 +33,15 @@ struct ComponentRow {
     variant_title: String,
     on_sale: bool,
     quantity: i64,
+    /// The options of its product and its values, where it has no SKU.
+    options: Option<Vec<OptionRow>>,
+    option_values: Option<Vec<String>>,
+}
+
+/// An option of a product.
+#[derive(Deserialize)]
+struct OptionRow {
+    name: String,
 }
 
 /// Holds variants that may become bundles, or cease to be some, until the transaction ends: nobody changes their terms or
@@ -67,8 +77,50 @@ pub(crate) fn users(connection: &mut PgConnection, products: Vec<Uuid>) -> Query
     select.load(connection)
 }
 
+/// The variants that are known by these names, and maybe others.
+pub(crate) fn by_name(
+    connection: &mut PgConnection,
+    names: &HashSet<&VariantName>,
+) -> QueryResult<HashMap<VariantName, Uuid>> {
+    let (mut skus, mut handles) = (Vec::new(), Vec::new());
+    for name in names {
+        match name {
+            VariantName::Sku(sku) => skus.push(sku.clone()),
+            VariantName::Options(handle, _) => handles.push(handle.clone()),
+        }
+    }
+    let found = by_sku(connection, skus)?.into_iter();
+    let mut found: HashMap<VariantName, Uuid> = found.map(|(sku, id)| (VariantName::Sku(sku), id)).collect();
+    if !handles.is_empty() {
+        found.extend(of_products(connection, handles)?);
+    }
+    Ok(found)
+}
+
+/// The variants of the products that have these handles.
+fn of_products(connection: &mut PgConnection, handles: Vec<String>) -> QueryResult<Vec<(VariantName, Uuid)>> {
+    let mut select = Select::<(Text, Json, Array<Text>, SqlUuid)>::new(
+        "SELECT product.handle, product.options, variant.option_values, variant.id FROM products.products AS product \
+         JOIN products.variants AS variant ON variant.product_id = product.id AND variant.deleted_at IS NULL \
+         WHERE product.deleted_at IS NULL AND product.handle = ANY(",
+    );
+    select.bind(Bind::Texts(handles)).text(")");
+    let rows: Vec<(String, Verbatim, Vec<String>, Uuid)> = select.load(connection)?;
+    let named = rows.into_iter().map(|(handle, options, values, id)| {
+        let options: Vec<OptionRow> = read(&options)?;
+        Ok((by_options(handle, options, values), id))
+    });
+    named.collect()
+}
+
+/// What a variant is known by that has these values of its product's options.
+fn by_options(handle: String, options: Vec<OptionRow>, values: Vec<String>) -> VariantName {
+    let options = options.into_iter().map(|option| option.name);
+    VariantName::Options(handle, options.zip(values).collect())
+}
+
 /// The variants that have these SKUs.
-pub(crate) fn by_sku(connection: &mut PgConnection, skus: Vec<String>) -> QueryResult<Vec<(String, Uuid)>> {
+fn by_sku(connection: &mut PgConnection, skus: Vec<String>) -> QueryResult<Vec<(String, Uuid)>> {
     let mut select = Select::<(Text, SqlUuid)>::new(
         "SELECT variant.sku, variant.id FROM products.variants AS variant \
          WHERE variant.deleted_at IS NULL AND variant.sku = ANY(",
@@ -126,15 +178,19 @@ pub(super) fn components(json: &Verbatim, to_staff: bool) -> QueryResult<Vec<Com
     Ok(rows.into_iter().map(|row| row.into_component(to_staff)).collect())
 }
 
-/// The same as product files name them; `None` where one has no SKU, and no file can.
-pub(super) fn named(json: &Verbatim) -> QueryResult<Option<Vec<NamedComponent>>> {
+/// The same as product files name them.
+pub(super) fn named(json: &Verbatim) -> QueryResult<Vec<NamedComponent>> {
     let rows: Vec<ComponentRow> = read(json)?;
     let named = |row: ComponentRow| {
-        let sku = Code::parse(&row.sku?).ok()?;
-        Some(NamedComponent {
-            sku,
+        let (options, values) = (row.options.unwrap_or_default(), row.option_values.unwrap_or_default());
+        let variant = match row.sku {
+            Some(sku) => VariantName::Sku(sku),
+            None => by_options(row.product_handle, options, values),
+        };
+        NamedComponent {
+            variant,
             quantity: row.quantity,
-        })
+        }
     };
     Ok(rows.into_iter().map(named).collect())
 }

@@ -314,7 +314,9 @@ pub(super) fn variants(
          bundle.available, bundle.sellable, bundle.ships_on, \
          (SELECT json_agg(json_build_object('variant', part.component_id, 'sku', component.sku, \
                 'product_handle', product.handle, 'title', product.title, 'variant_title', component.title, \
-                'on_sale', product.status = 'active', 'quantity', part.quantity) ORDER BY part.position) \
+                'on_sale', product.status = 'active', 'quantity', part.quantity, \
+                'options', CASE WHEN component.sku IS NULL THEN product.options END, \
+                'option_values', CASE WHEN component.sku IS NULL THEN component.option_values END) ORDER BY part.position) \
             FROM products.bundle_components AS part \
             JOIN products.variants AS component ON component.id = part.component_id \
             JOIN products.products AS product ON product.id = component.product_id \
@@ -586,10 +588,11 @@ impl VariantRow {
             price: self.prices.base_minor,
             compare_at_price: self.prices.base_compare_at_minor,
             prices: Some(self.prices.further()?),
-            components: match &self.components {
-                Some(json) => bundles::named(json)?,
-                None => Some(Vec::new()),
-            },
+            components: Some(
+                self.components
+                    .as_ref()
+                    .map_or_else(|| Ok(Vec::new()), bundles::named)?,
+            ),
             // Less than nothing cannot be listed.
             stock: Some(self.on_hand.max(0)),
         })

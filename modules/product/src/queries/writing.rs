@@ -33,11 +33,13 @@ pub(crate) struct Stamp {
 /// The paths of categories by their ids.
 pub(crate) type Paths = HashMap<Uuid, Vec<String>>;
 
-/// Writes a plan, and which collections its products belong to by their rules. Variants that go are removed before others come, so that their SKUs and values are free.
+/// Writes a plan, and which collections its products belong to by their rules. Variants that go are removed before others
+/// come, and those that are renamed give up what they had, so that SKUs and values are free for whoever is to have them.
 pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, stamp: &Stamp) -> QueryResult<()> {
     insert_products(connection, &plan.insert_products, paths, stamp)?;
     media::refer(connection, &plan.insert_products, &plan.update_products)?;
     delete_variants(connection, &plan.delete_variants, stamp)?;
+    give_up_names(connection, &plan.renamed_variants)?;
     update_variants(connection, &plan.update_variants, stamp)?;
     insert_variants(connection, &plan.insert_variants, stamp)?;
     // New variants are on no list, and those without further prices are offered for what is written.
@@ -289,6 +291,19 @@ fn update_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &S
     let ids = rows.iter().map(|row| row.id).collect();
     let rows: Vec<_> = rows.iter().map(VariantJson::new).collect();
     update(connection, SQL, stamp, &rows, ids)
+}
+
+/// Takes SKUs and values from variants that are given others next: PostgreSQL compares row by row, and variants that exchange
+/// theirs would be in each other's way.
+fn give_up_names(connection: &mut PgConnection, variants: &[Uuid]) -> QueryResult<()> {
+    // No value is empty, so that nobody else has these.
+    const SQL: &str = "UPDATE @.variants SET sku = NULL, option_values = ARRAY['', id::text] WHERE id = ANY(?)";
+    if variants.is_empty() {
+        return Ok(());
+    }
+    Statement::new(SCHEMA, SQL, [Bind::Uuids(variants.to_vec())])
+        .execute(connection)
+        .map(drop)
 }
 
 fn delete_variants(connection: &mut PgConnection, ids: &[Uuid], stamp: &Stamp) -> QueryResult<()> {

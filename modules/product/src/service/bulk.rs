@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use database::{Failure, refuse};
+use database::Failure;
 use diesel::{Connection, PgConnection, QueryResult};
 use kernel::http::{Answer, Call};
 use kernel::id::{ProductId, UserId};
@@ -54,15 +54,8 @@ impl Service {
                 true => categories::lock_tree(connection)?,
                 false => categories::hold_tree(connection)?,
             }
-            for _ in 0..TRIES {
-                match connection.transaction(|connection| carry_out(connection, &bulk.operations, &shop, &stamp)) {
-                    Err(Failure::Refused(ProductError::Taken(_))) => (),
-                    other => return other.map(|results| BulkProductsOutcome { results }),
-                }
-            }
-            refuse(ProductError::Taken(
-                "product (by a name that others take just now)".to_owned(),
-            ))
+            let results = carry_out_all(connection, &bulk.operations, &shop, &stamp)?;
+            Ok(BulkProductsOutcome { results })
         };
         let answer = self.db.once(SCHEMA, call, 200, now, work).await?;
         if let Answer::Fresh(outcome) = &answer {
@@ -87,14 +80,59 @@ struct Known<'a> {
     /// The images that have files.
     images: BTreeSet<String>,
     names: Names,
-    /// Which products consist of which: those of components, and those of the bundles.
-    bundled: Vec<(Uuid, Uuid)>,
+    /// The products that are deleted.
+    gone: HashSet<Uuid>,
     shop: &'a ShopSettings,
 }
 
+/// Carries out operations by the same few statements; where the database says no to them again and again, each by itself.
+fn carry_out_all(
+    connection: &mut PgConnection,
+    raw: &[Box<RawValue>],
+    shop: &ShopSettings,
+    stamp: &Stamp,
+) -> Work<Vec<OperationOutcome>> {
+    for _ in 0..TRIES {
+        let all = |connection: &mut PgConnection| carry_out(connection, raw, &mut HashSet::new(), shop, stamp);
+        match connection.transaction(all) {
+            Err(Failure::Refused(ProductError::Taken(_))) => (),
+            other => return other,
+        }
+    }
+    carry_out_each(connection, raw, shop, stamp)
+}
+
+/// Carries out operations one by one, so that what the database says no to fails by itself.
+fn carry_out_each(
+    connection: &mut PgConnection,
+    raw: &[Box<RawValue>],
+    shop: &ShopSettings,
+    stamp: &Stamp,
+) -> Work<Vec<OperationOutcome>> {
+    let ids = raw.iter().map(|raw| Some(BulkOperation::parse(raw).ok()?.id()?.uuid()));
+    let ids: Vec<Option<Uuid>> = ids.collect();
+    // All at once and in key order, so that two such requests do not wait for each other in a circle.
+    products::hold(connection, ids.iter().flatten().copied().collect())?;
+    let mut seen = HashSet::new();
+    let mut outcomes = Vec::with_capacity(raw.len());
+    for (operation, id) in raw.iter().zip(ids) {
+        let operation = std::slice::from_ref(operation);
+        let one = |connection: &mut PgConnection| carry_out(connection, operation, &mut seen, shop, stamp);
+        match connection.transaction(one) {
+            Err(Failure::Refused(error @ ProductError::Taken(_))) => {
+                outcomes.push(OperationOutcome::refused(id.map(ProductId::from), &error.into()));
+            }
+            other => outcomes.extend(other?),
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Carries out operations on products that none before was about, which are in `seen`.
 fn carry_out(
     connection: &mut PgConnection,
     raw: &[Box<RawValue>],
+    seen: &mut HashSet<ProductId>,
     shop: &ShopSettings,
     stamp: &Stamp,
 ) -> Work<Vec<OperationOutcome>> {
@@ -102,16 +140,15 @@ fn carry_out(
     let mut known = Known::of(connection, operations.iter().flatten(), shop, stamp.now)?;
     let mut outcomes: Vec<Option<OperationOutcome>> = Vec::new();
     let (mut changes, mut said, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
-    let mut seen = HashSet::new();
     for (place, operation) in operations.into_iter().enumerate() {
         let (id, outcome) = match operation {
             Err(problem) => (None, Err(problem)),
             Ok(operation) => {
                 let id = operation.id();
-                let outcome = known.admit(&operation, &mut seen).and_then(|()| match operation {
+                let outcome = known.admit(&operation, seen).and_then(|()| match operation {
                     BulkOperation::Create(operation) => known.create(operation, place, stamp).map(Some),
                     BulkOperation::Update(operation) => known.update(operation, place).map(Some),
-                    BulkOperation::Delete(operation) => known.delete(operation.id, &deleted).map(|()| None),
+                    BulkOperation::Delete(operation) => known.delete(operation.id).map(|()| None),
                 });
                 (id, outcome.map_err(Problem::from))
             }
@@ -171,12 +208,14 @@ impl<'a> Known<'a> {
         );
         let wanted = operations.clone().filter_map(named_category).cloned().collect();
         let images = images_of(connection, operations.clone(), &stored, now)?;
+        let bundled = queries::bundles::users(connection, stored.keys().copied().collect())?;
+        let gone = gone(operations.clone(), &stored, &bundled);
         Ok(Self {
-            bundled: queries::bundles::users(connection, stored.keys().copied().collect())?,
             categories: categories::resolve(connection, wanted)?,
             types: queries::product_types::definitions(connection, types.into_iter().collect())?,
             images,
-            names: names(connection, operations, &stored, &shop.locales)?,
+            names: names(connection, operations, &gone, &shop.locales)?,
+            gone,
             stored,
             shop,
         })
@@ -197,13 +236,11 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Refuses to delete what bundles consist of, unless they are deleted by earlier operations.
-    fn delete(&self, id: ProductId, deleted: &[Uuid]) -> Result<(), ProductError> {
-        let stays = |bundle: &Uuid| *bundle != id.uuid() && !deleted.contains(bundle);
-        let mut bundles = self.bundled.iter().filter(|(product, _)| *product == id.uuid());
-        match bundles.any(|(_, bundle)| stays(bundle)) {
-            true => Err(ProductError::InUse("a bundle consists of it".to_owned())),
-            false => Ok(()),
+    /// Refuses to delete what bundles consist of that stay.
+    fn delete(&self, id: ProductId) -> Result<(), ProductError> {
+        match self.gone.contains(&id.uuid()) {
+            true => Ok(()),
+            false => Err(ProductError::InUse("a bundle consists of it".to_owned())),
         }
     }
 
@@ -308,19 +345,43 @@ fn images_of<'a>(
     known_images(connection, &changes, now)
 }
 
-/// Who has the names that operations want, but for products that are to be deleted.
+/// The products that operations delete: not those of which bundles consist, unless earlier operations delete these. `bundled`
+/// are the products of components, each with one of a bundle.
+fn gone<'a>(
+    operations: impl Iterator<Item = &'a BulkOperation>,
+    stored: &HashMap<Uuid, Stored>,
+    bundled: &[(Uuid, Uuid)],
+) -> HashSet<Uuid> {
+    let (mut gone, mut seen) = (HashSet::new(), HashSet::new());
+    for operation in operations {
+        // Of several operations on a product the first one counts.
+        let is_first = operation.id().is_none_or(|id| seen.insert(id));
+        let BulkOperation::Delete(operation) = operation else {
+            continue;
+        };
+        let Some(stored) = stored.get(&operation.id.uuid()).filter(|_| is_first) else {
+            continue;
+        };
+        let is_current = operation.version.is_none_or(|version| version == stored.version);
+        let mut bundles = bundled.iter().filter(|(product, _)| *product == stored.id);
+        let stays = |bundle: &Uuid| *bundle != stored.id && !gone.contains(bundle);
+        if is_current && !bundles.any(|(_, bundle)| stays(bundle)) {
+            gone.insert(stored.id);
+        }
+    }
+    gone
+}
+
+/// Who has the names that operations want, but for products that are `gone`.
 fn names<'a>(
     connection: &mut PgConnection,
     operations: impl Iterator<Item = &'a BulkOperation>,
-    stored: &HashMap<Uuid, Stored>,
+    gone: &HashSet<Uuid>,
     locales: &Locales,
 ) -> QueryResult<Names> {
     let (mut handles, mut external_ids, mut skus) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut gone, mut seen) = (HashSet::new(), HashSet::new());
     for operation in operations {
         handles.extend(operation.translations().into_iter().flat_map(handles_of));
-        // Of several operations on a product the first one counts.
-        let is_first = operation.id().is_none_or(|id| seen.insert(id));
         match operation {
             BulkOperation::Create(CreateOperation { product, .. }) => {
                 match &product.handle {
@@ -341,12 +402,7 @@ fn names<'a>(
                     external_ids.push(id.to_string());
                 }
             }
-            BulkOperation::Delete(_) if !is_first => (),
-            BulkOperation::Delete(operation) => {
-                let found = stored.get(&operation.id.uuid());
-                let is_current = |stored: &&Stored| operation.version.is_none_or(|version| version == stored.version);
-                gone.extend(found.filter(is_current).map(|stored| stored.id));
-            }
+            BulkOperation::Delete(_) => (),
         }
     }
     let mut names = Names::default();

@@ -110,13 +110,14 @@ impl Service {
         &self,
         id: ProductId,
         new: NewVariant,
+        condition: IfMatch,
         call: Option<Call>,
         actor: UserId,
     ) -> Result<Answer<AdminVariant>, ProductError> {
         let (stamp, currencies) = (self.stamp(actor), self.currencies.clone());
         let now = stamp.now;
         let work = move |connection: &mut PgConnection| {
-            let before = lock(connection, id.uuid(), &IfMatch::default())?;
+            let before = lock(connection, id.uuid(), &condition)?;
             let mut errors = FieldErrors::new();
             let variant = new.into_listed(&currencies, "", &mut errors);
             errors.into_result().map_err(ProductError::Invalid).or_refuse()?;

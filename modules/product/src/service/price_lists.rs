@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use database::{Failure, OrRefuse, refuse};
+use database::{Failure, OrRefuse};
 use diesel::PgConnection;
 use kernel::http::{Answer, Call, IfMatch};
 use kernel::id::{PriceListId, ProductId, VariantId};
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::Service;
 use super::repricing::carry_over;
+use super::search_settings::allow;
 use crate::domain::SCHEMA;
 use crate::domain::bulk::check_count;
 use crate::domain::price_list::{
@@ -137,6 +138,7 @@ impl Service {
         &self,
         id: PriceListId,
         prices: ListPrices,
+        condition: IfMatch,
         call: Option<Call>,
     ) -> Result<Answer<ListPricesOutcome>, ProductError> {
         check_count("/prices", prices.prices.len()).map_err(ProductError::Invalid)?;
@@ -146,6 +148,7 @@ impl Service {
             let list = price_lists::hold(connection, id.uuid())?
                 .ok_or_else(missing)
                 .or_refuse()?;
+            allow(&condition, list.version)?;
             let results = write_prices(connection, &list, &prices, now)?;
             Ok(ListPricesOutcome { results })
         };
@@ -219,10 +222,8 @@ fn lock(connection: &mut PgConnection, id: PriceListId, condition: &IfMatch) -> 
     let stored = price_lists::lock(connection, id.uuid())?
         .ok_or_else(missing)
         .or_refuse()?;
-    match condition.allows(stored.version) {
-        true => Ok(stored),
-        false => refuse(ProductError::VersionMismatch(stored.version)),
-    }
+    allow(condition, stored.version)?;
+    Ok(stored)
 }
 
 fn missing() -> ProductError {

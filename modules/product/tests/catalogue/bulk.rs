@@ -2,6 +2,7 @@
 
 use actix_web::http::Method;
 use database::outbox::OutboxFeed;
+use diesel::connection::SimpleConnection as _;
 use futures_util::future::join_all;
 use kernel::event::{Feed, Position};
 use serde_json::{Value, json};
@@ -129,6 +130,67 @@ async fn names_are_given_once_and_those_of_deleted_products_are_free() {
     )
     .await;
     assert_eq!(statuses(&next), [201]);
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn what_bundles_consist_of_keeps_its_names_unless_the_bundles_go_first() {
+    let shop = Shop::open().await;
+    let mug = shop.create(product("Mug", 900, 5)).await;
+    let tea = shop.create(product("Tea", 500, 5)).await;
+    for (title, component) in [("Gift", &mug), ("Box", &tea)] {
+        let bundle = shop.create(product(title, 2500, 0)).await;
+        let route = format!("/admin/variants/{}/components", variant_id(&bundle, 0));
+        let body = json!({"components": [{"variant_id": variant_id(component, 0), "quantity": 2}]});
+        assert_eq!(shop.edit(Method::PUT, &route, 1, body).await.status, 200);
+    }
+    let gift = shop.get("/products/gift").await.body;
+    let answer = bulk(
+        &shop,
+        &[
+            json!({"op": "delete", "id": tea["id"]}),
+            json!({"op": "create", "product": {"title": "New tea", "handle": "tea"}}),
+            json!({"op": "delete", "id": gift["id"]}),
+            json!({"op": "delete", "id": mug["id"]}),
+            json!({"op": "create", "product": {"title": "New mug", "handle": "mug"}}),
+        ],
+    )
+    .await;
+    assert_eq!(statuses(&answer), [409, 409, 204, 204, 201], "{}", answer.body);
+    let results = &answer.body["results"];
+    assert_eq!(results[0]["problem"]["code"], "in_use");
+    assert_eq!(results[1]["problem"]["code"], "already_taken");
+    assert_eq!(shop.titles("sort=title").await, ["Box", "New mug", "Tea"]);
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn what_only_the_database_knows_of_leaves_out_one_operation_and_no_other() {
+    let shop = Shop::open().await;
+    let mug = shop.create(product("Mug", 900, 5)).await;
+    // As if somebody else took the handle again and again between the look at who has it and the writing.
+    let rival = "CREATE FUNCTION products.be_first() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN \
+        RAISE EXCEPTION 'taken' USING ERRCODE = 'unique_violation', CONSTRAINT = 'products_handle_key'; END $$; \
+        CREATE TRIGGER be_first BEFORE INSERT ON products.products FOR EACH ROW WHEN (NEW.handle = 'lost') \
+        EXECUTE FUNCTION products.be_first()";
+    shop.database.connect().unwrap().batch_execute(rival).unwrap();
+    let answer = bulk(
+        &shop,
+        &[
+            json!({"op": "update", "id": mug["id"], "product": {"title": "Cup"}}),
+            json!({"op": "create", "product": {"title": "Lost", "handle": "lost"}}),
+            json!({"op": "update", "id": mug["id"], "product": {"title": "Twice"}}),
+            json!({"op": "create", "product": product("Pot", 900, 5)}),
+            json!({"op": "move"}),
+        ],
+    )
+    .await;
+    assert_eq!(statuses(&answer), [200, 409, 422, 201, 422], "{}", answer.body);
+    let results = &answer.body["results"];
+    assert_eq!(results[1]["problem"]["code"], "already_taken");
+    assert_eq!(mistake(&results[2]), ("/id", "duplicate"));
+    assert_eq!(mistake(&results[4]), ("/op", "unknown_value"));
+    assert_eq!(shop.titles("sort=title").await, ["Cup", "Pot"]);
     shop.assert_in_order().await;
 }
 

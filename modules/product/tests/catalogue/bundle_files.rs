@@ -86,10 +86,7 @@ async fn bundles_go_out_and_come_in_again_as_they_were() {
     let soap = shop.create(soap).await;
     let gift = shop.create(product("Gift", 2500, 0)).await;
     let whole = json!([{"variant_id": soap["variants"][1]["id"], "quantity": 2}, {"variant_id": shirt["variants"][1]["id"], "quantity": 1}]);
-    assert_eq!(
-        compose(&shop, &gift["variants"][0]["id"], whole.clone()).await.status,
-        200
-    );
+    assert_eq!(compose(&shop, &gift["variants"][0]["id"], whole).await.status, 200);
     let three = json!([{"variant_id": soap["variants"][1]["id"], "quantity": 3}]);
     assert_eq!(compose(&shop, &soap["variants"][0]["id"], three).await.status, 200);
 
@@ -128,16 +125,98 @@ async fn bundles_go_out_and_come_in_again_as_they_were() {
     assert_eq!(other.get("/products/gift").await.body["variants"][0]["available"], 6);
     let report = other.import(&shop.export().await, ImportFormat::Auto, false).await;
     assert_eq!((report.unchanged, report.errors), (3, vec![]));
-
-    // What has no SKU cannot be named: such a bundle stays what it is, and elsewhere becomes none.
-    let mut unnamed = whole;
-    unnamed[1]["variant_id"] = shirt["variants"][0]["id"].clone();
-    assert_eq!(compose(&shop, &gift["variants"][0]["id"], unnamed).await.status, 200);
-    let report = shop.import(&shop.export().await, ImportFormat::Auto, false).await;
-    assert_eq!((report.unchanged, report.errors), (3, vec![]));
-    assert_eq!(parts(&shop, "gift").await.len(), 2);
     shop.assert_in_order().await;
     other.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn components_without_a_sku_go_out_and_come_in_by_their_product_and_options() {
+    let shop = Shop::open().await;
+    let mut shirt = sizes("Shirt", &[("S", 900, 4), ("M", 900, 9)]);
+    for variant in shirt["variants"].as_array_mut().unwrap() {
+        variant["sku"] = Value::Null;
+    }
+    let shirt = shop.create(shirt).await;
+    let gift = shop.create(product("Gift", 2500, 0)).await;
+    let tea = shop.create(product("Tea", 500, 6)).await;
+    let whole = json!([{"variant_id": shirt["variants"][1]["id"], "quantity": 1}, {"variant_id": tea["variants"][0]["id"], "quantity": 2}]);
+    assert_eq!(compose(&shop, &gift["variants"][0]["id"], whole).await.status, 200);
+    let before = exported(&shop).await;
+    let named =
+        r#""components":[{"handle":"shirt","options":{"Size":"M"},"quantity":1},{"handle":"tea","quantity":2}]"#;
+    assert!(before.iter().any(|line| line.contains(named)), "{before:?}");
+    let other = Shop::open().await;
+    let file = shop.export().await;
+    let tried = other.import(&file, ImportFormat::Auto, true).await;
+    let done = other.import(&file, ImportFormat::Auto, false).await;
+    assert_eq!((done.created, &done.errors), (3, &vec![]));
+    assert_eq!(tried, done);
+    assert_eq!(exported(&other).await, before);
+    assert_eq!(
+        parts(&other, "gift").await,
+        [("Shirt".to_owned(), 1), ("Tea".to_owned(), 2)]
+    );
+    for shop in [&shop, &other] {
+        let again = shop.import(&file, ImportFormat::Auto, false).await;
+        assert_eq!((again.unchanged, again.errors), (3, vec![]));
+        shop.assert_in_order().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_component_that_is_named_wrongly_leaves_out_its_bundle() {
+    let shop = Shop::open().await;
+    let shirt =
+        json!({"handle": "shirt", "title": "Shirt", "variants": [{"options": {"Size": "M"}, "price_minor": 900}]});
+    let bundle = |name: &str, components: Value| json!({"handle": name, "title": name, "price_minor": 5, "components": components});
+    let part = |options: Value| json!({"handle": "shirt", "options": options, "quantity": 1});
+    let report = import_as_tried(
+        &shop,
+        &[
+            shirt,
+            line("mug"),
+            bundle(
+                "good",
+                json!([part(json!({"Size": "M"})), {"handle": "mug", "quantity": 1}]),
+            ),
+            bundle("a", json!([part(json!({"Size": "L"}))])),
+            bundle("b", json!([{"handle": "shirt", "quantity": 1}])),
+            bundle("c", json!([{"handle": "nowhere", "quantity": 1}])),
+            bundle("d", json!([{"quantity": 1}])),
+            bundle("e", json!([{"sku": "mug", "handle": "mug", "quantity": 1}])),
+            bundle(
+                "f",
+                json!([{"sku": "mug", "quantity": 1}, {"handle": "mug", "quantity": 1}]),
+            ),
+            bundle(
+                "g",
+                json!([{"handle": "mug", "quantity": 1}, {"handle": "mug", "quantity": 1}]),
+            ),
+            bundle("h", json!([{"handle": "good", "quantity": 1}])),
+        ],
+    )
+    .await;
+    let of = |index: usize, field: &str| format!("/variants/0/components/{index}/{field}");
+    let (sku, handle, second) = (of(0, "sku"), of(0, "handle"), of(1, "handle"));
+    assert_eq!(
+        mistakes(&report),
+        [
+            (4, handle.as_str(), "not_found"),
+            (5, handle.as_str(), "not_found"),
+            (6, handle.as_str(), "not_found"),
+            (7, sku.as_str(), "required"),
+            (8, sku.as_str(), "exclusive"),
+            (9, second.as_str(), "duplicate"),
+            (10, second.as_str(), "duplicate"),
+            (11, handle.as_str(), "is_bundle"),
+        ]
+    );
+    assert_eq!(report.created, 3);
+    assert_eq!(
+        parts(&shop, "good").await,
+        [("Shirt".to_owned(), 1), ("mug".to_owned(), 1)]
+    );
+    shop.assert_in_order().await;
 }
 
 #[actix_web::test]

@@ -24,6 +24,25 @@ async fn administration_is_for_staff() {
 }
 
 #[actix_web::test]
+async fn options_are_put_in_another_order_and_variants_keep_their_values() {
+    let shop = Shop::open().await;
+    let option = |name: &str| json!({"name": name, "values": ["Red", "Blue"]});
+    let variant =
+        |front: &str, back: &str| json!({"options": {"Front": front, "Back": back}, "price": usd(900), "stock": 1});
+    let variants = json!([variant("Red", "Blue"), variant("Blue", "Red"), variant("Red", "Red")]);
+    let cap = json!({"title": "Cap", "options": [option("Front"), option("Back")], "variants": variants});
+    let made = shop.create(cap).await;
+    let turned = json!({"options": [option("Back"), option("Front")]});
+    let edited = shop.edit(Method::PATCH, &path(&made), 1, turned).await;
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    for (before, after) in [0, 1, 2].map(|index| (&made["variants"][index], &edited.body["variants"][index])) {
+        assert_eq!((&before["id"], &before["options"]), (&after["id"], &after["options"]));
+    }
+    assert_eq!(edited.body["variants"][0]["title"], "Blue / Red");
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
 async fn a_price_in_the_patch_of_a_variant_is_a_patch_itself() {
     let shop = Shop::open().await;
     let made = shop.create(product("Mug", 900, 3)).await;
@@ -177,7 +196,9 @@ async fn a_variant_is_edited_as_a_part_of_its_product() {
     assert_eq!(refused.refusal(), (422, "/options", "unknown_value"));
     let options = json!({"options": [{"name": "Size", "values": ["S", "L"]}]});
     assert_eq!(shop.edit(Method::PATCH, &path(&made), 1, options).await.status, 200);
-    let added = shop.admin(Method::POST, &variants, large.clone()).await;
+    let late = shop.edit(Method::POST, &variants, 1, large.clone()).await;
+    assert_eq!((late.status.as_u16(), &late.body["version"]), (412, &json!(2)));
+    let added = shop.edit(Method::POST, &variants, 2, large.clone()).await;
     assert_eq!((added.status.as_u16(), added.header("etag")), (201, "\"3\""));
     assert_eq!(
         shop.admin(Method::POST, &variants, large).await.refusal(),

@@ -318,3 +318,82 @@ async fn a_wrong_row_takes_its_whole_product_along_and_nothing_else() {
     assert_eq!(shop.get("/products/second").await.status, 404);
     shop.assert_in_order().await;
 }
+
+#[actix_web::test]
+async fn variants_exchange_their_skus_and_keep_their_values_in_whatever_order_a_file_has_its_options() {
+    let shop = Shop::open().await;
+    let file = |names: [&str; 2], skus: [&str; 3]| {
+        let options = names.map(|name| json!({"name": name, "values": ["Red", "Blue"]}));
+        let variant = |(front, back, sku): (&str, &str, &str)| json!({"options": {"Front": front, "Back": back}, "sku": sku, "price_minor": 900, "stock": 1});
+        let [one, two, three] = skus;
+        let variants = [("Red", "Blue", one), ("Blue", "Red", two), ("Red", "Red", three)].map(variant);
+        json!({"handle": "cap", "title": "Cap", "options": options, "variants": variants}).to_string()
+    };
+    let imported = async |file: &str| {
+        for dry_run in [true, false] {
+            let report = shop.import(file, ImportFormat::Ndjson, dry_run).await;
+            assert_eq!(
+                (report.created + report.updated, &report.errors),
+                (1, &vec![]),
+                "{dry_run}"
+            );
+        }
+        shop.get("/products/cap").await.body["variants"].clone()
+    };
+    let before = imported(&file(["Front", "Back"], ["A", "B", "C"])).await;
+    let after = imported(&file(["Back", "Front"], ["B", "C", "A"])).await;
+    for (index, sku) in ["B", "C", "A"].iter().enumerate() {
+        assert_eq!(
+            (&after[index]["id"], &after[index]["options"], &after[index]["sku"]),
+            (&before[index]["id"], &before[index]["options"], &json!(sku))
+        );
+    }
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn products_exchange_their_skus_in_a_file_unless_one_of_them_keeps_its_own() {
+    let shop = Shop::open().await;
+    let row = |handle: &str, sku: Value, price: i64| {
+        json!({"handle": handle, "title": handle, "sku": sku, "price_minor": price, "stock": 1}).to_string()
+    };
+    let imported = async |rows: [String; 2]| {
+        let file = rows.join("\n");
+        let tried = shop.import(&file, ImportFormat::Ndjson, true).await;
+        let done = shop.import(&file, ImportFormat::Ndjson, false).await;
+        assert_eq!(tried, done);
+        let errors = done
+            .errors
+            .iter()
+            .map(|error| (error.line, error.pointer.clone(), error.code.clone()));
+        (done.created + done.updated, errors.collect::<Vec<_>>())
+    };
+    let skus = async || {
+        let mut skus = Vec::new();
+        for handle in ["mug", "cup"] {
+            let product = shop.get(&format!("/products/{handle}")).await.body;
+            skus.push(product["variants"][0]["sku"].as_str().unwrap().to_owned());
+        }
+        skus
+    };
+    let taken = |line: u64| vec![(line, "/variants/0/sku".to_owned(), "already_taken".to_owned())];
+    assert_eq!(
+        imported([row("mug", json!("A"), 1), row("cup", json!("B"), 1)]).await,
+        (2, vec![])
+    );
+    assert_eq!(
+        imported([row("mug", json!("B"), 1), row("cup", json!("A"), 1)]).await,
+        (2, vec![])
+    );
+    assert_eq!(skus().await, ["B", "A"]);
+    // A row without a SKU leaves the one that there is, and one that is wrong leaves everything.
+    assert_eq!(
+        imported([row("mug", json!("A"), 2), row("cup", Value::Null, 2)]).await,
+        (1, taken(1))
+    );
+    let wrong = (2, "/variants/0/price/amount".to_owned(), "out_of_range".to_owned());
+    let told = imported([row("mug", json!("A"), 3), row("cup", json!("B"), -1)]).await;
+    assert_eq!(told, (0, [taken(1), vec![wrong]].concat()));
+    assert_eq!(skus().await, ["B", "A"]);
+    shop.assert_in_order().await;
+}

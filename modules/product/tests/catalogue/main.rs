@@ -20,6 +20,7 @@ mod import_jobs;
 mod importing;
 mod index_files;
 mod locations;
+mod lowest_prices;
 mod merchandised_search;
 mod misses;
 mod moving;

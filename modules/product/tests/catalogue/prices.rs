@@ -310,6 +310,9 @@ async fn a_list_is_edited_at_a_version_and_what_is_offered_follows() {
     assert_eq!(shop.admin(Method::PATCH, &uri, patch.clone()).await.status, 428);
     assert_eq!(shop.edit(Method::PATCH, &uri, 7, patch.clone()).await.status, 412);
     assert_eq!(shop.edit(Method::PATCH, &uri, 1, patch).await.body["version"], 2);
+    let prices = json!({"prices": [{"variant_id": id, "price": eur(1)}]});
+    let late = shop.edit(Method::POST, &format!("{uri}/prices"), 1, prices).await;
+    assert_eq!((late.status.as_u16(), &late.body["version"]), (412, &json!(2)));
     shop.run_jobs().await;
     assert_eq!(quoted(&shop, &made, "EUR", None, 1).await, Some(500));
     assert_eq!(quoted(&shop, &made, "EUR", None, 10).await, Some(500));
@@ -625,63 +628,6 @@ async fn a_large_list_is_carried_over_in_pieces_by_whichever_replica_comes() {
     eventually(async || shop.titles("price_max=500").await.len() == 6).await;
     assert_eq!(shop.get("/products/shirt-3").await.body["price_range"]["max"], usd(500));
     shop.assert_in_order().await;
-}
-
-#[actix_web::test]
-async fn the_lowest_price_of_thirty_days_is_what_it_was_before_the_reduction_whoever_made_it() {
-    let shop = Shop::open_selling_in("EUR").await;
-    let line = |price: i64, compare: Option<i64>, euros: i64| {
-        let line = json!({"id": "1", "title": "Mug", "price_minor": price, "compare_at_price_minor": compare,
-            "prices": [{"currency": "EUR", "price_minor": euros}]});
-        line.to_string()
-    };
-    let imported = async |price, compare, euros| {
-        let report = shop
-            .import(&line(price, compare, euros), ImportFormat::Ndjson, false)
-            .await;
-        assert_eq!(report.skipped, 0, "{report:?}");
-        shown(&shop, "/products/mug").await
-    };
-    imported(1000, None, 900).await;
-    shop.context.clock.advance(TimeDelta::days(40));
-    imported(800, None, 900).await;
-    shop.context.clock.advance(TimeDelta::days(2));
-    imported(1000, None, 900).await;
-    shop.context.clock.advance(TimeDelta::days(10));
-    // Twelve days ago it had cost 8.
-    let reduced = imported(900, Some(1000), 900).await;
-    assert_eq!(reduced["lowest_price_30_days"], usd(800));
-    // The reduction becomes a larger one: what was lowest before it began stays.
-    shop.context.clock.advance(TimeDelta::days(5));
-    let further = imported(700, Some(1000), 900).await;
-    assert_eq!(further["lowest_price_30_days"], usd(800));
-    shop.context.clock.advance(TimeDelta::days(35));
-    let over = imported(1000, None, 900).await;
-    assert_eq!(over.get("lowest_price_30_days"), None);
-    shop.context.clock.advance(TimeDelta::days(31));
-    // By now nothing but the price itself is less than thirty days old; euros have a past of their own.
-    let again = imported(600, Some(1000), 850).await;
-    assert_eq!(again["lowest_price_30_days"], usd(1000));
-    assert_eq!(
-        shown(&shop, "/products/mug?currency=EUR")
-            .await
-            .get("lowest_price_30_days"),
-        None
-    );
-    shop.assert_in_order().await;
-}
-
-#[actix_web::test]
-async fn a_price_without_a_past_has_no_lowest_price() {
-    let shop = Shop::open().await;
-    let mut new = product("Mug", 800, 5);
-    new["variants"][0]["compare_at_price"] = usd(1000);
-    shop.create(new).await;
-    let own = shown(&shop, "/products/mug").await;
-    assert_eq!(
-        (&own["compare_at_price"], own.get("lowest_price_30_days")),
-        (&usd(1000), None)
-    );
 }
 
 #[actix_web::test]

@@ -1,7 +1,12 @@
 //! The tree of categories, whatever is done to it.
 
 use actix_web::http::Method;
+use database::Failure;
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection as _;
 use futures_util::future::join;
+use kernel::Fault;
+use product::ImportFormat;
 use serde_json::{Value, json};
 
 use crate::support::{Shop, product};
@@ -96,4 +101,63 @@ async fn a_category_lists_what_is_anywhere_below_it_and_nothing_else() {
         .await;
     assert_eq!(itself.refusal(), (422, "/parent_id", "circle"));
     shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn a_name_is_kept_as_a_path_in_a_file_tells_it() {
+    let shop = Shop::open().await;
+    let shoes = shop.category(" Shoes ", None).await;
+    assert_eq!(shoes["name"], "Shoes");
+    for name in ["A >", "> A", ">", "A > B"] {
+        let refused = shop
+            .admin(Method::POST, "/admin/categories", json!({"name": name}))
+            .await;
+        assert_eq!(refused.refusal(), (422, "/name", "invalid_name"), "{name}");
+        let refused = shop.edit(Method::PATCH, &at(&shoes), 1, json!({"name": name})).await;
+        assert_eq!(refused.refusal(), (422, "/name", "invalid_name"), "{name}");
+    }
+    let renamed = shop
+        .edit(Method::PATCH, &at(&shoes), 1, json!({"name": "Boots "}))
+        .await;
+    assert_eq!(renamed.body["name"], "Boots");
+    let mut boot = product("Boot", 900, 1);
+    boot["category_id"] = shoes["id"].clone();
+    shop.create(boot).await;
+    let report = shop.import(&shop.export().await, ImportFormat::Ndjson, false).await;
+    assert_eq!((report.unchanged, report.updated), (1, 0), "{report:?}");
+    assert_eq!(shop.get("/categories").await.body["data"].as_array().unwrap().len(), 1);
+}
+
+#[actix_web::test]
+async fn names_of_before_lose_what_is_too_much_and_stay_different() {
+    const MIGRATION: &str = include_str!("../../../../migrations/product/2026-11-28-000020_category_names/up.sql");
+    let shop = Shop::open().await;
+    let first = shop.category("Shoes", None).await;
+    let second = shop.category("1", None).await;
+    let below = shop.category("2", Some(&second)).await;
+    let nameless = shop.category("Arrow", Some(&below)).await;
+    let mut arrow = product("Arrow", 900, 1);
+    arrow["category_id"] = nameless["id"].clone();
+    shop.create(arrow).await;
+    let migrate = |connection: &mut PgConnection| {
+        let spoil = "SET LOCAL search_path = products; \
+            ALTER TABLE categories DROP CONSTRAINT categories_name; \
+            UPDATE categories SET name = 'Shoes\u{a0}', path[1] = 'Shoes\u{a0}' WHERE name = '1'; \
+            UPDATE categories SET name = '> Old >', path = ARRAY['Shoes\u{a0}', '> Old >'] WHERE name = '2'; \
+            UPDATE categories SET name = '>', path = ARRAY['Shoes\u{a0}', '> Old >', '>'] WHERE name = 'Arrow'; \
+            UPDATE products SET category_path = ARRAY['Shoes\u{a0}', '> Old >', '>'];";
+        connection.batch_execute(spoil)?;
+        Ok::<_, Failure<Fault>>(connection.batch_execute(MIGRATION)?)
+    };
+    shop.database.transaction(migrate).await.unwrap();
+    for (category, wanted) in [
+        (&first, json!(["Shoes"])),
+        (&second, json!(["Shoes 2"])),
+        (&below, json!(["Shoes 2", "Old"])),
+        (&nameless, json!(["Shoes 2", "Old", "arrow"])),
+    ] {
+        let path = format!("/categories/{}", category["id"].as_str().unwrap());
+        assert_eq!(shop.get(&path).await.body["path"], wanted);
+    }
+    assert!(shop.export().await.contains(r#""category":"Shoes 2 > Old > arrow""#));
 }

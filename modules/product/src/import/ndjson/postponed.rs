@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::vec;
 
+use crate::domain::bundle::VariantName;
 use crate::import::{ImportError, ImportedProduct};
 
 /// The most bytes of all such rows of a file. A bundle takes some hundred.
@@ -19,10 +20,10 @@ pub(super) struct Postponed {
 struct Row {
     line: u64,
     text: Vec<u8>,
-    /// The SKUs of its variants that bundles may consist of.
-    offered: Vec<String>,
-    /// The SKUs of components.
-    wanted: Vec<String>,
+    /// What its variants are known by that bundles may consist of.
+    offered: Vec<VariantName>,
+    /// What components are known by.
+    wanted: Vec<VariantName>,
 }
 
 impl Postponed {
@@ -48,8 +49,11 @@ impl Postponed {
         self.rows.push(Row {
             line: product.line,
             text: text.to_vec(),
-            offered: others.into_iter().filter_map(|variant| variant.sku.clone()).collect(),
-            wanted: components.map(|component| component.sku.clone().into()).collect(),
+            offered: others
+                .into_iter()
+                .flat_map(|variant| product.names_of(variant))
+                .collect(),
+            wanted: components.map(|component| component.variant.clone()).collect(),
         });
         Ok(())
     }
@@ -69,8 +73,8 @@ fn order(rows: &[Row]) -> Vec<usize> {
     let offers = rows
         .iter()
         .enumerate()
-        .flat_map(|(number, row)| row.offered.iter().map(move |sku| (sku.as_str(), number)));
-    let owners: HashMap<&str, usize> = offers.collect();
+        .flat_map(|(number, row)| row.offered.iter().map(move |name| (name, number)));
+    let owners: HashMap<&VariantName, usize> = offers.collect();
     let mut order = Vec::with_capacity(rows.len());
     let mut is_begun = vec![false; rows.len()];
     for first in 0..rows.len() {
@@ -80,13 +84,13 @@ fn order(rows: &[Row]) -> Vec<usize> {
             way.push((first, 0));
         }
         while let Some((number, seen)) = way.last_mut() {
-            let Some(sku) = rows[*number].wanted.get(*seen) else {
+            let Some(name) = rows[*number].wanted.get(*seen) else {
                 order.push(*number);
                 way.pop();
                 continue;
             };
             *seen += 1;
-            if let Some(owner) = owners.get(sku.as_str())
+            if let Some(owner) = owners.get(name)
                 && !std::mem::replace(&mut is_begun[*owner], true)
             {
                 way.push((*owner, 0));
@@ -103,11 +107,12 @@ mod tests {
 
     /// A row that offers the SKU of its own number and wants those of others.
     fn row(number: usize, wanted: &[usize]) -> Row {
+        let name = |number: &usize| VariantName::Sku(number.to_string());
         Row {
             line: number as u64,
             text: Vec::new(),
-            offered: vec![number.to_string()],
-            wanted: wanted.iter().map(usize::to_string).collect(),
+            offered: vec![name(&number)],
+            wanted: wanted.iter().map(name).collect(),
         }
     }
 
@@ -141,9 +146,9 @@ mod tests {
             let mut sorted = order.clone();
             sorted.sort_unstable();
             prop_assert!(sorted.into_iter().eq(0..rows.len()));
-            let mut come: Vec<&str> = Vec::new();
+            let mut come: Vec<&VariantName> = Vec::new();
             for number in order {
-                prop_assert!(rows[number].wanted.iter().all(|sku| come.contains(&sku.as_str())));
+                prop_assert!(rows[number].wanted.iter().all(|sku| come.contains(&sku)));
                 come.push(&rows[number].offered[0]);
             }
         }

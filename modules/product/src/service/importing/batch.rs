@@ -73,6 +73,9 @@ impl Batch<'_> {
                 Err(wrong) => refused.push(wrong),
             }
         }
+        if known.counts_on_all_rows() && !refused.is_empty() {
+            return Err(End::Wrong(refused));
+        }
         let mut plan = Plan::of(changes, Uuid::now_v7);
         let listings = plan.insert_products.iter().chain(&plan.update_products);
         let used: HashSet<Uuid> = listings.filter_map(|(_, listing)| listing.category).collect();

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::End;
 use super::names::Names;
-use crate::domain::bundle::NewComponent;
+use crate::domain::bundle::{NewComponent, VariantName};
 use crate::domain::plan::{Composition, Plan};
 use crate::import::{ImportedProduct, WrongRow};
 use crate::queries::bundles::{self, Role};
@@ -73,16 +73,16 @@ pub(super) fn compose(
 }
 
 impl Undone<'_> {
-    /// Whether a variant with this SKU would be there.
-    fn has(&self, sku: &str) -> bool {
-        let written = self.names.written_by(sku);
+    /// Whether a variant that is known by this would be there, as far as it can be told.
+    fn has(&self, name: &VariantName) -> bool {
+        let written = self.names.written_by(name);
         written.is_some_and(|line| self.present.iter().all(|product| product.line != line))
     }
 }
 
 /// What there is to know of bundles and their components.
 struct Facts<'a> {
-    by_sku: HashMap<String, Uuid>,
+    by_name: HashMap<VariantName, Uuid>,
     roles: HashMap<Uuid, Role>,
     /// Which are to be bundles.
     bundles: HashSet<Uuid>,
@@ -97,11 +97,9 @@ impl<'a> Facts<'a> {
     fn of(connection: &mut PgConnection, wanted: &[&Composition], undone: Option<Undone<'a>>) -> QueryResult<Self> {
         let ids: HashSet<Uuid> = wanted.iter().map(|one| one.variant).collect();
         let components = wanted.iter().flat_map(|one| &one.components);
-        let skus: HashSet<String> = components.map(|component| component.sku.to_string()).collect();
-        let by_sku: HashMap<String, Uuid> = bundles::by_sku(connection, skus.into_iter().collect())?
-            .into_iter()
-            .collect();
-        let all: HashSet<Uuid> = ids.iter().chain(by_sku.values()).copied().collect();
+        let names: HashSet<&VariantName> = components.map(|component| &component.variant).collect();
+        let by_name = bundles::by_name(connection, &names)?;
+        let all: HashSet<Uuid> = ids.iter().chain(by_name.values()).copied().collect();
         let roles = bundles::roles(connection, all.into_iter().collect())?;
         let roles: HashMap<Uuid, Role> = roles.into_iter().map(|role| (role.variant, role)).collect();
         // A bundle has none of its own already.
@@ -113,7 +111,7 @@ impl<'a> Facts<'a> {
         let held = stock::hold(connection, new.clone())?;
         let stocked = held.iter().filter(|row| row.on_hand != 0 || row.reserved != 0);
         Ok(Self {
-            by_sku,
+            by_name,
             stocked: stocked.map(|row| row.variant).collect(),
             sold: bundles::sold(connection, new)?.into_iter().collect(),
             roles,
@@ -129,19 +127,23 @@ impl<'a> Facts<'a> {
             .map_err(|(code, detail)| FieldErrors::one(&pointer, code, detail))?;
         let mut errors = FieldErrors::new();
         let (mut parts, mut is_whole) = (Vec::new(), true);
+        let mut seen = HashSet::new();
         for (index, component) in composition.components.iter().enumerate() {
-            let pointer = format!("{pointer}/{index}/sku");
-            match self.find(&component.sku) {
+            let pointer = format!("{pointer}/{index}/{}", component.variant.field());
+            match self.find(&component.variant) {
                 Some(id) if self.bundles.contains(&id) || self.roles.get(&id).is_some_and(|role| role.is_bundle) => {
                     errors.add(pointer, "is_bundle", "a bundle cannot be a part of another one");
+                }
+                Some(id) if !seen.insert(id) => {
+                    errors.add(pointer, "duplicate", "another component is the same variant");
                 }
                 Some(id) => parts.push(NewComponent {
                     variant_id: id.into(),
                     quantity: component.quantity,
                 }),
-                None if self.undone.is_some_and(|undone| undone.has(&component.sku)) => is_whole = false,
+                None if self.undone.is_some_and(|undone| undone.has(&component.variant)) => is_whole = false,
                 None => {
-                    let detail = format!("there is no variant with the SKU `{}`", &*component.sku);
+                    let detail = format!("there is no variant with {}", component.variant);
                     errors.add(pointer, "not_found", detail);
                 }
             }
@@ -169,9 +171,9 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The variant with a SKU, unless a row has taken it away.
-    fn find(&self, sku: &str) -> Option<Uuid> {
-        let is_gone = self.undone.is_some_and(|undone| undone.names.has_taken_away(sku));
-        self.by_sku.get(sku).copied().filter(|_| !is_gone)
+    /// The variant that is known by this, unless a row has taken that away.
+    fn find(&self, name: &VariantName) -> Option<Uuid> {
+        let is_gone = self.undone.is_some_and(|undone| undone.names.has_taken_away(name));
+        self.by_name.get(name).copied().filter(|_| !is_gone)
     }
 }

@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use diesel::{PgConnection, QueryResult};
 use uuid::Uuid;
 
+use super::merge::set_variants;
 use super::names::{Implied, Kind, Names};
+use crate::domain::bundle::VariantName;
 use crate::domain::handle::Handle;
 use crate::domain::listing::Listing;
 use crate::domain::plan::Stored;
@@ -18,6 +20,8 @@ pub(super) struct Known<'a> {
     by_handle: HashMap<String, Uuid>,
     pub(super) stored: HashMap<Uuid, Stored>,
     sku_owners: HashMap<String, Uuid>,
+    /// SKUs that rows of this batch take from their variants, and others want: of two that exchange theirs, neither is first.
+    left_behind: HashSet<String>,
     /// Handles that can be made from titles, and belong to others.
     taken_handles: HashSet<String>,
     /// From the rows before this batch.
@@ -60,7 +64,8 @@ impl<'a> Known<'a> {
         };
         // As they are now that they are locked: they may have changed since they were found.
         let listings = || stored.iter().map(|stored| (stored.id, &stored.listing));
-        Ok(Self {
+        let mut known = Self {
+            left_behind: HashSet::new(),
             by_external_id: listings()
                 .filter_map(|(id, listing)| Some((listing.external_id.clone()?, id)))
                 .collect(),
@@ -72,7 +77,9 @@ impl<'a> Known<'a> {
             stored: stored.into_iter().map(|stored| (stored.id, stored)).collect(),
             names,
             implied: Implied::default(),
-        })
+        };
+        known.left_behind = known.find_left_behind(products);
+        Ok(known)
     }
 
     /// Takes names from those who have lost them by rows before this batch, as a real run would have.
@@ -124,7 +131,7 @@ impl<'a> Known<'a> {
         let own = before.map(|before| before.id);
         let is_foreign = |sku: &str| {
             let owner = self.sku_owners.get(sku).copied();
-            owner.is_some() && owner != own && !self.is_released(Kind::Sku, sku)
+            owner.is_some() && owner != own && !self.left_behind.contains(sku) && !self.is_released(Kind::Sku, sku)
         };
         for (index, variant) in product.variants.iter().flatten().enumerate() {
             if let Some(sku) = variant.sku.as_deref().filter(|sku| is_foreign(sku)) {
@@ -134,6 +141,35 @@ impl<'a> Known<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a row has what another one is to leave behind: what that row does not do matters then.
+    pub(super) fn counts_on_all_rows(&self) -> bool {
+        !self.left_behind.is_empty()
+    }
+
+    fn find_left_behind(&self, products: &[&ImportedProduct]) -> HashSet<String> {
+        let of = |product: &&ImportedProduct| self.find(product).ok().flatten();
+        let rows: HashMap<Uuid, &ImportedProduct> = products
+            .iter()
+            .filter_map(|product| Some((of(product)?, *product)))
+            .collect();
+        let is_left = |own: Option<Uuid>, sku: &str| {
+            let owner = self.sku_owners.get(sku).filter(|owner| own != Some(**owner));
+            let row = owner.and_then(|owner| Some((self.stored.get(owner)?, rows.get(owner)?)));
+            row.is_some_and(|(stored, row)| !keeps(&stored.listing, row, sku))
+        };
+        let mut left = HashSet::new();
+        for product in products {
+            let own = of(product);
+            let skus = product
+                .variants
+                .iter()
+                .flatten()
+                .filter_map(|variant| variant.sku.as_ref());
+            left.extend(skus.filter(|sku| is_left(own, sku)).cloned());
+        }
+        left
     }
 
     pub(super) fn free_handle(&self, product: &ImportedProduct) -> Result<Handle, WrongRow> {
@@ -211,17 +247,34 @@ impl<'a> Known<'a> {
     }
 }
 
+/// Whether a product still has a SKU after its row.
+fn keeps(listing: &Listing, row: &ImportedProduct, sku: &str) -> bool {
+    let mut after = listing.clone();
+    if let Some(variants) = &row.variants {
+        set_variants(&mut after, &row.options, variants);
+    }
+    after.variants.iter().any(|variant| variant.sku.as_deref() == Some(sku))
+}
+
 /// Holds the products of what bundles are to consist of, together with those of the batch, all at once and in key order.
 fn hold_components(connection: &mut PgConnection, products: &[&ImportedProduct], own: &[Uuid]) -> QueryResult<()> {
     let variants = products.iter().flat_map(|product| product.variants.iter().flatten());
     let components = variants.flat_map(|variant| variant.components.iter().flatten());
-    let skus: Vec<String> = components.map(|component| component.sku.to_string()).collect();
-    if skus.is_empty() {
+    let (mut skus, mut handles) = (Vec::new(), Vec::new());
+    for component in components {
+        match &component.variant {
+            VariantName::Sku(sku) => skus.push(sku.clone()),
+            VariantName::Options(handle, _) => handles.push(handle.clone()),
+        }
+    }
+    if skus.is_empty() && handles.is_empty() {
         return Ok(());
     }
     let owners = products::owners_of_skus(connection, skus)?;
-    let all = owners.into_iter().map(|(_, id)| id).chain(own.iter().copied());
-    products::hold(connection, all.collect())
+    let named = products::identify(connection, Vec::new(), handles)?;
+    let owners = owners.into_iter().map(|(_, id)| id);
+    let all = owners.chain(named.into_iter().map(|(id, _, _)| id));
+    products::hold(connection, all.chain(own.iter().copied()).collect())
 }
 
 /// Handles for a product that has none, the nicest first.

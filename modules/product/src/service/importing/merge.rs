@@ -76,7 +76,8 @@ fn set_images(images: &mut Vec<Image>, new: &[Image]) {
     }
 }
 
-fn set_variants(listing: &mut Listing, options: &[ProductOption], variants: &[ListedVariant]) {
+/// What becomes of variants by those of a row, which has these options, or none that it tells of.
+pub(super) fn set_variants(listing: &mut Listing, options: &[ProductOption], variants: &[ListedVariant]) {
     let old_options = std::mem::replace(&mut listing.options, options.to_vec());
     let old = std::mem::replace(&mut listing.variants, variants.to_vec());
     if options.is_empty() {

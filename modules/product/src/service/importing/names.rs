@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::domain::listing::ListedVariant;
+use crate::domain::bundle::VariantName;
 use crate::import::{ImportError, ImportedProduct, WrongRow};
 
 /// The most names of a file. A million of them take some 25 megabytes; a million products of which some have variants have
@@ -22,6 +22,8 @@ pub(super) enum Kind {
     ExternalId,
     Handle,
     Sku,
+    /// A handle together with option values.
+    Options,
 }
 
 /// The names of the rows so far.
@@ -31,7 +33,7 @@ pub(super) struct Names {
     given: HashMap<Digest, u32>,
     /// What products had before, and have no longer.
     released: HashSet<Digest>,
-    /// The SKUs of variants that rows make bundles, and of those that bundles are to consist of.
+    /// What the variants are known by that rows make bundles, and those that bundles are to consist of.
     bundles: HashSet<Digest>,
     components: HashSet<Digest>,
     /// The lines of rows that were left out after their names were taken.
@@ -52,6 +54,7 @@ impl Kind {
             Self::ExternalId => "id",
             Self::Handle => "handle",
             Self::Sku => "SKU",
+            Self::Options => "options",
         }
     }
 
@@ -82,17 +85,18 @@ impl Names {
             }
         }
         let (mut bundles, mut components) = (HashSet::new(), HashSet::new());
-        for (sku, pointer) in skus(product, |variant| variant.is_bundle()) {
-            if self.components.contains(&Kind::Sku.digest(sku)) {
-                let detail = format!("a bundle of another row consists of `{sku}`");
+        for (name, pointer) in names_of_bundles(product) {
+            let digest = digest_of(&name);
+            if self.components.contains(&digest) {
+                let detail = format!("a bundle of another row consists of what has {name}");
                 return Ok(Err(WrongRow::new(product.line, &pointer, "in_use", detail)));
             }
-            bundles.insert(Kind::Sku.digest(sku));
+            bundles.insert(digest);
         }
         for (component, pointer) in named(product) {
-            let digest = Kind::Sku.digest(component);
+            let digest = digest_of(component);
             if self.bundles.contains(&digest) || bundles.contains(&digest) {
-                let detail = format!("`{component}` is a bundle in this file, and cannot be a part of another one");
+                let detail = format!("{component}: a bundle in this file, which cannot be a part of another one");
                 return Ok(Err(WrongRow::new(product.line, &pointer, "is_bundle", detail)));
             }
             components.insert(digest);
@@ -112,17 +116,17 @@ impl Names {
         self.left_out.insert(short(row.line));
     }
 
-    /// The line of the row that gives a variant this SKU; none where it was left out.
-    pub(super) fn written_by(&self, sku: &str) -> Option<u64> {
-        let line = self.given.get(&Kind::Sku.digest(sku));
+    /// The line of the row that gives a variant this SKU, or a product this handle; none where it was left out.
+    pub(super) fn written_by(&self, name: &VariantName) -> Option<u64> {
+        let line = self.given.get(&digest_of_owner(name));
         line.filter(|line| !self.left_out.contains(line))
             .copied()
             .map(u64::from)
     }
 
-    /// Whether a row has taken this SKU from a variant.
-    pub(super) fn has_taken_away(&self, sku: &str) -> bool {
-        self.is_released(&Kind::Sku.digest(sku))
+    /// Whether a row has taken this SKU from a variant, or this handle from a product.
+    pub(super) fn has_taken_away(&self, name: &VariantName) -> bool {
+        self.is_released(&digest_of_owner(name))
     }
 
     /// On which line a name stands.
@@ -173,28 +177,66 @@ fn stated(product: &ImportedProduct) -> impl Iterator<Item = (Kind, &str, String
     let id = id.map(|id| (Kind::ExternalId, id, "/id".to_owned()));
     let handle = product.handle.as_ref();
     let handle = handle.map(|handle| (Kind::Handle, handle.as_str(), "/handle".to_owned()));
-    let skus = skus(product, |_| true).map(|(sku, pointer)| (Kind::Sku, sku, pointer));
+    let skus = skus(product).map(|(sku, pointer)| (Kind::Sku, sku, pointer));
     id.into_iter().chain(handle).chain(skus)
 }
 
-/// The SKUs of those variants of a row that are `wanted`, each with a pointer to it.
-fn skus(product: &ImportedProduct, wanted: fn(&ListedVariant) -> bool) -> impl Iterator<Item = (&str, String)> {
+/// The SKUs of a row, each with a pointer to it.
+fn skus(product: &ImportedProduct) -> impl Iterator<Item = (&str, String)> {
     let variants = product.variants.iter().flatten().enumerate();
-    variants
-        .filter(move |(_, variant)| wanted(variant))
-        .filter_map(|(index, variant)| {
-            let sku = variant.sku.as_deref()?;
-            Some((sku, format!("/variants/{index}/sku")))
-        })
+    variants.filter_map(|(index, variant)| {
+        let sku = variant.sku.as_deref()?;
+        Some((sku, format!("/variants/{index}/sku")))
+    })
 }
 
-/// The SKUs of components that a row names, each with a pointer to it.
-fn named(product: &ImportedProduct) -> impl Iterator<Item = (&str, String)> {
+/// What the bundles of a row are known by, each with a pointer to it.
+fn names_of_bundles(product: &ImportedProduct) -> impl Iterator<Item = (VariantName, String)> {
+    let variants = product.variants.iter().flatten().enumerate();
+    let bundles = variants.filter(|(_, variant)| variant.is_bundle());
+    bundles.flat_map(|(index, variant)| {
+        let field = |name: &VariantName| match name {
+            VariantName::Sku(_) => "sku",
+            VariantName::Options(..) => "options",
+        };
+        let names = product.names_of(variant);
+        names.map(move |name| {
+            let pointer = format!("/variants/{index}/{}", field(&name));
+            (name, pointer)
+        })
+    })
+}
+
+/// What the components are known by that a row names, each with a pointer to it.
+fn named(product: &ImportedProduct) -> impl Iterator<Item = (&VariantName, String)> {
     let variants = product.variants.iter().flatten().enumerate();
     variants.flat_map(|(index, variant)| {
         let components = variant.components.iter().flatten().enumerate();
-        components.map(move |(part, component)| (&*component.sku, format!("/variants/{index}/components/{part}/sku")))
+        components.map(move |(part, component)| {
+            let field = component.variant.field();
+            let pointer = format!("/variants/{index}/components/{part}/{field}");
+            (&component.variant, pointer)
+        })
     })
+}
+
+fn digest_of(name: &VariantName) -> Digest {
+    match name {
+        VariantName::Sku(sku) => Kind::Sku.digest(sku),
+        VariantName::Options(handle, options) => {
+            let values = options.iter().flat_map(|(name, value)| ["\0", name, "\0", value]);
+            let text: String = std::iter::once(handle.as_str()).chain(values).collect();
+            Kind::Options.digest(&text)
+        }
+    }
+}
+
+/// Of that by which it is known whose the variant is: rows do not give names to all variants without SKUs.
+fn digest_of_owner(name: &VariantName) -> Digest {
+    match name {
+        VariantName::Sku(sku) => Kind::Sku.digest(sku),
+        VariantName::Options(handle, _) => Kind::Handle.digest(handle),
+    }
 }
 
 /// Lines as they are remembered; nothing depends on those after four thousand million.
