@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::bundle::NamedComponent;
 use super::listing::{ListedVariant, Listing};
+use super::stock::Target;
 
 /// A product as the database has it. Its variants know their ids and how many there are.
 #[derive(Clone, Debug)]
@@ -43,8 +44,8 @@ pub(crate) struct Plan {
     pub(crate) delete_variants: Vec<Uuid>,
     /// For new variants: how many there are.
     pub(crate) initial_stock: Vec<(Uuid, i64)>,
-    /// For old variants: how many there are to be.
-    pub(crate) target_stock: Vec<(Uuid, i64)>,
+    /// For old variants: how many there are to be. Only files say so; whoever reads one sees to them.
+    pub(crate) target_stock: Vec<Target>,
     /// For variants that are to consist of something else than they do. Whoever makes listings with components sees to them.
     pub(crate) compositions: Vec<Composition>,
 }
@@ -93,10 +94,9 @@ impl Plan {
         self.insert_products.push((id, listing));
     }
 
-    fn update(&mut self, before: Stored, mut after: Listing, new_id: &impl Fn() -> Uuid) {
+    fn update(&mut self, before: Stored, after: Listing, new_id: &impl Fn() -> Uuid) {
         let old_rows = rows(before.id, &before.listing);
         let mut old: HashMap<Uuid, VariantRow> = old_rows.map(|row| (row.id, row)).collect();
-        adopt_ids(&before.listing, &mut after);
         let (mut changed, mut restocked) = (false, false);
         for mut row in rows(before.id, &after) {
             let Some(old_row) = row.variant.id.and_then(|id| old.remove(&id)) else {
@@ -109,8 +109,8 @@ impl Plan {
             if row.variant.components != old_row.variant.components {
                 self.compositions.extend(row.composition());
             }
-            if let Some(target) = row.variant.stock.filter(|_| row.variant.stock != old_row.variant.stock) {
-                self.target_stock.push((row.id, target));
+            if let Some(target) = row.target(old_row.variant.stock) {
+                self.target_stock.push(target);
                 restocked = true;
             }
             if !old_row.looks_like(&row) {
@@ -157,10 +157,27 @@ impl VariantRow {
         })
     }
 
+    /// How many there are to be, where that is another figure than `stock` and whoever wrote it decided it.
+    fn target(&self, stock: Option<i64>) -> Option<Target> {
+        let (wanted, seen) = (self.variant.stock?, self.variant.stock_seen);
+        let is_decided = seen != Some(wanted) && stock != Some(wanted);
+        is_decided.then_some(Target {
+            variant: self.id,
+            product: self.product,
+            position: self.position,
+            wanted,
+            seen,
+        })
+    }
+
     fn looks_like(&self, other: &Self) -> bool {
-        let stock = other.variant.stock;
+        let (stock, stock_seen) = (other.variant.stock, other.variant.stock_seen);
         let mut this = self.clone();
-        this.variant = ListedVariant { stock, ..this.variant };
+        this.variant = ListedVariant {
+            stock,
+            stock_seen,
+            ..this.variant
+        };
         this == *other
     }
 }
@@ -183,19 +200,6 @@ fn rows(product: Uuid, listing: &Listing) -> impl Iterator<Item = VariantRow> {
                 ..variant.clone()
             },
         })
-}
-
-/// Variants without an id are those of the stored product that have the same values.
-fn adopt_ids(before: &Listing, after: &mut Listing) {
-    let known: HashMap<Vec<String>, Option<Uuid>> = before
-        .variants
-        .iter()
-        .map(|variant| (before.values_of(variant), variant.id))
-        .collect();
-    let values: Vec<Vec<String>> = after.variants.iter().map(|variant| after.values_of(variant)).collect();
-    for (variant, values) in after.variants.iter_mut().zip(values) {
-        variant.id = variant.id.or_else(|| known.get(&values).copied().flatten());
-    }
 }
 
 fn same_but_variants(left: &Listing, right: &Listing) -> bool {
@@ -221,7 +225,11 @@ mod tests {
         }
     }
 
-    fn plan(before: &Stored, after: Listing) -> Plan {
+    fn plan(before: &Stored, mut after: Listing) -> Plan {
+        let ids = after.counterparts(&before.listing).into_iter();
+        let ids: Vec<Option<Uuid>> = ids.map(|old| old.and_then(|old| old.id)).collect();
+        let variants = after.variants.iter_mut().zip(ids);
+        variants.for_each(|(variant, id)| variant.id = id);
         let before = Some(before.clone());
         Plan::of(vec![Change { before, after }], Uuid::now_v7)
     }
@@ -244,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_are_matched_by_their_values() {
+    fn variants_are_those_that_they_were() {
         let before = stored(sizes(&[("S", 1), ("M", 2)]));
         let plan = plan(&before, sizes(&[("M", 3), ("L", 4)]));
         assert_eq!(plan.delete_variants, [before.listing.variants[0].id.unwrap()]);
@@ -261,11 +269,33 @@ mod tests {
         let mut after = sizes(&[("S", 1)]);
         after.variants[0].stock = Some(9);
         let changed = plan(&before, after.clone());
-        assert_eq!(changed.target_stock, [(before.listing.variants[0].id.unwrap(), 9)]);
+        let target = Target {
+            variant: before.listing.variants[0].id.unwrap(),
+            product: before.id,
+            position: 0,
+            wanted: 9,
+            seen: None,
+        };
+        assert_eq!(changed.target_stock, [target]);
         assert!(changed.update_products.is_empty() && changed.update_variants.is_empty());
         assert_eq!(changed.outcomes[0].1, Outcome::Updated);
         after.variants[0].stock = None;
         assert_eq!(plan(&before, after).outcomes[0].1, Outcome::Unchanged);
+    }
+
+    #[test]
+    fn stock_that_somebody_saw_and_did_not_change_is_left_alone() {
+        let before = stored(sizes(&[("S", 1)]));
+        let mut after = sizes(&[("S", 1)]);
+        after.variants[0].stock = Some(9);
+        after.variants[0].stock_seen = Some(9);
+        assert_eq!(plan(&before, after.clone()).outcomes[0].1, Outcome::Unchanged);
+        after.variants[0].stock = Some(10);
+        let changed = plan(&before, after);
+        assert_eq!(
+            (changed.target_stock[0].wanted, changed.target_stock[0].seen),
+            (10, Some(9))
+        );
     }
 
     #[test]

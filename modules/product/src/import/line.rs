@@ -14,7 +14,7 @@ use crate::domain::code::Code;
 use crate::domain::further_price::{FurtherPrice, WrittenPrice, further, one};
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
-use crate::domain::listing::{Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
+use crate::domain::listing::{Choices, Description, ListedVariant, Listing, ProductOption, Tag, Title};
 use crate::domain::merchandising::{ImportedMerchandising, NewSeo, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
@@ -55,6 +55,7 @@ pub(super) struct Line {
     prices: Option<Vec<LinePrice>>,
     components: Option<Vec<NamedComponent>>,
     stock: Option<i64>,
+    stock_seen: Option<i64>,
     /// `null` takes back what was said in a language.
     #[serde(default)]
     translations: Said,
@@ -67,12 +68,14 @@ struct LineVariant {
     barcode: MaybeCode,
     title: Option<Title>,
     #[serde(default)]
-    options: Pairs<Name>,
+    options: Choices,
     price_minor: i64,
     compare_at_price_minor: Option<i64>,
     prices: Option<Vec<LinePrice>>,
     components: Option<Vec<NamedComponent>>,
     stock: Option<i64>,
+    /// What `stock` was when the file was written: it then counts only where it was changed, and there still is as much.
+    stock_seen: Option<i64>,
 }
 
 /// A price in a further currency, or from a larger quantity on.
@@ -121,12 +124,13 @@ impl Line {
                 sku: self.sku,
                 barcode: self.barcode,
                 title: None,
-                options: Pairs::default(),
+                options: Choices::default(),
                 price_minor,
                 compare_at_price_minor: self.compare_at_price_minor,
                 prices: self.prices,
                 components: self.components,
                 stock: self.stock,
+                stock_seen: self.stock_seen,
             }],
             (None, None) => return refuse("/price_minor", "required", "price_minor or variants are needed"),
         };
@@ -176,22 +180,18 @@ impl LineVariant {
             let detail = "a bundle has no stock of its own";
             errors.add(format!("{pointer}/stock"), "is_bundle", detail);
         }
-        let values = self
-            .options
-            .0
-            .into_iter()
-            .map(|(name, value)| (name, value.into_string()));
         ListedVariant {
             id: None,
             sku,
             barcode: filled(self.barcode),
             title: self.title.map(String::from),
-            values: Pairs(values.collect()),
+            values: self.options.0,
             price: self.price_minor,
             compare_at_price: self.compare_at_price_minor,
             prices,
             components: self.components,
             stock: self.stock,
+            stock_seen: self.stock_seen,
         }
     }
 }
@@ -265,6 +265,7 @@ struct WrittenVariant<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     components: Option<&'a [NamedComponent]>,
     stock: Option<i64>,
+    stock_seen: Option<i64>,
 }
 
 /// Writes a product as a line that an import reads back.
@@ -316,6 +317,7 @@ impl<'a> WrittenVariant<'a> {
                 .as_deref()
                 .filter(|components| !components.is_empty()),
             stock: variant.stock,
+            stock_seen: variant.stock,
         }
     }
 }

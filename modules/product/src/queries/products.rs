@@ -590,8 +590,8 @@ impl VariantRow {
                 Some(json) => bundles::named(json)?,
                 None => Some(Vec::new()),
             },
-            // Less than nothing cannot be listed.
-            stock: Some(self.on_hand.max(0)),
+            stock: Some(self.on_hand),
+            stock_seen: None,
         })
     }
 }

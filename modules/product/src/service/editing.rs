@@ -217,7 +217,6 @@ impl Service {
     pub(super) fn stamp(&self, actor: UserId) -> Stamp {
         Stamp {
             actor: actor.to_string(),
-            kind: "adjustment",
             now: self.clock.now(),
         }
     }

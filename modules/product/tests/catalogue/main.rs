@@ -37,6 +37,7 @@ mod searching;
 mod selling;
 mod speaking;
 mod stock;
+mod stock_files;
 mod support;
 mod translating;
 mod translations;
