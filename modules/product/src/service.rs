@@ -8,6 +8,7 @@ mod categories;
 mod collections;
 mod editing;
 mod exporting;
+mod import_files;
 mod import_jobs;
 mod import_worker;
 mod importing;

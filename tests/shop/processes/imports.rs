@@ -21,6 +21,20 @@ fn file(store: &StoreProcess) -> String {
     path.display().to_string()
 }
 
+/// How many products there are in a large file.
+const COUNT: usize = 8_000;
+
+/// A file whose import takes a while.
+fn large_file() -> String {
+    let line = |number: usize| {
+        let id = number.to_string();
+        json!({"id": id, "title": "A thing", "category": "Things", "sku": id, "price_minor": 100, "stock": 3})
+            .to_string()
+    };
+    let lines: Vec<String> = (0..COUNT).map(line).collect();
+    lines.join("\n")
+}
+
 fn report(outcome: &Outcome) -> Value {
     serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"))
 }
@@ -87,16 +101,9 @@ async fn what_is_exported_can_be_imported_again() {
 /// INV-10
 #[tokio::test]
 async fn an_import_goes_on_after_the_store_was_killed_and_takes_every_row_once() {
-    const COUNT: usize = 8_000;
     let mut store = StoreProcess::start().await;
-    let line = |number: usize| {
-        let id = number.to_string();
-        json!({"id": id, "title": "A thing", "category": "Things", "sku": id, "price_minor": 100, "stock": 3})
-            .to_string()
-    };
-    let file: Vec<String> = (0..COUNT).map(line).collect();
     let admin = store.admin().await;
-    let body = Some(("application/x-ndjson", file.join("\n")));
+    let body = Some(("application/x-ndjson", large_file()));
     let job = admin.send_text(Method::POST, "/admin/imports", body).await.expect(202);
     let path = format!("/admin/imports/{}", job["id"].as_str().unwrap());
     let ask = || async { admin.get(&path).await.expect(200) };
@@ -117,6 +124,35 @@ async fn an_import_goes_on_after_the_store_was_killed_and_takes_every_row_once()
     let visitor = store.anonymous();
     let list = || async { visitor.get("/products").await.expect(200) };
     eventually(list, |list| list["total"]["value"] == COUNT).await;
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+/// INV-10
+#[tokio::test]
+async fn an_import_by_command_goes_on_after_it_was_killed_when_the_same_file_is_given_again() {
+    let store = StoreProcess::start().await;
+    let admin = store.admin().await;
+    let file = store.data_dir().join("large.ndjson");
+    std::fs::write(&file, large_file()).unwrap();
+    let arguments = ["--json", "import", file.to_str().unwrap()];
+    let mut import = store.begin(&arguments);
+    let ask = || async { admin.get("/admin/imports").await.expect(200)["data"][0].clone() };
+    eventually(ask, |import| import["rows_done"].as_u64() > Some(0)).await;
+    import.kill().unwrap();
+    import.wait().unwrap();
+    let left = ask().await;
+    assert_eq!(left["state"], "running", "it was killed half-way: {left}");
+    let outcome = store.command(&arguments).await;
+    assert_eq!(
+        (outcome.code, report(&outcome)["created"].clone()),
+        (0, json!(COUNT)),
+        "{outcome:?}"
+    );
+    let ended = ask().await;
+    assert_eq!(
+        (&ended["id"], &ended["state"], &ended["rows_done"]),
+        (&left["id"], &json!("succeeded"), &json!(COUNT))
+    );
     assert_eq!(store.findings().await, [""; 0]);
 }
 
