@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::bundle::NamedComponent;
 use super::listing::{ListedVariant, Listing};
-use super::stock::Target;
+use super::stock::{Target, wanted};
 
 /// A product as the database has it. Its variants know their ids and how many there are.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) insert_variants: Vec<VariantRow>,
     pub(crate) update_variants: Vec<VariantRow>,
     pub(crate) delete_variants: Vec<Uuid>,
+    /// Of those to update the ones whose values or SKUs go to others of their product.
+    pub(crate) release_variants: Vec<Uuid>,
     /// For new variants: how many there are.
     pub(crate) initial_stock: Vec<(Uuid, i64)>,
     /// For old variants: how many there are to be. Only files say so; whoever reads one sees to them.
@@ -95,8 +97,9 @@ impl Plan {
     }
 
     fn update(&mut self, before: Stored, after: Listing, new_id: &impl Fn() -> Uuid) {
-        let old_rows = rows(before.id, &before.listing);
-        let mut old: HashMap<Uuid, VariantRow> = old_rows.map(|row| (row.id, row)).collect();
+        let old_rows: Vec<VariantRow> = rows(before.id, &before.listing).collect();
+        let mut old: HashMap<Uuid, &VariantRow> = old_rows.iter().map(|row| (row.id, row)).collect();
+        let mut released: Vec<Uuid> = Vec::new();
         let (mut changed, mut restocked) = (false, false);
         for mut row in rows(before.id, &after) {
             let Some(old_row) = row.variant.id.and_then(|id| old.remove(&id)) else {
@@ -114,11 +117,15 @@ impl Plan {
                 restocked = true;
             }
             if !old_row.looks_like(&row) {
+                let others = old_rows.iter().filter(|other| other.id != row.id);
+                released.extend(others.filter(|other| other.is_named_as(&row)).map(|other| other.id));
                 self.update_variants.push(row);
                 changed = true;
             }
         }
         changed |= !old.is_empty();
+        released.retain(|id| !old.contains_key(id));
+        self.release_variants.extend(released);
         self.delete_variants.extend(old.into_keys());
         changed |= !same_but_variants(&before.listing, &after);
         let outcome = if changed || restocked {
@@ -147,6 +154,12 @@ impl VariantRow {
         self.variant.prices.as_ref().is_some_and(|prices| !prices.is_empty())
     }
 
+    /// Whether both have the same values or the same SKU, of which there may be one in a product.
+    fn is_named_as(&self, other: &Self) -> bool {
+        let sku = &self.variant.sku;
+        self.values == other.values || (sku.is_some() && *sku == other.variant.sku)
+    }
+
     fn composition(&self) -> Option<Composition> {
         let components = self.variant.components.clone()?;
         Some(Composition {
@@ -157,15 +170,16 @@ impl VariantRow {
         })
     }
 
-    /// How many there are to be, where that is another figure than `stock` and whoever wrote it decided it.
-    fn target(&self, stock: Option<i64>) -> Option<Target> {
-        let (wanted, seen) = (self.variant.stock?, self.variant.stock_seen);
-        let is_decided = seen != Some(wanted) && stock != Some(wanted);
+    /// How many there are to be, where somebody decided on another figure than there is.
+    fn target(&self, on_hand: Option<i64>) -> Option<Target> {
+        let (stock, seen) = (self.variant.stock?, self.variant.stock_seen);
+        let is_there = on_hand.is_some_and(|on_hand| wanted(stock, seen, on_hand) == on_hand);
+        let is_decided = seen != Some(stock) && !is_there;
         is_decided.then_some(Target {
             variant: self.id,
             product: self.product,
             position: self.position,
-            wanted,
+            stock,
             seen,
         })
     }
@@ -273,7 +287,7 @@ mod tests {
             variant: before.listing.variants[0].id.unwrap(),
             product: before.id,
             position: 0,
-            wanted: 9,
+            stock: 9,
             seen: None,
         };
         assert_eq!(changed.target_stock, [target]);
@@ -293,7 +307,7 @@ mod tests {
         after.variants[0].stock = Some(10);
         let changed = plan(&before, after);
         assert_eq!(
-            (changed.target_stock[0].wanted, changed.target_stock[0].seen),
+            (changed.target_stock[0].stock, changed.target_stock[0].seen),
             (10, Some(9))
         );
     }

@@ -129,7 +129,7 @@ pub(crate) struct Target {
     pub(crate) product: Uuid,
     /// Which variant of its product it is.
     pub(crate) position: i32,
-    pub(crate) wanted: i64,
+    pub(crate) stock: i64,
     /// How many there were when somebody decided that; a file need not say so.
     pub(crate) seen: Option<i64>,
 }
@@ -140,11 +140,21 @@ pub(crate) enum Unbooked {
     #[error("stock_changed: {wanted} was decided on when there were {seen}; there are {on_hand} by now")]
     Changed { wanted: i64, seen: i64, on_hand: i64 },
     #[error(
-        "insufficient_stock: {wanted} was wanted; {least} of the {on_hand} are promised, or lie at other locations"
+        "insufficient_stock: {wanted} was wanted; of {on_hand} at least {least} stay, which are promised, owed or elsewhere"
     )]
     TooFew { wanted: i64, least: i64, on_hand: i64 },
     #[error("out_of_range: {wanted} was wanted, and a location may have at most {MAX_STOCK}")]
     TooMany { wanted: i64 },
+}
+
+/// How many there are to be by a file that says `stock`, and perhaps what its writer saw, where there are `on_hand`. Fewer
+/// than none, as Shopify's files have it, then means that none are left: what others have sold is not owed here, and what is
+/// owed here is not forgotten.
+pub(crate) fn wanted(stock: i64, seen: Option<i64>, on_hand: i64) -> i64 {
+    match seen {
+        None if stock < 0 => on_hand.min(0),
+        _ => stock,
+    }
 }
 
 /// The change that makes the stock of a variant, whose rows are `held`, what a file says; `None` where it is that already.
@@ -155,7 +165,8 @@ pub(crate) fn change_to(target: &Target, held: &[Held]) -> Result<Option<Delta>,
     };
     let elsewhere = held.iter().filter(|row| row.active && row.location != DEFAULT_LOCATION);
     let on_hand = default.on_hand + elsewhere.map(|row| row.on_hand).sum::<i64>();
-    let (wanted, delta) = (target.wanted, target.wanted - on_hand);
+    let wanted = wanted(target.stock, target.seen, on_hand);
+    let delta = wanted - on_hand;
     if delta == 0 {
         return Ok(None);
     }
@@ -277,13 +288,13 @@ mod tests {
         }
     }
 
-    /// What is booked so that there are `wanted`, which were decided on when there were `seen`.
-    fn booked(held: &[Held], wanted: i64, seen: Option<i64>) -> Result<i64, Unbooked> {
+    /// What is booked by a file that says `stock`, which was decided on when there were `seen`.
+    fn booked(held: &[Held], stock: i64, seen: Option<i64>) -> Result<i64, Unbooked> {
         let target = Target {
             variant: held[0].variant,
             product: Uuid::nil(),
             position: 0,
-            wanted,
+            stock,
             seen,
         };
         change_to(&target, held).map(|delta| delta.map_or(0, |delta| delta.delta))
@@ -316,12 +327,20 @@ mod tests {
         let promised = [held(1, DEFAULT_LOCATION, 0, 3)];
         assert_eq!((booked(&promised, 0, None), booked(&promised, 2, None)), (Ok(0), Ok(2)));
         let owed = [held(1, DEFAULT_LOCATION, -3, 0)];
-        assert_eq!((booked(&owed, -3, None), booked(&owed, -1, None)), (Ok(0), Ok(2)));
+        let seen = Some(-3);
+        assert_eq!((booked(&owed, -3, seen), booked(&owed, -1, seen)), (Ok(0), Ok(2)));
         let (wanted, least, on_hand) = (-4, -3, -3);
         assert_eq!(
-            booked(&owed, -4, None),
+            booked(&owed, -4, seen),
             Err(Unbooked::TooFew { wanted, least, on_hand })
         );
+    }
+
+    #[test]
+    fn fewer_than_none_means_that_none_are_left_where_nobody_saw_how_many_there_were() {
+        for (on_hand, delta) in [(5, -5), (0, 0), (-3, 0)] {
+            assert_eq!(booked(&[held(1, DEFAULT_LOCATION, on_hand, 0)], -1, None), Ok(delta));
+        }
     }
 
     #[test]

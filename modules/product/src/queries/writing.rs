@@ -36,6 +36,7 @@ pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, s
     insert_products(connection, &plan.insert_products, paths, stamp)?;
     media::refer(connection, &plan.insert_products, &plan.update_products)?;
     delete_variants(connection, &plan.delete_variants, stamp)?;
+    release_variants(connection, &plan.release_variants)?;
     update_variants(connection, &plan.update_variants, stamp)?;
     insert_variants(connection, &plan.insert_variants, stamp)?;
     // New variants are on no list, and those without further prices are offered for what is written.
@@ -286,6 +287,17 @@ fn update_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &S
     let ids = rows.iter().map(|row| row.id).collect();
     let rows: Vec<_> = rows.iter().map(VariantJson::new).collect();
     update(connection, SQL, stamp, &rows, ids)
+}
+
+/// Frees values and SKUs of variants that are about to get others: an index compares them with each single row.
+fn release_variants(connection: &mut PgConnection, ids: &[Uuid]) -> QueryResult<()> {
+    const SQL: &str = "UPDATE @.variants SET sku = NULL, option_values = ARRAY[id::text] WHERE id = ANY(?)";
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Statement::new(SCHEMA, SQL, [Bind::Uuids(ids.to_vec())])
+        .execute(connection)
+        .map(drop)
 }
 
 fn delete_variants(connection: &mut PgConnection, ids: &[Uuid], stamp: &Stamp) -> QueryResult<()> {

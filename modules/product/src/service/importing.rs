@@ -63,7 +63,7 @@ enum End {
     /// Somebody else has the import now, or nobody.
     Lost,
     /// A dry run: this would have been done, and was undone.
-    Undone(Written),
+    Undone(Box<Written>),
 }
 
 /// What was done with a batch.
@@ -229,7 +229,7 @@ impl Importer {
                 false => batch.write(connection, products)?,
             };
             if dry_run {
-                return Err(End::Undone(written));
+                return Err(End::Undone(Box::new(written)));
             }
             let errors = errors_of(&written, wrong);
             note(account, connection, &written.entry(before, wrong, &errors))?;
@@ -242,7 +242,7 @@ impl Importer {
                 let entry = written.entry(before, wrong, &errors);
                 self.connection
                     .transaction(|connection| note(account, connection, &entry))?;
-                written
+                *written
             }
             Err(end) => return Err(end),
         };

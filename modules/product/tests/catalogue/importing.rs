@@ -213,6 +213,37 @@ async fn a_variant_stays_the_same_whatever_the_order_of_its_options_and_whatever
     shop.assert_in_order().await;
 }
 
+/// IN-11
+#[actix_web::test]
+async fn variants_of_a_product_change_their_values_and_skus_with_each_other() {
+    let shop = Shop::open().await;
+    let option = |name: &str| json!({"name": name, "values": ["30", "32"]});
+    let variant = |waist: &str, length: &str| json!({"sku": format!("{waist}/{length}"), "options": {"Waist": waist, "Length": length}, "price": usd(100)});
+    let jeans = json!({"title": "Jeans", "options": [option("Waist"), option("Length")],
+        "variants": [variant("30", "32"), variant("32", "30")]});
+    let made = shop.create(jeans).await;
+    let edit = json!({"options": [option("Length"), option("Waist")]});
+    let edited = shop.edit(Method::PATCH, &path(&made), 1, edit).await;
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    let row = |skus: [&str; 2]| {
+        let variant = |waist: &str, length: &str, sku: &str| json!({"options": {"Waist": waist, "Length": length}, "sku": sku, "price_minor": 100});
+        json!({"handle": "jeans", "title": "Jeans", "options": [option("Waist"), option("Length")],
+            "variants": [variant("30", "32", skus[0]), variant("32", "30", skus[1])]})
+        .to_string()
+    };
+    for skus in [["30/32", "32/30"], ["32/30", "30/32"]] {
+        let report = shop.import(&row(skus), ImportFormat::Auto, false).await;
+        assert_eq!((report.updated, report.errors), (1, vec![]), "{skus:?}");
+        let after = shop.get("/products/jeans").await.body;
+        for (index, sku) in skus.iter().enumerate() {
+            let (before, after) = (&made["variants"][index], &after["variants"][index]);
+            assert_eq!((&after["id"], &after["options"]), (&before["id"], &before["options"]));
+            assert_eq!(after["sku"], *sku);
+        }
+    }
+    shop.assert_in_order().await;
+}
+
 /// INV-10
 #[actix_web::test]
 async fn a_file_that_was_cut_short_is_gone_on_with_when_it_is_given_again() {

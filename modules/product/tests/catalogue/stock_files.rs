@@ -111,12 +111,14 @@ async fn what_was_sold_beyond_the_stock_is_still_owed_after_a_file() {
         assert_eq!(other.import(&file, ImportFormat::Auto, false).await.created, 1);
         assert_eq!(other.get("/products/mug").await.body["variants"][0]["available"], 0);
     }
-    let line = |stock: i64| json!({"handle": "mug", "title": "Mug", "price_minor": 900, "stock": stock}).to_string();
-    let refused = import(&shop, &line(-4)).await;
+    let line = |stock: i64| json!({"handle": "mug", "title": "Mug", "price_minor": 900, "stock": stock});
+    let mut seen = line(-4);
+    seen["stock_seen"] = json!(-3);
+    let refused = import(&shop, &seen.to_string()).await;
     assert_eq!(mistakes(&refused), [("/variants/0/stock", "insufficient_stock")]);
     assert_eq!(on_hand(&shop, mug).await, -3);
     // Eight were delivered: three of them are somebody's already.
-    assert_eq!(import(&shop, &line(5)).await.updated, 1);
+    assert_eq!(import(&shop, &line(5).to_string()).await.updated, 1);
     assert_eq!(on_hand(&shop, mug).await, 5);
     // It can still be edited while more was sold than there was.
     sell(&shop, mug, 6).await;
@@ -126,6 +128,22 @@ async fn what_was_sold_beyond_the_stock_is_still_owed_after_a_file() {
         .admin_with(Method::PATCH, &crate::support::path(&made), edit, &[("If-Match", "*")])
         .await;
     assert_eq!((edited.status.as_u16(), on_hand(&shop, mug).await), (200, -1));
+    shop.assert_in_order().await;
+}
+
+/// INV-11
+#[actix_web::test]
+async fn what_another_shop_has_sold_beyond_its_stock_is_sold_out_here_however_often_it_says_so() {
+    let shop = Shop::open().await;
+    let sheet = |quantity: i64| format!("Handle,Title,Variant Price,Variant Inventory Qty\nmug,Mug,9.00,{quantity}\n");
+    let first = shop.import(&sheet(-2), ImportFormat::Auto, false).await;
+    assert_eq!((first.created, first.errors), (1, vec![]));
+    let mug = variant_id(&shop.get("/products/mug").await.body, 0);
+    for (quantity, updated, left) in [(-2, 0, 0), (5, 1, 5), (-2, 1, 0), (-3, 0, 0)] {
+        let report = import(&shop, &sheet(quantity)).await;
+        assert_eq!((report.updated, report.errors), (updated, vec![]), "{quantity}");
+        assert_eq!(on_hand(&shop, mug).await, left, "{quantity}");
+    }
     shop.assert_in_order().await;
 }
 
