@@ -50,6 +50,8 @@ enum Command {
     /// Bring the database up to date
     Migrate,
     /// Put the products of a file (NDJSON or Shopify CSV, gzip too) into the catalogue
+    ///
+    /// An import that was cut short goes on when the same file is given again.
     Import {
         /// The file; `-` reads standard input
         file: PathBuf,

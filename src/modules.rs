@@ -10,7 +10,7 @@ mod elsewhere;
 #[cfg(not(feature = "gateway"))]
 mod without_gateway;
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Seek, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -508,7 +508,7 @@ impl Site {
     /// Where the file cannot be read at all, or the database fails; bad rows are part of the report.
     pub async fn import(
         &self,
-        source: Box<dyn BufRead + Send>,
+        source: impl BufRead + Seek + Send + 'static,
         format: ImportFormat,
         dry_run: bool,
         mut progress: impl FnMut(u64) + Send + 'static,

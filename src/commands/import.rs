@@ -1,7 +1,7 @@
 //! `bodega import`: products from a file.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::io::{self, BufReader, IsTerminal, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,7 +23,8 @@ pub struct Import {
     pub json: bool,
 }
 
-/// Imports a file and prints what was done. Bad rows are reported and skipped, and make the exit code 1.
+/// Imports a file and prints what was done. Bad rows are reported and skipped, and make the exit code 1. What was cut short
+/// is gone on with when the same file is given again.
 ///
 /// # Errors
 ///
@@ -33,7 +34,7 @@ pub async fn run(settings: Settings, import: Import) -> Result<ExitCode, StartEr
     let (source, size) = open(&import.file)?;
     let site = super::open(settings).await?;
     let bar = progress_bar(size);
-    let source: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(1 << 16, bar.wrap_read(source)));
+    let source = BufReader::with_capacity(1 << 16, bar.wrap_read(source));
     let count = {
         let bar = bar.clone();
         move |products: u64| bar.set_message(format!("{products} products"))
@@ -49,28 +50,38 @@ pub async fn run(settings: Settings, import: Import) -> Result<ExitCode, StartEr
     })
 }
 
-/// The file, and its size where it has one.
-fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), StartError> {
-    if path == Path::new("-") {
-        return Ok((Box::new(io::stdin()), None));
-    }
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (size, file) =
-        opened.map_err(|error| StartError::Refused(format!("cannot read {}: {error}", path.display())))?;
-    Ok((Box::new(file), Some(size)))
+/// The file, and its size.
+fn open(path: &Path) -> Result<(File, u64), StartError> {
+    let is_plain = path.metadata().is_ok_and(|found| found.is_file());
+    let opened = match path == Path::new("-") {
+        true => kept(io::stdin()),
+        false if is_plain => File::open(path),
+        false => File::open(path).and_then(kept),
+    };
+    opened
+        .and_then(|file| {
+            let size = file.metadata()?.len();
+            Ok((file, size))
+        })
+        .map_err(|error| StartError::Refused(format!("cannot read {}: {error}", path.display())))
+}
+
+/// A file of what can be read only once: files are read twice, at first to know them again.
+fn kept(mut source: impl Read) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    io::copy(&mut source, &mut file)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// How much of the file has been read, for whoever watches a terminal.
-fn progress_bar(size: Option<u64>) -> ProgressBar {
+fn progress_bar(size: u64) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let template = match size {
-        Some(_) => "{bar:40} {percent}%, {msg}, {eta} left",
-        None => "{spinner} {msg}",
-    };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr()).with_style(style)
+    let style = ProgressStyle::with_template("{bar:40} {percent}%, {msg}, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::stderr()).with_style(style)
 }
 
 fn told(report: &Imported, dry_run: bool) -> String {

@@ -39,6 +39,9 @@ pub(crate) use report::WrongRow;
 /// How many wrong fields of a file are kept; more are counted.
 pub(crate) const MAX_ERRORS: usize = 10_000;
 
+/// The most bytes between two rows with nothing in them.
+const MAX_BLANK: u64 = 1 << 20;
+
 /// How the rows of a file are written. Gzip is noticed by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ImportFormat {

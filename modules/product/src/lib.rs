@@ -10,7 +10,7 @@ mod schema;
 mod search;
 mod service;
 
-use std::io::{BufRead, Cursor, Write};
+use std::io::{BufRead, Cursor, Seek, Write};
 use std::sync::Arc;
 
 use actix_web::web;
@@ -67,11 +67,11 @@ impl Module {
     }
 
     /// Imports a product file, packed with gzip or not. Products are matched by their id, else by their handle; wrong rows
-    /// are reported and left out. With `dry_run` everything is tried and nothing kept. `progress` is called every few
-    /// hundred products, on another thread.
+    /// are reported and left out. With `dry_run` everything is tried and nothing kept. An import of the same file that was
+    /// cut short less than a day ago is gone on with. `progress` is called every few hundred products, on another thread.
     pub async fn import(
         &self,
-        source: Box<dyn BufRead + Send>,
+        source: impl BufRead + Seek + Send + 'static,
         format: ImportFormat,
         dry_run: bool,
         progress: impl FnMut(Progress) + Send + 'static,
@@ -90,7 +90,7 @@ impl Module {
         }
         // Its prices are round enough to do for any currency.
         let demo = String::from_utf8_lossy(DEMO).replace(r#""currency":"USD","#, "");
-        let source = Box::new(Cursor::new(demo.into_bytes()));
+        let source = Cursor::new(demo.into_bytes());
         let report = self.import(source, ImportFormat::Ndjson, false, |_| ()).await?;
         Ok(Some(report))
     }

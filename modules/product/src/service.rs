@@ -10,6 +10,7 @@ mod editing;
 mod export_jobs;
 mod export_worker;
 mod exporting;
+mod import_files;
 mod import_jobs;
 mod import_worker;
 mod importing;

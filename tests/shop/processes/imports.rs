@@ -23,6 +23,20 @@ fn file(store: &StoreProcess) -> String {
     path.display().to_string()
 }
 
+/// How many products there are in a large file.
+const COUNT: usize = 8_000;
+
+/// A file whose import takes a while.
+fn large_file() -> String {
+    let line = |number: usize| {
+        let id = number.to_string();
+        json!({"id": id, "title": "A thing", "category": "Things", "sku": id, "price_minor": 100, "stock": 3})
+            .to_string()
+    };
+    let lines: Vec<String> = (0..COUNT).map(line).collect();
+    lines.join("\n")
+}
+
 fn report(outcome: &Outcome) -> Value {
     serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"))
 }
@@ -86,18 +100,9 @@ async fn what_is_exported_can_be_imported_again() {
     }
 }
 
-/// How many products [`upload_many`] imports: what is done with them takes a while.
-const COUNT: usize = 8_000;
-
 /// Begins an import of many products; answers the path of the job.
 async fn upload_many(admin: &Admin) -> String {
-    let line = |number: usize| {
-        let id = number.to_string();
-        json!({"id": id, "title": "A thing", "category": "Things", "sku": id, "price_minor": 100, "stock": 3})
-            .to_string()
-    };
-    let file: Vec<String> = (0..COUNT).map(line).collect();
-    let body = Some(("application/x-ndjson", file.join("\n")));
+    let body = Some(("application/x-ndjson", large_file()));
     let job = admin.send_text(Method::POST, "/admin/imports", body).await.expect(202);
     format!("/admin/imports/{}", job["id"].as_str().unwrap())
 }
@@ -162,6 +167,35 @@ async fn an_export_goes_on_after_the_store_was_killed_and_has_every_product_once
     let ids: HashSet<String> = file.text.lines().map(id).collect();
     assert_eq!((file.text.lines().count(), ids.len()), (COUNT, COUNT));
     assert_eq!(ended["bytes"], file.text.len());
+}
+
+/// INV-10
+#[tokio::test]
+async fn an_import_by_command_goes_on_after_it_was_killed_when_the_same_file_is_given_again() {
+    let store = StoreProcess::start().await;
+    let admin = store.admin().await;
+    let file = store.data_dir().join("large.ndjson");
+    std::fs::write(&file, large_file()).unwrap();
+    let arguments = ["--json", "import", file.to_str().unwrap()];
+    let mut import = store.begin(&arguments);
+    let ask = || async { admin.get("/admin/imports").await.expect(200)["data"][0].clone() };
+    eventually(ask, |import| import["rows_done"].as_u64() > Some(0)).await;
+    import.kill().unwrap();
+    import.wait().unwrap();
+    let left = ask().await;
+    assert_eq!(left["state"], "running", "it was killed half-way: {left}");
+    let outcome = store.command(&arguments).await;
+    assert_eq!(
+        (outcome.code, report(&outcome)["created"].clone()),
+        (0, json!(COUNT)),
+        "{outcome:?}"
+    );
+    let ended = ask().await;
+    assert_eq!(
+        (&ended["id"], &ended["state"], &ended["rows_done"]),
+        (&left["id"], &json!("succeeded"), &json!(COUNT))
+    );
+    assert_eq!(store.findings().await, [""; 0]);
 }
 
 #[tokio::test]

@@ -86,6 +86,13 @@ impl StoreProcess {
         bodega_with_input(&all, &[], input).await
     }
 
+    /// Begins a command of the binary on this store's data.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
+        let mut command = clean_command();
+        command.arg("--data-dir").arg(&self.folder).args(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     /// What `bodega verify` finds, a line each.
     pub(crate) async fn findings(&self) -> Vec<String> {
         findings(&self.folder).await

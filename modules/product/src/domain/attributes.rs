@@ -88,6 +88,7 @@ impl utoipa::ToSchema for AttributeValue {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn read(json: &str) -> serde_json::Result<Attributes> {
         serde_json::from_str(json)
@@ -97,6 +98,29 @@ mod tests {
     fn attributes_are_texts_numbers_and_truth_values_and_come_back_as_written() {
         let json = r#"{"width":298.45,"cores":8,"touchscreen":true,"colour":"Black","zero":0,"cold":-40}"#;
         assert_eq!(serde_json::to_string(&read(json).unwrap()).unwrap(), json);
+    }
+
+    #[test]
+    fn numbers_of_all_their_digits_come_back_as_written() {
+        for number in [
+            "0.30000000000000004",
+            "9007199254740993",
+            "18446744073709551615",
+            "1.7976931348623157e+308",
+            "5e-324",
+        ] {
+            let json = format!(r#"{{"a":{number}}}"#);
+            assert_eq!(serde_json::to_string(&read(&json).unwrap()).unwrap(), json);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_comes_back_as_it_was(number in proptest::num::f64::NORMAL) {
+            let json = format!(r#"{{"a":{}}}"#, serde_json::to_string(&number).unwrap());
+            let kept = AttributeValue::Number(Number::from_f64(number).unwrap());
+            prop_assert_eq!(read(&json).unwrap().0, [("a".to_owned(), kept)]);
+        }
     }
 
     #[test]

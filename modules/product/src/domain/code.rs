@@ -1,5 +1,6 @@
 //! Codes: what variants and products are known by in the books of others.
 
+use std::fmt;
 use std::ops::Deref;
 
 use kernel::Text;
@@ -7,16 +8,22 @@ use kernel::text::TextError;
 use serde::{Deserialize, Deserializer, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-/// A SKU, a barcode or an external id: `MIN` to 120 characters, in the composed form of Unicode (NFC). What looks the same
-/// is the same code then, however it was typed; all else counts, also the case.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+/// A SKU, a barcode, an external id, or the name or a value of an option, which files know variants by: `MIN` to 120
+/// characters, in the composed form of Unicode (NFC), without white space around it. What looks the same is the same code
+/// then, however it was typed; all else counts, also the case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Code<const MIN: usize = 1>(Text<MIN, 120>);
 
 impl<const MIN: usize> Code<MIN> {
     /// Checks a code; it is bounded in the form in which it is kept.
     pub(crate) fn parse(text: &str) -> Result<Self, TextError> {
-        Text::parse(text.nfc().collect::<String>()).map(Self)
+        Text::parse(text.trim().nfc().collect::<String>()).map(Self)
+    }
+
+    /// The text itself.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
     }
 }
 
@@ -25,6 +32,12 @@ impl<const MIN: usize> Deref for Code<MIN> {
 
     fn deref(&self) -> &str {
         &self.0
+    }
+}
+
+impl<const MIN: usize> fmt::Display for Code<MIN> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
     }
 }
 
@@ -54,6 +67,7 @@ mod tests {
     fn a_code_is_the_same_however_its_letters_are_put_together_and_another_in_another_case() {
         assert_eq!(code("Cafe\u{301}-1"), code("Caf\u{e9}-1"));
         assert_eq!(code("\u{212b}"), code("\u{c5}"), "the sign of the unit is the letter");
+        assert_eq!(code("\u{a0} a "), code("a"), "nobody sees what is around it");
         for (one, other) in [
             ("abc", "ABC"),
             ("I", "i"),
@@ -62,7 +76,7 @@ mod tests {
             ("ss", "\u{df}"),
             ("a", "\u{430}"),
             ("\u{ff21}", "A"),
-            ("a", " a"),
+            ("a b", "ab"),
         ] {
             assert_ne!(code(one), code(other), "{one} and {other}");
         }

@@ -15,7 +15,7 @@ use super::code::Code;
 use super::further_price::{WrittenPrice, further};
 use super::handle::Handle;
 use super::image::Image;
-use super::listing::{Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
+use super::listing::{Choices, Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
 use super::merchandising::{Merchandising, NewSeo, SeoPatch, stored};
 use super::pairs::Pairs;
 use super::product::Status;
@@ -120,7 +120,7 @@ pub(crate) struct NewVariant {
     /// A value for each option of the product.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
-    pub(crate) options: Pairs<Name>,
+    pub(crate) options: Choices,
     pub(crate) price: Money,
     #[serde(default)]
     pub(crate) compare_at_price: Option<Money>,
@@ -202,7 +202,7 @@ pub(crate) struct VariantPatch {
     /// Merged.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
-    pub(crate) options: Option<Pairs<Name>>,
+    pub(crate) options: Option<Choices>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<MoneyPatch>)]
     pub(crate) price: Option<MoneyPatch>,
@@ -267,12 +267,13 @@ impl NewVariant {
             sku: self.sku.map(String::from),
             barcode: self.barcode.map(String::from),
             title: self.title.map(String::from),
-            values: strings(self.options),
+            values: self.options.0,
             price: self.price.amount,
             compare_at_price: compare_at_price.map(|price| price.amount),
             prices: Some(further(&self.prices, currencies, errors, &format!("{pointer}/prices"))),
             components: None,
             stock: Some(self.stock),
+            stock_seen: None,
         }
     }
 }
@@ -342,7 +343,7 @@ impl VariantPatch {
         variant.title = self.title.map(String::from).apply(variant.title.take());
         set(&mut variant.price, price.map(|price| price.amount));
         variant.compare_at_price = compare_at_price.map(|price| price.amount);
-        for (name, value) in self.options.map(strings).unwrap_or_default().0 {
+        for (name, value) in self.options.unwrap_or_default().0.0 {
             variant.values.set(name, value);
         }
         Ok(())
@@ -362,16 +363,6 @@ fn merge(attributes: &mut Attributes, changes: Pairs<Option<AttributeValue>>) {
             None => attributes.remove(&name),
         }
     }
-}
-
-fn strings(pairs: Pairs<Name>) -> Pairs<String> {
-    Pairs(
-        pairs
-            .0
-            .into_iter()
-            .map(|(name, value)| (name, value.into_string()))
-            .collect(),
-    )
 }
 
 /// Records an amount in another currency as an error.

@@ -1,17 +1,19 @@
 //! A product as it is to be, checked. Requests and rows of import files both become this before they are written.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{Datelike, NaiveDate};
 use kernel::money::MAX_AMOUNT;
 use kernel::text::Prose;
 use kernel::{Currency, FieldErrors, Text};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::attributes::Attributes;
 use super::bundle::NamedComponent;
+use super::code::Code;
 use super::further_price::{self, FurtherPrice};
 use super::handle::Handle;
 use super::image::{self, Image};
@@ -28,8 +30,10 @@ const MAX_VARIANTS: usize = 200;
 
 /// A tag.
 pub(crate) type Tag = Text<1, 120>;
-/// An option's name or value, a brand.
+/// A name, e.g. a brand.
 pub(crate) type Name = Text<1, 120>;
+/// The name or a value of an option.
+pub(crate) type Choice = Code;
 /// A title.
 pub(crate) type Title = Text<1, 300>;
 /// A description.
@@ -58,7 +62,7 @@ pub(crate) struct Listing {
 /// Everything about a variant that somebody decides.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ListedVariant {
-    /// Known for variants that exist; a new one may still turn out to be one of them by its values.
+    /// Known for variants that exist.
     pub(crate) id: Option<Uuid>,
     pub(crate) sku: Option<String>,
     pub(crate) barcode: Option<String>,
@@ -71,8 +75,10 @@ pub(crate) struct ListedVariant {
     pub(crate) prices: Option<Vec<FurtherPrice>>,
     /// What it consists of, with none of them no bundle; `None` leaves that alone. Only files say so in a listing.
     pub(crate) components: Option<Vec<NamedComponent>>,
-    /// How many there are to be; `None` leaves that alone.
+    /// How many there are to be; `None` leaves that alone. Below zero where more were sold than there were.
     pub(crate) stock: Option<i64>,
+    /// How many there were when `stock` was decided. Only files say so.
+    pub(crate) stock_seen: Option<i64>,
 }
 
 /// Something to choose by, e.g. the size.
@@ -80,9 +86,27 @@ pub(crate) struct ListedVariant {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProductOption {
     #[schema(value_type = String)]
-    pub(crate) name: Name,
+    pub(crate) name: Choice,
     #[schema(value_type = Vec<String>)]
-    pub(crate) values: Vec<Name>,
+    pub(crate) values: Vec<Choice>,
+}
+
+/// The values of a variant by the names of their options, as somebody sends them.
+#[derive(Debug, Default)]
+pub(crate) struct Choices(pub(crate) Pairs<String>);
+
+impl<'de> Deserialize<'de> for Choices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut choices = Pairs::default();
+        for (name, value) in Pairs::<Choice>::deserialize(deserializer)?.0 {
+            let name = Choice::parse(&name).map_err(D::Error::custom)?;
+            if choices.get(&name).is_some() {
+                return Err(D::Error::custom("duplicate_field: a key comes twice"));
+            }
+            choices.0.push((name.into(), value.into()));
+        }
+        Ok(Self(choices))
+    }
 }
 
 impl Listing {
@@ -128,7 +152,7 @@ impl Listing {
             return;
         }
         for (name, value) in self.variants.iter().flat_map(|variant| &variant.values.0) {
-            let (Ok(name), Ok(value)) = (Name::parse(name.as_str()), Name::parse(value.as_str())) else {
+            let (Ok(name), Ok(value)) = (Choice::parse(name), Choice::parse(value)) else {
                 continue;
             };
             match self.options.iter_mut().find(|option| option.name == name) {
@@ -144,8 +168,31 @@ impl Listing {
 
     /// A variant's values, one per option, in the options' order.
     pub(crate) fn values_of(&self, variant: &ListedVariant) -> Vec<String> {
-        let value = |option: &ProductOption| variant.values.get(&option.name).cloned().unwrap_or_default();
-        self.options.iter().map(value).collect()
+        values_of(variant, &self.options)
+    }
+
+    fn option(&self, name: &str) -> Option<&ProductOption> {
+        self.options.iter().find(|option| option.name.as_str() == name)
+    }
+
+    /// For each variant, which one of `before` it is: the one with the same values of the same options, in whatever order
+    /// options stand. An option that is new and one that is gone are the same one, renamed. Where there are more or fewer
+    /// options than before, all variants are new.
+    pub(crate) fn counterparts<'a>(&self, before: &'a Self) -> Vec<Option<&'a ListedVariant>> {
+        let mut renamed = self.options.iter().filter(|new| before.option(&new.name).is_none());
+        let order = before
+            .options
+            .iter()
+            .map(|old| self.option(&old.name).or_else(|| renamed.next()));
+        let order: Vec<&ProductOption> = order.flatten().collect();
+        if order.len() != self.options.len() || order.len() != before.options.len() {
+            return vec![None; self.variants.len()];
+        }
+        let variants = before.variants.iter();
+        let known: HashMap<Vec<String>, &ListedVariant> =
+            variants.map(|variant| (before.values_of(variant), variant)).collect();
+        let known = |variant: &ListedVariant| known.get(&values_of(variant, order.iter().copied())).copied();
+        self.variants.iter().map(known).collect()
     }
 
     /// What a variant is called: its own title, else its values.
@@ -190,7 +237,7 @@ impl Listing {
         for (index, option) in self.options.iter().enumerate() {
             let pointer = format!("/options/{index}/values");
             check_count(errors, &pointer, option.values.len(), MAX_OPTION_VALUES);
-            check_unique(errors, &pointer, option.values.iter().map(Text::as_str));
+            check_unique(errors, &pointer, option.values.iter().map(Choice::as_str));
             if option.values.is_empty() {
                 errors.add(pointer, "required", "an option has at least one value");
             }
@@ -200,7 +247,7 @@ impl Listing {
     fn check_values(&self, errors: &mut FieldErrors, pointer: &str, variant: &ListedVariant) {
         let pointer = format!("{pointer}/options");
         for (name, value) in &variant.values.0 {
-            match self.options.iter().find(|option| option.name.as_str() == name) {
+            match self.option(name) {
                 None => errors.add(
                     &pointer,
                     "unknown_option",
@@ -238,19 +285,26 @@ impl ListedVariant {
 
     /// Checks prices and stock; errors are told below `pointer`.
     pub(crate) fn check_amounts(&self, errors: &mut FieldErrors, pointer: &str) {
-        let mut check = |field: &str, value: Option<i64>, largest: i64| {
-            if value.is_some_and(|value| !(0..=largest).contains(&value)) {
+        let mut check = |field: &str, value: Option<i64>, least: i64, largest: i64| {
+            if value.is_some_and(|value| !(least..=largest).contains(&value)) {
                 errors.add(
                     format!("{pointer}/{field}"),
                     "out_of_range",
-                    format!("must be from 0 to {largest}"),
+                    format!("must be from {least} to {largest}"),
                 );
             }
         };
-        check("price/amount", Some(self.price), MAX_AMOUNT);
-        check("compare_at_price/amount", self.compare_at_price, MAX_AMOUNT);
-        check("stock", self.stock, MAX_STOCK);
+        check("price/amount", Some(self.price), 0, MAX_AMOUNT);
+        check("compare_at_price/amount", self.compare_at_price, 0, MAX_AMOUNT);
+        // Of a new variant nothing was sold.
+        let least = if self.id.is_some() { -MAX_STOCK } else { 0 };
+        check("stock", self.stock, least, MAX_STOCK);
     }
+}
+
+fn values_of<'a>(variant: &ListedVariant, options: impl IntoIterator<Item = &'a ProductOption>) -> Vec<String> {
+    let value = |option: &ProductOption| variant.values.get(&option.name).cloned().unwrap_or_default();
+    options.into_iter().map(value).collect()
 }
 
 fn check_count(errors: &mut FieldErrors, pointer: &str, count: usize, most: usize) {
@@ -292,6 +346,7 @@ pub(crate) mod tests {
             prices: None,
             components: None,
             stock: Some(1),
+            stock_seen: None,
         }
     }
 
@@ -342,6 +397,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_same_values_of_other_options_are_another_variant() {
+        let before = listing(vec![variant(&[("Size", "S"), ("Cut", "M")], 1)]);
+        for (other, is_same) in [
+            (variant(&[("Cut", "M"), ("Size", "S")], 2), true),
+            (variant(&[("Colour", "M"), ("Size", "S")], 2), true),
+            (variant(&[("Cut", "S"), ("Size", "M")], 2), false),
+            (variant(&[("Size", "S")], 2), false),
+            (variant(&[("Size", "S"), ("Cut", "M"), ("Colour", "Red")], 2), false),
+        ] {
+            let after = listing(vec![other]);
+            assert_eq!(after.counterparts(&before)[0].is_some(), is_same, "{after:?}");
+        }
+    }
+
+    #[test]
     fn each_combination_of_values_is_one_variant() {
         let twice = listing(vec![variant(&[("Size", "S")], 1), variant(&[("Size", "S")], 2)]);
         assert_eq!(codes(&twice), one("/variants/1/options", "duplicate_variant"));
@@ -376,9 +446,34 @@ pub(crate) mod tests {
         assert_eq!(codes(&shirt), one("/variants/0/stock", "out_of_range"));
         shirt.variants[0].stock = Some(-1);
         assert_eq!(codes(&shirt), one("/variants/0/stock", "out_of_range"));
+        // Of one that exists more may have been sold than there were.
+        shirt.variants[0].id = Some(Uuid::now_v7());
+        assert_eq!(shirt.check(), Ok(()));
     }
 
     proptest! {
+        #[test]
+        fn a_variant_is_the_same_whatever_the_order_of_options_and_values_and_though_an_option_is_renamed(
+            places in proptest::sample::subsequence((0..12_usize).collect::<Vec<_>>(), 1..12).prop_shuffle(),
+            order in Just(vec!["Size", "Colour", "Cut"]).prop_shuffle(),
+            renamed in proptest::option::of(0..3_usize),
+        ) {
+            let values = |place: usize| [["S", "M"][place % 2], ["Red", "S"][place / 2 % 2], ["S", "M", "L"][place / 4]];
+            let pairs = |place| ["Size", "Colour", "Cut"].into_iter().zip(values(place)).collect::<Vec<_>>();
+            let before = listing((0..12).map(|place| variant(&pairs(place), place as i64)).collect());
+            let name = |name| if renamed.is_some_and(|place| order[place] == name) { "New" } else { name };
+            let after = places.iter().map(|place| {
+                let pairs = pairs(*place);
+                let value = |wanted: &&str| pairs.iter().find(|(name, _)| name == wanted).unwrap().1;
+                let pairs: Vec<_> = order.iter().map(|option| (name(*option), value(option))).collect();
+                variant(&pairs, 99)
+            });
+            let after = listing(after.collect());
+            let found = after.counterparts(&before);
+            let found: Vec<usize> = found.into_iter().map(|old| old.unwrap().price as usize).collect();
+            prop_assert_eq!(found, places);
+        }
+
         #[test]
         fn every_price_lies_in_the_range(prices in proptest::collection::vec(0..=MAX_AMOUNT, 1..20)) {
             let sizes: Vec<String> = (0..prices.len()).map(|size| size.to_string()).collect();

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::bundle::NamedComponent;
-use super::listing::{ListedVariant, Listing, Name};
+use super::listing::{ListedVariant, Listing};
+use super::stock::{Target, wanted};
 
 /// A product as the database has it. Its variants know their ids and how many there are.
 #[derive(Clone, Debug)]
@@ -45,8 +46,8 @@ pub(crate) struct Plan {
     pub(crate) delete_variants: Vec<Uuid>,
     /// For new variants: how many there are.
     pub(crate) initial_stock: Vec<(Uuid, i64)>,
-    /// For old variants: how many there are to be.
-    pub(crate) target_stock: Vec<(Uuid, i64)>,
+    /// For old variants: how many there are to be. Only files say so; whoever reads one sees to them.
+    pub(crate) target_stock: Vec<Target>,
     /// For variants that are to consist of something else than they do. Whoever makes listings with components sees to them.
     pub(crate) compositions: Vec<Composition>,
 }
@@ -95,10 +96,9 @@ impl Plan {
         self.insert_products.push((id, listing));
     }
 
-    fn update(&mut self, before: Stored, mut after: Listing, new_id: &impl Fn() -> Uuid) {
-        let old_rows = rows(before.id, &before.listing);
-        let mut old: HashMap<Uuid, VariantRow> = old_rows.map(|row| (row.id, row)).collect();
-        adopt_ids(&before.listing, &mut after);
+    fn update(&mut self, before: Stored, after: Listing, new_id: &impl Fn() -> Uuid) {
+        let old_rows: Vec<VariantRow> = rows(before.id, &before.listing).collect();
+        let mut old: HashMap<Uuid, &VariantRow> = old_rows.iter().map(|row| (row.id, row)).collect();
         let (mut changed, mut restocked) = (false, false);
         for mut row in rows(before.id, &after) {
             let Some(old_row) = row.variant.id.and_then(|id| old.remove(&id)) else {
@@ -111,8 +111,8 @@ impl Plan {
             if row.variant.components != old_row.variant.components {
                 self.compositions.extend(row.composition());
             }
-            if let Some(target) = row.variant.stock.filter(|_| row.variant.stock != old_row.variant.stock) {
-                self.target_stock.push((row.id, target));
+            if let Some(target) = row.target(old_row.variant.stock) {
+                self.target_stock.push(target);
                 restocked = true;
             }
             if old_row.gives_up_names(&row) {
@@ -168,10 +168,28 @@ impl VariantRow {
         sku.is_some() && sku != other_sku || self.values != other.values
     }
 
+    /// How many there are to be, where somebody decided on another figure than there is.
+    fn target(&self, on_hand: Option<i64>) -> Option<Target> {
+        let (stock, seen) = (self.variant.stock?, self.variant.stock_seen);
+        let is_there = on_hand.is_some_and(|on_hand| wanted(stock, seen, on_hand) == on_hand);
+        let is_decided = seen != Some(stock) && !is_there;
+        is_decided.then_some(Target {
+            variant: self.id,
+            product: self.product,
+            position: self.position,
+            stock,
+            seen,
+        })
+    }
+
     fn looks_like(&self, other: &Self) -> bool {
-        let stock = other.variant.stock;
+        let (stock, stock_seen) = (other.variant.stock, other.variant.stock_seen);
         let mut this = self.clone();
-        this.variant = ListedVariant { stock, ..this.variant };
+        this.variant = ListedVariant {
+            stock,
+            stock_seen,
+            ..this.variant
+        };
         this == *other
     }
 }
@@ -194,23 +212,6 @@ fn rows(product: Uuid, listing: &Listing) -> impl Iterator<Item = VariantRow> {
                 ..variant.clone()
             },
         })
-}
-
-/// Variants without an id are those of the stored product that have the same values, in whatever order its options are now.
-fn adopt_ids(before: &Listing, after: &mut Listing) {
-    let known: HashMap<Vec<String>, Option<Uuid>> = before
-        .variants
-        .iter()
-        .map(|variant| (before.values_of(variant), variant.id))
-        .collect();
-    let has = |listing: &Listing, name: &Name| listing.options.iter().any(|option| option.name == *name);
-    let is_reordered =
-        before.options.len() == after.options.len() && before.options.iter().all(|option| has(after, &option.name));
-    let order = if is_reordered { before } else { &*after };
-    let values: Vec<Vec<String>> = after.variants.iter().map(|variant| order.values_of(variant)).collect();
-    for (variant, values) in after.variants.iter_mut().zip(values) {
-        variant.id = variant.id.or_else(|| known.get(&values).copied().flatten());
-    }
 }
 
 fn same_but_variants(left: &Listing, right: &Listing) -> bool {
@@ -237,7 +238,11 @@ mod tests {
         }
     }
 
-    fn plan(before: &Stored, after: Listing) -> Plan {
+    fn plan(before: &Stored, mut after: Listing) -> Plan {
+        let ids = after.counterparts(&before.listing).into_iter();
+        let ids: Vec<Option<Uuid>> = ids.map(|old| old.and_then(|old| old.id)).collect();
+        let variants = after.variants.iter_mut().zip(ids);
+        variants.for_each(|(variant, id)| variant.id = id);
         let before = Some(before.clone());
         Plan::of(vec![Change { before, after }], Uuid::now_v7)
     }
@@ -260,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_are_matched_by_their_values() {
+    fn variants_are_those_that_they_were() {
         let before = stored(sizes(&[("S", 1), ("M", 2)]));
         let plan = plan(&before, sizes(&[("M", 3), ("L", 4)]));
         assert_eq!(plan.delete_variants, [before.listing.variants[0].id.unwrap()]);
@@ -317,11 +322,33 @@ mod tests {
         let mut after = sizes(&[("S", 1)]);
         after.variants[0].stock = Some(9);
         let changed = plan(&before, after.clone());
-        assert_eq!(changed.target_stock, [(before.listing.variants[0].id.unwrap(), 9)]);
+        let target = Target {
+            variant: before.listing.variants[0].id.unwrap(),
+            product: before.id,
+            position: 0,
+            stock: 9,
+            seen: None,
+        };
+        assert_eq!(changed.target_stock, [target]);
         assert!(changed.update_products.is_empty() && changed.update_variants.is_empty());
         assert_eq!(changed.outcomes[0].1, Outcome::Updated);
         after.variants[0].stock = None;
         assert_eq!(plan(&before, after).outcomes[0].1, Outcome::Unchanged);
+    }
+
+    #[test]
+    fn stock_that_somebody_saw_and_did_not_change_is_left_alone() {
+        let before = stored(sizes(&[("S", 1)]));
+        let mut after = sizes(&[("S", 1)]);
+        after.variants[0].stock = Some(9);
+        after.variants[0].stock_seen = Some(9);
+        assert_eq!(plan(&before, after.clone()).outcomes[0].1, Outcome::Unchanged);
+        after.variants[0].stock = Some(10);
+        let changed = plan(&before, after);
+        assert_eq!(
+            (changed.target_stock[0].stock, changed.target_stock[0].seen),
+            (10, Some(9))
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Stock: how many there are, how many are promised, and the sums of demands.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use kernel::http::{FromQuery, QueryParameters};
@@ -122,27 +122,70 @@ pub(crate) struct Delta {
     pub(crate) delta: i64,
 }
 
-/// The changes that make the stock of variants, in all active locations together, what a file says. They are booked at
-/// the default location, which is never left with fewer than are promised there.
-pub(crate) fn targets(held: &[Held], levels: &[(Uuid, i64)]) -> Vec<Delta> {
-    let mut elsewhere: HashMap<Uuid, i64> = HashMap::new();
-    for row in held.iter().filter(|row| row.active && row.location != DEFAULT_LOCATION) {
-        *elsewhere.entry(row.variant).or_default() += row.on_hand;
+/// How many of a variant there are to be by a file, in all active locations together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) variant: Uuid,
+    pub(crate) product: Uuid,
+    /// Which variant of its product it is.
+    pub(crate) position: i32,
+    pub(crate) stock: i64,
+    /// How many there were when somebody decided that; a file need not say so.
+    pub(crate) seen: Option<i64>,
+}
+
+/// Why the stock of a variant cannot become what a file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unbooked {
+    #[error("stock_changed: {wanted} was decided on when there were {seen}; there are {on_hand} by now")]
+    Changed { wanted: i64, seen: i64, on_hand: i64 },
+    #[error(
+        "insufficient_stock: {wanted} was wanted; of {on_hand} at least {least} stay, which are promised, owed or elsewhere"
+    )]
+    TooFew { wanted: i64, least: i64, on_hand: i64 },
+    #[error("out_of_range: {wanted} was wanted, and a location may have at most {MAX_STOCK}")]
+    TooMany { wanted: i64 },
+}
+
+/// How many there are to be by a file that says `stock`, and perhaps what its writer saw, where there are `on_hand`. Fewer
+/// than none, as Shopify's files have it, then means that none are left: what others have sold is not owed here, and what is
+/// owed here is not forgotten.
+pub(crate) fn wanted(stock: i64, seen: Option<i64>, on_hand: i64) -> i64 {
+    match seen {
+        None if stock < 0 => on_hand.min(0),
+        _ => stock,
     }
-    let targets: HashMap<Uuid, i64> = levels.iter().copied().collect();
-    let delta = |row: &Held| {
-        let target = targets.get(&row.variant)? - elsewhere.get(&row.variant).unwrap_or(&0);
-        // Where more is promised than there is, as with backorders, that stays as it is.
-        let least = row.on_hand.min(row.reserved);
-        let delta = target.max(least) - row.on_hand;
-        (delta != 0).then_some(Delta {
-            variant: row.variant,
-            location: row.location,
-            delta,
-        })
+}
+
+/// The change that makes the stock of a variant, whose rows are `held`, what a file says; `None` where it is that already.
+/// It is booked at the default location, which is never left with fewer than are promised there.
+pub(crate) fn change_to(target: &Target, held: &[Held]) -> Result<Option<Delta>, Unbooked> {
+    let Some(default) = held.iter().find(|row| row.location == DEFAULT_LOCATION) else {
+        return Ok(None);
     };
-    let defaults = held.iter().filter(|row| row.location == DEFAULT_LOCATION);
-    defaults.filter_map(delta).collect()
+    let elsewhere = held.iter().filter(|row| row.active && row.location != DEFAULT_LOCATION);
+    let on_hand = default.on_hand + elsewhere.map(|row| row.on_hand).sum::<i64>();
+    let wanted = wanted(target.stock, target.seen, on_hand);
+    let delta = wanted - on_hand;
+    if delta == 0 {
+        return Ok(None);
+    }
+    if let Some(seen) = target.seen.filter(|seen| *seen != on_hand) {
+        return Err(Unbooked::Changed { wanted, seen, on_hand });
+    }
+    // Where more is promised than there is, as with backorders, that stays as it is.
+    let least = on_hand - default.on_hand + default.on_hand.min(default.reserved);
+    if wanted < least {
+        return Err(Unbooked::TooFew { wanted, least, on_hand });
+    }
+    if delta > 0 && default.on_hand + delta > MAX_STOCK {
+        return Err(Unbooked::TooMany { wanted });
+    }
+    Ok(Some(Delta {
+        variant: default.variant,
+        location: default.location,
+        delta,
+    }))
 }
 
 /// A correction of the stock.
@@ -245,9 +288,16 @@ mod tests {
         }
     }
 
-    fn targets_of(held: &[Held], target: i64) -> Vec<i64> {
-        let deltas = targets(held, &[(Uuid::from_u128(1), target)]);
-        deltas.iter().map(|delta| delta.delta).collect()
+    /// What is booked by a file that says `stock`, which was decided on when there were `seen`.
+    fn booked(held: &[Held], stock: i64, seen: Option<i64>) -> Result<i64, Unbooked> {
+        let target = Target {
+            variant: held[0].variant,
+            product: Uuid::nil(),
+            position: 0,
+            stock,
+            seen,
+        };
+        change_to(&target, held).map(|delta| delta.map_or(0, |delta| delta.delta))
     }
 
     #[test]
@@ -258,19 +308,50 @@ mod tests {
             held(1, other, 6, 0),
             held(1, Uuid::max(), 9, 0),
         ];
-        assert_eq!(targets_of(&rows, 10), [0; 0]);
-        assert_eq!(targets_of(&rows, 12), [2]);
-        assert_eq!(targets_of(&rows, 0), [-3], "one of the default location is promised");
+        assert_eq!(booked(&rows, 10, None), Ok(0));
+        assert_eq!(booked(&rows, 12, None), Ok(2));
+        assert_eq!(
+            booked(&rows, 7, None),
+            Ok(-3),
+            "one of the default location is promised"
+        );
+        let (wanted, least, on_hand) = (6, 7, 10);
+        assert_eq!(booked(&rows, 6, None), Err(Unbooked::TooFew { wanted, least, on_hand }));
+        let wanted = MAX_STOCK + 7;
+        assert_eq!(booked(&rows, wanted - 1, None), Ok(MAX_STOCK - 4));
+        assert_eq!(booked(&rows, wanted, None), Err(Unbooked::TooMany { wanted }));
     }
 
     #[test]
     fn a_file_does_not_make_up_what_was_sold_before_it_came() {
-        assert_eq!(targets_of(&[held(1, DEFAULT_LOCATION, 0, 3)], 0), [0; 0]);
-        assert_eq!(targets_of(&[held(1, DEFAULT_LOCATION, 0, 3)], 2), [2]);
+        let promised = [held(1, DEFAULT_LOCATION, 0, 3)];
+        assert_eq!((booked(&promised, 0, None), booked(&promised, 2, None)), (Ok(0), Ok(2)));
+        let owed = [held(1, DEFAULT_LOCATION, -3, 0)];
+        let seen = Some(-3);
+        assert_eq!((booked(&owed, -3, seen), booked(&owed, -1, seen)), (Ok(0), Ok(2)));
+        let (wanted, least, on_hand) = (-4, -3, -3);
         assert_eq!(
-            targets_of(&[held(2, DEFAULT_LOCATION, 0, 3)], 2),
-            [0; 0],
-            "of another variant"
+            booked(&owed, -4, seen),
+            Err(Unbooked::TooFew { wanted, least, on_hand })
+        );
+    }
+
+    #[test]
+    fn fewer_than_none_means_that_none_are_left_where_nobody_saw_how_many_there_were() {
+        for (on_hand, delta) in [(5, -5), (0, 0), (-3, 0)] {
+            assert_eq!(booked(&[held(1, DEFAULT_LOCATION, on_hand, 0)], -1, None), Ok(delta));
+        }
+    }
+
+    #[test]
+    fn a_figure_counts_only_where_there_is_what_somebody_saw_and_once() {
+        let rows = |on_hand| [held(1, DEFAULT_LOCATION, on_hand, 0)];
+        assert_eq!(booked(&rows(10), 12, Some(10)), Ok(2));
+        assert_eq!(booked(&rows(12), 12, Some(10)), Ok(0), "it is booked already");
+        let (wanted, seen, on_hand) = (12, 10, 6);
+        assert_eq!(
+            booked(&rows(6), 12, Some(10)),
+            Err(Unbooked::Changed { wanted, seen, on_hand })
         );
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::handle::Handle;
-use super::listing::{Description, Name, Title};
+use super::listing::{Choice, Description, Name, Title};
 use super::merchandising::NewSeo;
 
 pub(crate) use apply::alternates;
@@ -58,7 +58,7 @@ pub(crate) struct ProductTranslation {
     /// By the names of the product's options, at most 3.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_default")]
     #[schema(value_type = BTreeMap<String, OptionTranslation>)]
-    pub(crate) options: BTreeMap<Name, OptionTranslation>,
+    pub(crate) options: BTreeMap<Choice, OptionTranslation>,
     /// Titles of variants by their titles, at most 200. A title that is made of values is made of their translations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_default")]
     #[schema(value_type = BTreeMap<String, String>)]
@@ -75,11 +75,11 @@ pub(crate) struct ProductTranslation {
 pub(crate) struct OptionTranslation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    pub(crate) name: Option<Name>,
+    pub(crate) name: Option<Choice>,
     /// By the option's values, at most 100.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_default")]
     #[schema(value_type = BTreeMap<String, String>)]
-    pub(crate) values: BTreeMap<Name, Name>,
+    pub(crate) values: BTreeMap<Choice, Choice>,
 }
 
 /// A category in another language. What is left out or `null` falls back.

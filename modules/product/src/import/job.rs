@@ -68,7 +68,8 @@ pub(crate) struct JobFailure {
 pub(crate) enum JobState {
     /// Others go first.
     Queued,
-    /// It goes on by itself, also where the process that is at it dies.
+    /// It goes on by itself, also where the process that is at it dies; one of the command line does when the same file is
+    /// given again.
     Running,
     Succeeded,
     Failed,

@@ -14,7 +14,7 @@ use crate::domain::code::Code;
 use crate::domain::further_price::{FurtherPrice, WrittenPrice, further, one};
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
-use crate::domain::listing::{Description, ListedVariant, Listing, Name, ProductOption, Tag, Title};
+use crate::domain::listing::{Choices, Description, ListedVariant, Listing, ProductOption, Tag, Title};
 use crate::domain::merchandising::{ImportedMerchandising, NewSeo, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
@@ -55,6 +55,7 @@ pub(super) struct Line {
     prices: Option<Vec<LinePrice>>,
     components: Option<Vec<LineComponent>>,
     stock: Option<i64>,
+    stock_seen: Option<i64>,
     /// `null` takes back what was said in a language.
     #[serde(default)]
     translations: Said,
@@ -67,12 +68,14 @@ struct LineVariant {
     barcode: MaybeCode,
     title: Option<Title>,
     #[serde(default)]
-    options: Pairs<Name>,
+    options: Choices,
     price_minor: i64,
     compare_at_price_minor: Option<i64>,
     prices: Option<Vec<LinePrice>>,
     components: Option<Vec<LineComponent>>,
     stock: Option<i64>,
+    /// What `stock` was when the file was written: it then counts only where it was changed, and there still is as much.
+    stock_seen: Option<i64>,
 }
 
 /// A component: the variant with this SKU, or of the product with this handle the one with these options.
@@ -81,7 +84,7 @@ struct LineVariant {
 struct LineComponent {
     sku: Option<Code>,
     handle: Option<Handle>,
-    options: Option<Pairs<Name>>,
+    options: Option<Choices>,
     quantity: i64,
 }
 
@@ -131,12 +134,13 @@ impl Line {
                 sku: self.sku,
                 barcode: self.barcode,
                 title: None,
-                options: Pairs::default(),
+                options: Choices::default(),
                 price_minor,
                 compare_at_price_minor: self.compare_at_price_minor,
                 prices: self.prices,
                 components: self.components,
                 stock: self.stock,
+                stock_seen: self.stock_seen,
             }],
             (None, None) => return refuse("/price_minor", "required", "price_minor or variants are needed"),
         };
@@ -190,22 +194,18 @@ impl LineVariant {
             let detail = "a bundle has no stock of its own";
             errors.add(format!("{pointer}/stock"), "is_bundle", detail);
         }
-        let values = self
-            .options
-            .0
-            .into_iter()
-            .map(|(name, value)| (name, value.into_string()));
         ListedVariant {
             id: None,
             sku,
             barcode: filled(self.barcode),
             title: self.title.map(String::from),
-            values: Pairs(values.collect()),
+            values: self.options.0,
             price: self.price_minor,
             compare_at_price: self.compare_at_price_minor,
             prices,
             components,
             stock: self.stock,
+            stock_seen: self.stock_seen,
         }
     }
 }
@@ -230,9 +230,8 @@ impl LineComponent {
         match (self.sku, self.handle, self.options) {
             (Some(sku), None, None) => Ok(VariantName::Sku(sku.into())),
             (None, Some(handle), options) => {
-                let values = options.unwrap_or_default().0.into_iter();
-                let values = values.map(|(name, value)| (name, value.into_string()));
-                Ok(VariantName::Options(handle.into(), values.collect()))
+                let Choices(values) = options.unwrap_or_default();
+                Ok(VariantName::Options(handle.into(), values.0.into_iter().collect()))
             }
             (None, None, _) => Err(("required", "sku or handle is needed to know the component by")),
             (Some(_), _, _) => Err(("exclusive", "sku and handle or options exclude each other")),
@@ -309,6 +308,7 @@ struct WrittenVariant<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     components: Option<Vec<WrittenComponent<'a>>>,
     stock: Option<i64>,
+    stock_seen: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -371,6 +371,7 @@ impl<'a> WrittenVariant<'a> {
                 .filter(|components| !components.is_empty())
                 .map(|components| components.iter().map(WrittenComponent::new).collect()),
             stock: variant.stock,
+            stock_seen: variant.stock,
         }
     }
 }

@@ -8,13 +8,11 @@ use std::vec;
 use kernel::{Currencies, FieldError};
 
 use super::line::Line;
-use super::{ImportError, ImportedProduct, Unread, WrongRow};
+use super::{ImportError, ImportedProduct, MAX_BLANK, Unread, WrongRow};
 use postponed::Postponed;
 
-/// The longest line, as the longest body of a request.
-const MAX_LINE: u64 = 1 << 20;
-/// The most bytes of blank lines between two others.
-const MAX_BLANK: u64 = 1 << 20;
+/// The longest line. The largest products have less, though they were put together by several requests.
+const MAX_LINE: u64 = 16 << 20;
 /// How many bytes of a line that is too long are passed over.
 const MAX_PASSED: u64 = 64 << 20;
 
@@ -230,10 +228,22 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_products_can_be_read() {
+        let text = "\u{1f9e5}".repeat(10_000);
+        let attributes: Vec<String> = (0..200).map(|number| format!(r#""{number}":"{text}""#)).collect();
+        let line = format!(
+            r#"{{"handle":"a","title":"A","price_minor":1,"attributes":{{{}}}}}"#,
+            attributes.join(",")
+        );
+        let product = rows(line).remove(0).unwrap();
+        assert_eq!(product.attributes.unwrap().0.len(), 200);
+    }
+
+    #[test]
     fn a_line_without_end_is_skipped() {
         let text = format!(
             "{}\n{{\"handle\":\"a\",\"title\":\"A\",\"price_minor\":1}}",
-            "x".repeat(3 << 20)
+            "x".repeat(3 * MAX_LINE as usize)
         );
         let rows = rows(text);
         assert!(rows[0].is_err() && rows[1].is_ok() && rows.len() == 2);
@@ -261,7 +271,7 @@ mod tests {
         assert!(rows == 3 && end.is_none(), "{end:?}");
         let (rows, end) = self::end(io::Cursor::new(format!("{line}\n{blank}\n{line}")));
         assert!(rows == 1 && matches!(end, Some(ImportError::Blank(_))), "{end:?}");
-        let (rows, end) = self::end(io::repeat(b'x').take(MAX_PASSED + 8 * MAX_LINE));
+        let (rows, end) = self::end(io::repeat(b'x').take(MAX_PASSED + 2 * MAX_LINE));
         assert!(rows == 0 && matches!(end, Some(ImportError::EndlessLine(1))), "{end:?}");
     }
 }

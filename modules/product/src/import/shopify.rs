@@ -15,7 +15,7 @@ use crate::domain::category::CategoryName;
 use crate::domain::code::Code;
 use crate::domain::handle::Handle;
 use crate::domain::image::{Image, ImageUrl};
-use crate::domain::listing::{ListedVariant, Name, Tag, Title};
+use crate::domain::listing::{Choice, ListedVariant, Name, Tag, Title};
 use crate::domain::merchandising::{ImportedMerchandising, Seo, SeoDescription, SeoTitle};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
@@ -94,6 +94,7 @@ impl Reader {
             prices: None,
             components: None,
             stock: row.parsed(Column::Quantity, quantity)?,
+            stock_seen: row.parsed(Column::QuantitySeen, quantity)?,
         }))
     }
 }
@@ -149,9 +150,9 @@ fn values(first: &Row, row: &Row) -> Result<Pairs<String>, WrongRow> {
         if (name, value) == (columns::NO_OPTION, columns::NO_VALUE) {
             continue;
         }
-        let name = Name::parse(name).map_err(|error| row.refuse(name_column, error))?;
-        let value = Name::parse(value).map_err(|error| row.refuse(value_column, error))?;
-        values.set(name.into_string(), value.into_string());
+        let name = Choice::parse(name).map_err(|error| row.refuse(name_column, error))?;
+        let value = Choice::parse(value).map_err(|error| row.refuse(value_column, error))?;
+        values.set(name.into(), value.into());
     }
     Ok(values)
 }
@@ -168,12 +169,10 @@ fn image(row: &Row) -> Result<Option<(u32, Image)>, WrongRow> {
     Ok(Some((position, Image { url, alt })))
 }
 
-/// How many there are; Shopify writes fewer than none for what is sold out and promised.
+/// How many there are: fewer than none where more were sold than there were.
 fn quantity(text: &str) -> Result<i64, String> {
-    let quantity: i64 = text
-        .parse()
-        .map_err(|_| format!("invalid_type: `{text}` is not a whole number"))?;
-    Ok(quantity.max(0))
+    text.parse()
+        .map_err(|_| format!("invalid_type: `{text}` is not a whole number"))
 }
 
 fn tags(text: &str) -> Result<Vec<String>, String> {
@@ -192,6 +191,7 @@ mod tests {
     use std::io::{BufReader, Cursor, Read};
 
     use super::*;
+    use crate::import::MAX_BLANK;
 
     const HEADER: &str = "Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,\
         Variant Inventory Qty,Variant Price,Variant Compare At Price,Image Src,Image Position,Image Alt Text";
@@ -237,7 +237,7 @@ mod tests {
         );
         assert_eq!((sofa.status, sofa.line), (Some(Status::Draft), 5));
         let only = &sofa.variants.as_ref().unwrap()[0];
-        assert_eq!((only.stock, only.values.0.len()), (Some(0), 0));
+        assert_eq!((only.stock, only.values.0.len()), (Some(-1), 0));
     }
 
     #[test]
@@ -260,6 +260,28 @@ mod tests {
                 .as_ref()
                 .is_ok_and(|product| product.title.starts_with("F, with \"quotes\""))
         );
+    }
+
+    #[test]
+    fn rows_with_nothing_in_them_are_passed_over_and_not_without_end() {
+        let nothing = ["", ",,,,,,,,,,,,,,,", " ,\t,"];
+        let found = rows(&[
+            nothing[0],
+            "a,A,,,,,true,Size,S,,1,1,,,,",
+            nothing[1],
+            nothing[2],
+            "a,,,,,,,,M,,1,1,,,,",
+            nothing[0],
+            nothing[1],
+        ]);
+        let [Ok(product)] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((product.line, product.variants.as_ref().unwrap().len()), (3, 2));
+        let blank = format!("{}\n", nothing[1]).repeat(MAX_BLANK as usize / 16 + 1);
+        let source = Cursor::new(format!("{HEADER}\nb,B,,,,,true,,,,1,1,,,,\n{blank}"));
+        let mut rows = read(Box::new(source), "USD".parse().unwrap()).unwrap();
+        // What comes after a product belongs to it or not: only then is it whole.
+        assert!(matches!(rows.next(), Some(Err(Unread::File(ImportError::Blank(_))))));
+        assert!(rows.next().is_none());
     }
 
     #[test]

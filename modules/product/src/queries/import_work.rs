@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::imports::{discard, format_of, unsigned};
+use super::imports::{NewImport, discard, format_name, format_of, unsigned};
 use crate::domain::SCHEMA;
 use crate::import::{ImportError, ImportFormat, Progress, RowError};
 use crate::service::Implied;
@@ -72,14 +72,20 @@ struct Name {
     line: i64,
 }
 
+#[derive(QueryableByName)]
+struct LeftOut {
+    #[diesel(sql_type = BigInt)]
+    line: i64,
+}
+
 /// Takes the import whose process is gone, else the first of the queue; `None` where there is nothing to do. One that is
 /// running keeps the others waiting, and an index stands behind that.
 pub(crate) fn claim(connection: &mut PgConnection, holder: Uuid, now: DateTime<Utc>) -> QueryResult<Option<Claim>> {
     const SQL: &str = "UPDATE @.imports SET state = 'running', holder = ?, attempts = attempts + 1, \
         started_at = coalesce(started_at, ?), leased_until = clock_timestamp() + interval '12 seconds' \
         WHERE id = (SELECT id FROM @.imports \
-            WHERE (state = 'running' AND leased_until < clock_timestamp()) OR (state = 'queued' \
-            AND NOT EXISTS (SELECT FROM @.imports WHERE state = 'running')) \
+            WHERE checksum IS NULL AND ((state = 'running' AND leased_until < clock_timestamp()) OR (state = 'queued' \
+            AND NOT EXISTS (SELECT FROM @.imports WHERE state = 'running' AND checksum IS NULL))) \
             ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) \
         RETURNING id, format, dry_run, actor, bytes_total, attempts, rows_done, created, updated, unchanged, skipped, \
         errors_total";
@@ -87,6 +93,32 @@ pub(crate) fn claim(connection: &mut PgConnection, holder: Uuid, now: DateTime<U
         .get_result(connection)
         .optional()?;
     Ok(row.map(|row| row.into_claim(holder)))
+}
+
+/// Takes the import of a file that is not kept in the database: one that has not ended, from whoever was at it, else a new
+/// one.
+pub(crate) fn claim_file(connection: &mut PgConnection, new: NewImport, checksum: Uuid) -> QueryResult<Claim> {
+    const SQL: &str = "INSERT INTO @.imports (id, state, format, dry_run, actor, bytes_total, checksum, holder, attempts, \
+            created_at, started_at, leased_until) \
+        VALUES (?, 'running', ?, ?, ?, ?, ?, ?, 1, ?, ?, clock_timestamp() + interval '12 seconds') \
+        ON CONFLICT (checksum, format, dry_run) WHERE state = 'running' AND checksum IS NOT NULL \
+        DO UPDATE SET holder = excluded.holder, attempts = imports.attempts + 1, leased_until = excluded.leased_until \
+        RETURNING id, format, dry_run, actor, bytes_total, attempts, rows_done, created, updated, unchanged, skipped, \
+        errors_total";
+    let holder = Uuid::now_v7();
+    let binds = [
+        Bind::Uuid(new.id),
+        Bind::Text(format_name(new.format).to_owned()),
+        Bind::Bool(new.dry_run),
+        Bind::Text(new.actor),
+        Bind::BigInt(new.bytes),
+        Bind::Uuid(checksum),
+        Bind::Uuid(holder),
+        Bind::Time(new.now),
+        Bind::Time(new.now),
+    ];
+    let row: Row = Statement::new(SCHEMA, SQL, binds).get_result(connection)?;
+    Ok(row.into_claim(holder))
 }
 
 /// A piece of the file.
@@ -98,12 +130,17 @@ pub(crate) fn chunk(connection: &mut PgConnection, id: Uuid, number: i32) -> Que
     Ok(chunk.map(|chunk| chunk.bytes))
 }
 
-/// What was noted of names that rows got and lost without saying so.
-pub(crate) fn names(connection: &mut PgConnection, id: Uuid) -> QueryResult<Implied> {
-    const SQL: &str = "SELECT released, digest, line FROM @.import_names WHERE import_id = ?";
-    let rows: Vec<Name> = Statement::new(SCHEMA, SQL, [Bind::Uuid(id)]).load(connection)?;
+/// What was noted of rows that they do not say themselves.
+pub(crate) fn implied(connection: &mut PgConnection, id: Uuid) -> QueryResult<Implied> {
+    const NAMES: &str = "SELECT released, digest, line FROM @.import_names WHERE import_id = ?";
+    const LEFT_OUT: &str = "SELECT line FROM @.import_left_out WHERE import_id = ?";
+    let rows: Vec<Name> = Statement::new(SCHEMA, NAMES, [Bind::Uuid(id)]).load(connection)?;
     let rows = rows.into_iter().map(|row| (row.released, row.digest, row.line));
-    Ok(Implied::from_rows(rows.collect()))
+    let left_out: Vec<LeftOut> = Statement::new(SCHEMA, LEFT_OUT, [Bind::Uuid(id)]).load(connection)?;
+    Ok(Implied {
+        left_out: left_out.into_iter().map(|row| unsigned(row.line)).collect(),
+        ..Implied::from_rows(rows.collect())
+    })
 }
 
 /// Says that the holder lives; false where it holds the import no longer.
@@ -177,6 +214,18 @@ pub(crate) fn keep_names(connection: &mut PgConnection, id: Uuid, implied: &Impl
         Bind::Uuids(rows.iter().map(|(_, digest, _)| *digest).collect()),
         Bind::BigInts(rows.iter().map(|(.., line)| *line).collect()),
     ];
+    Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
+}
+
+/// Keeps the lines of rows that were left out, each of which may come several times.
+pub(crate) fn keep_left_out(connection: &mut PgConnection, id: Uuid, lines: Vec<u64>) -> QueryResult<()> {
+    const SQL: &str = "INSERT INTO @.import_left_out (import_id, line) SELECT ?, line FROM unnest(?) AS line \
+        ON CONFLICT DO NOTHING";
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let lines = lines.into_iter().map(|line| i64::try_from(line).unwrap_or(i64::MAX));
+    let binds = [Bind::Uuid(id), Bind::BigInts(lines.collect())];
     Statement::new(SCHEMA, SQL, binds).execute(connection).map(drop)
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn enqueue(connection: &mut PgConnection, new: NewImport, most: i64) 
     const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('products.imports', 0))";
     const SQL: &str = "INSERT INTO @.imports (id, state, format, dry_run, actor, bytes_total, created_at) \
         SELECT ?, 'queued', ?, ?, ?, ?, ? \
-        WHERE (SELECT count(*) FROM @.imports WHERE state IN ('queued', 'running')) < ?";
+        WHERE (SELECT count(*) FROM @.imports WHERE state IN ('queued', 'running') AND checksum IS NULL) < ?";
     Statement::new(SCHEMA, LOCK, []).execute(connection)?;
     let binds = [
         Bind::Uuid(new.id),
@@ -142,22 +142,25 @@ pub(super) fn discard(connection: &mut PgConnection, id: Uuid) -> QueryResult<()
     for sql in [
         "DELETE FROM @.import_chunks WHERE import_id = ?",
         "DELETE FROM @.import_names WHERE import_id = ?",
+        "DELETE FROM @.import_left_out WHERE import_id = ?",
     ] {
         Statement::new(SCHEMA, sql, [Bind::Uuid(id)]).execute(connection)?;
     }
     Ok(())
 }
 
-/// Forgets imports that ended before `before`, with their errors.
+/// Forgets imports that ended before `before`, with their errors, and those of files that nobody has gone on with for a day:
+/// the catalogue is another one by then.
 pub(crate) fn prune(connection: &mut PgConnection, before: DateTime<Utc>) -> QueryResult<()> {
-    const SQL: &str = "DELETE FROM @.imports WHERE finished_at < ?";
+    const SQL: &str = "DELETE FROM @.imports WHERE finished_at < ? OR (state = 'running' AND checksum IS NOT NULL \
+        AND leased_until < clock_timestamp() - interval '1 day')";
     Statement::new(SCHEMA, SQL, [Bind::Time(before)])
         .execute(connection)
         .map(drop)
 }
 
 /// The name of a format, as the database has it.
-fn format_name(format: ImportFormat) -> &'static str {
+pub(super) fn format_name(format: ImportFormat) -> &'static str {
     match format {
         ImportFormat::Auto => "auto",
         ImportFormat::Ndjson => "ndjson",

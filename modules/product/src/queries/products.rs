@@ -593,8 +593,8 @@ impl VariantRow {
                     .as_ref()
                     .map_or_else(|| Ok(Vec::new()), bundles::named)?,
             ),
-            // Less than nothing cannot be listed.
-            stock: Some(self.on_hand.max(0)),
+            stock: Some(self.on_hand),
+            stock_seen: None,
         })
     }
 }

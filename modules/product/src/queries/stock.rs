@@ -1,7 +1,7 @@
 //! The books of stock: how many there are at each location, and the ledger that says why. Whoever changes them by hand
 //! holds all rows of the variants first, in key order, so that nothing is sold meanwhile and events are told exactly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::writing::Stamp;
 use crate::domain::SCHEMA;
 use crate::domain::location::DEFAULT_LOCATION;
-use crate::domain::stock::{Delta, Held, targets};
+use crate::domain::stock::{Delta, Held, Target, Unbooked, change_to};
 
 /// Why a change is made, as the ledger has it.
 #[derive(Clone, Copy, Debug)]
@@ -48,20 +48,37 @@ pub(super) fn open(connection: &mut PgConnection, levels: &[(Uuid, i64)], stamp:
     Statement::new(SCHEMA, LEDGER, binds).execute(connection).map(drop)
 }
 
-/// Sets the stock of variants, in all active locations together, to absolute figures, though never below what is promised
-/// already; the ledger gets the differences.
-pub(super) fn set(connection: &mut PgConnection, levels: &[(Uuid, i64)], stamp: &Stamp) -> QueryResult<()> {
-    if levels.is_empty() {
-        return Ok(());
+/// Makes the stock of variants what a file says; the ledger gets the differences. Where some of it cannot be, nothing is
+/// changed, and these are answered with the reasons.
+pub(crate) fn set(
+    connection: &mut PgConnection,
+    targets: &[Target],
+    stamp: &Stamp,
+) -> QueryResult<Vec<(Target, Unbooked)>> {
+    if targets.is_empty() {
+        return Ok(Vec::new());
     }
-    let held = hold(connection, levels.iter().map(|(variant, _)| *variant).collect())?;
-    let cause = Cause {
-        kind: stamp.kind,
-        reason: "counted anew",
-        transfer: None,
-    };
-    change(connection, &targets(&held, levels), cause, stamp)?;
-    tell(connection, &held, stamp.now)
+    let held = hold(connection, targets.iter().map(|target| target.variant).collect())?;
+    let by_variant = held.chunk_by(|row, next| row.variant == next.variant);
+    let by_variant: HashMap<Uuid, &[Held]> = by_variant.map(|rows| (rows[0].variant, rows)).collect();
+    let (mut deltas, mut unbooked) = (Vec::new(), Vec::new());
+    for target in targets {
+        let rows = by_variant.get(&target.variant).copied().unwrap_or_default();
+        match change_to(target, rows) {
+            Ok(delta) => deltas.extend(delta),
+            Err(reason) => unbooked.push((*target, reason)),
+        }
+    }
+    if unbooked.is_empty() {
+        let cause = Cause {
+            kind: "import",
+            reason: "counted anew",
+            transfer: None,
+        };
+        change(connection, &deltas, cause, stamp)?;
+        tell(connection, &held, stamp.now)?;
+    }
+    Ok(unbooked)
 }
 
 /// Makes sure that variants have a row at a location. Unknown variants are left out. None of them becomes a bundle before

@@ -25,8 +25,6 @@ use crate::domain::plan::{Plan, VariantRow};
 pub(crate) struct Stamp {
     /// For the ledger of stock: a user's id, or `import`.
     pub(crate) actor: String,
-    /// The kind of movement that sets the stock of variants that exist.
-    pub(crate) kind: &'static str,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -51,8 +49,7 @@ pub(crate) fn write(connection: &mut PgConnection, plan: &Plan, paths: &Paths, s
     update_products(connection, &plan.update_products, paths, &ranges, stamp)?;
     let written = plan.insert_products.iter().chain(&plan.update_products);
     membership::follow(connection, written, &ranges, stamp.now.date_naive())?;
-    stock::open(connection, &plan.initial_stock, stamp)?;
-    stock::set(connection, &plan.target_stock, stamp)
+    stock::open(connection, &plan.initial_stock, stamp)
 }
 
 /// Takes products and their variants out of the catalogue. The rows stay: orders and reservations refer to them. No

@@ -218,7 +218,6 @@ impl Service {
     pub(super) fn stamp(&self, actor: UserId) -> Stamp {
         Stamp {
             actor: actor.to_string(),
-            kind: "adjustment",
             now: self.clock.now(),
         }
     }

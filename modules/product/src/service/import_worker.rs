@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use diesel::{PgConnection, QueryResult};
+use diesel::PgConnection;
 use kernel::Fault;
 use kernel::job::{Job, Round};
 use uuid::Uuid;
 
 use super::Service;
-use super::importing::{Account, Entry, Importer, InMemory, Manner};
+use super::importing::{Account, Importer, Manner};
 use super::leases::{self, ATTEMPTS, Step, Taken};
-use crate::import::{self, ImportError, ImportFormat, ImportReport, MAX_ERRORS, Products, Progress};
+use crate::import::{self, ImportError, Products};
 use crate::queries::import_work::{self, Claim};
 use crate::queries::imports;
 use crate::search::Changes;
@@ -23,82 +23,16 @@ use crate::search::Changes;
 /// How often a process says that it lives while it writes nothing: well within the lease.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 /// How long imports are shown after their end.
-const RETENTION: TimeDelta = TimeDelta::days(30);
+pub(super) const RETENTION: TimeDelta = TimeDelta::days(30);
 
-/// An uploaded file that this process is at.
+/// A file that this process is at.
 pub(super) struct Running {
     claim: Claim,
-    importer: Importer<InTables>,
-    products: Products,
-}
-
-/// The account of an import that staff ask for, and that another process may go on with.
-struct InTables {
-    claim: Claim,
-    errors: u64,
-    /// How many bytes of the file have been read.
-    read: Arc<AtomicU64>,
-}
-
-impl Account for InTables {
-    fn note(&mut self, connection: &mut PgConnection, entry: &Entry<'_>) -> QueryResult<bool> {
-        let (id, read) = (self.claim.id, self.read.load(Ordering::Relaxed));
-        let found = entry.errors.len();
-        if !import_work::advance(
-            connection,
-            &self.claim,
-            &entry.progress,
-            read,
-            self.errors + found as u64,
-        )? {
-            return Ok(false);
-        }
-        let room = (MAX_ERRORS as u64).saturating_sub(self.errors);
-        let kept = usize::try_from(room).map_or(found, |room| found.min(room));
-        import_work::keep_errors(connection, id, self.errors + 1, &entry.errors[..kept])?;
-        import_work::keep_names(connection, id, entry.implied)?;
-        Ok(true)
-    }
-
-    fn settle(&mut self, entry: &Entry<'_>) {
-        self.errors += entry.errors.len() as u64;
-    }
+    pub(super) importer: Importer,
+    pub(super) products: Products,
 }
 
 impl Service {
-    /// Imports a file on the calling thread, over a connection of its own.
-    pub(crate) fn import(
-        &self,
-        source: Box<dyn BufRead + Send>,
-        format: ImportFormat,
-        dry_run: bool,
-        actor: String,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<ImportReport, ImportError> {
-        let products = import::read(source, format, self.currencies.clone())?;
-        let connection = self.patient_connection()?;
-        let manner = Manner {
-            dry_run,
-            actor,
-            locales: self.locales.clone(),
-        };
-        let importer = Importer::new(
-            connection,
-            self.clock.clone(),
-            self.currencies.main(),
-            manner,
-            InMemory::default(),
-        );
-        let imported = importer.run(products, |now| {
-            self.outdate();
-            progress(now);
-        });
-        self.outdate();
-        let (report, changed) = imported?;
-        self.search.settle_blocking(Changes::of_products(changed));
-        Ok(report)
-    }
-
     /// The job that imports uploaded files.
     pub(crate) fn import_job(&self) -> Job {
         leases::job(self, "imports", &self.uploaded, |service| {
@@ -117,11 +51,11 @@ impl Service {
                 let Running { claim, importer, .. } = *running;
                 self.search
                     .settle_blocking(Changes::of_products(importer.changed().iter().copied()));
-                let round = self.end_import(&claim, Ok(()))?;
-                importer.finish();
+                let round = self.end_import(&claim, None)?;
+                importer.tidy();
                 Ok(Step::Ended(round))
             }
-            Err(error) => Ok(Step::Ended(self.end_import(&running.claim, Err(error))?)),
+            Err(error) => Ok(Step::Ended(self.end_import(&running.claim, Some(&error))?)),
         }
     }
 
@@ -132,39 +66,47 @@ impl Service {
             return Ok(Taken::Nothing);
         };
         if claim.attempts > ATTEMPTS {
-            self.end_import(&claim, Err(ImportError::Stuck(ATTEMPTS)))?;
+            self.end_import(&claim, Some(&ImportError::Stuck(ATTEMPTS)))?;
             return Ok(Taken::Ended);
         }
-        match self.open_import(&claim, connection) {
+        let chunks = Chunks {
+            connection,
+            import: claim.id,
+            left: claim.bytes,
+            next: 0,
+            chunk: Vec::new(),
+            position: 0,
+        };
+        match self.open_import(&claim, chunks) {
             Ok(running) => Ok(Taken::Work(Box::new(running))),
             Err(error) => {
-                self.end_import(&claim, Err(error))?;
+                self.end_import(&claim, Some(&error))?;
                 Ok(Taken::Ended)
             }
         }
     }
 
-    /// Reads the file to where the import is.
-    fn open_import(&self, claim: &Claim, mut connection: PgConnection) -> Result<Running, ImportError> {
+    /// Reads a file to where its import is.
+    pub(super) fn open_import(
+        &self,
+        claim: &Claim,
+        source: impl BufRead + Send + 'static,
+    ) -> Result<Running, ImportError> {
         let fail = |error| ImportError::Fault(database::failure::fault_of(&error));
+        let mut connection = self.patient_connection()?;
         let read = Arc::new(AtomicU64::new(0));
-        let source = Chunks {
-            connection: self.patient_connection()?,
-            import: claim.id,
-            size: claim.bytes,
+        let source = Counted {
+            source,
             read: Arc::clone(&read),
-            next: 0,
-            chunk: Vec::new(),
-            position: 0,
         };
         let mut products = import::read(Box::new(source), claim.format, self.currencies.clone())?;
-        let implied = import_work::names(&mut connection, claim.id).map_err(fail)?;
+        let implied = import_work::implied(&mut connection, claim.id).map_err(fail)?;
         let manner = Manner {
             dry_run: claim.dry_run,
             actor: claim.actor.clone(),
             locales: self.locales.clone(),
         };
-        let account = InTables {
+        let account = Account {
             claim: claim.clone(),
             errors: claim.errors_total,
             read,
@@ -190,25 +132,49 @@ impl Service {
     }
 
     /// Notes how an import ended. What failed for technical reasons goes on when its lease has run out, here or elsewhere.
-    fn end_import(&self, claim: &Claim, outcome: Result<(), ImportError>) -> Result<Round, Fault> {
-        let failure = match outcome {
-            Ok(()) => None,
-            Err(ImportError::Interrupted) => {
+    pub(super) fn end_import(&self, claim: &Claim, failure: Option<&ImportError>) -> Result<Round, Fault> {
+        match failure {
+            Some(ImportError::Interrupted) => {
                 tracing::info!(import = %claim.id, "an import was cancelled, or taken over by another process");
                 return Ok(Round::More);
             }
-            Err(ImportError::Fault(fault)) => {
+            Some(ImportError::Fault(fault)) => {
                 tracing::warn!(import = %claim.id, %fault, "an import failed and will be gone on with");
                 return Ok(Round::Idle);
             }
-            Err(error) => Some(error),
-        };
+            _ => (),
+        }
         let now = self.clock.now();
         let mut connection = self.patient_connection()?;
-        import_work::finish(&mut connection, claim, failure.as_ref(), now)
+        import_work::finish(&mut connection, claim, failure, now)
             .and_then(|_| imports::prune(&mut connection, now - RETENTION))
             .map_err(|error| database::failure::fault_of(&error))?;
         Ok(Round::More)
+    }
+}
+
+/// A file, and how much of it has been read.
+struct Counted<R> {
+    source: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.source.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.source.consume(count);
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
     }
 }
 
@@ -216,8 +182,8 @@ impl Service {
 struct Chunks {
     connection: PgConnection,
     import: Uuid,
-    size: u64,
-    read: Arc<AtomicU64>,
+    /// How many bytes of it have not been read.
+    left: u64,
     next: i32,
     chunk: Vec<u8>,
     position: usize,
@@ -225,7 +191,7 @@ struct Chunks {
 
 impl BufRead for Chunks {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.position == self.chunk.len() && self.read.load(Ordering::Relaxed) < self.size {
+        if self.position == self.chunk.len() && self.left > 0 {
             let found = import_work::chunk(&mut self.connection, self.import, self.next)
                 .map_err(|error| io::Error::other(database::failure::fault_of(&error)))?;
             // The pieces go when somebody cancels the import.
@@ -238,7 +204,7 @@ impl BufRead for Chunks {
 
     fn consume(&mut self, count: usize) {
         self.position += count;
-        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        self.left = self.left.saturating_sub(count as u64);
     }
 }
 

@@ -19,13 +19,14 @@ use kernel::{Clock, Currency, Fault};
 use uuid::Uuid;
 
 use crate::domain::plan::Outcome;
-use crate::import::{ImportError, ImportReport, ImportedProduct, Products, Progress, RowError, Unread, WrongRow};
+use crate::import::{ImportError, ImportedProduct, Products, Progress, RowError, Unread, WrongRow};
+use account::Entry;
 use batch::Batch;
 use gathered::Gathered;
 use names::Names;
 use refusal::{is_passing, is_refusal, refusal};
 
-pub(crate) use account::{Account, Entry, InMemory, Manner};
+pub(crate) use account::{Account, Manner};
 pub(crate) use names::Implied;
 
 /// How often a batch is tried that lost a race for a lock.
@@ -37,12 +38,12 @@ const AWAITED: usize = 1_000;
 const MANY: u64 = 500;
 
 /// An import at work.
-pub(crate) struct Importer<A> {
+pub(crate) struct Importer {
     connection: PgConnection,
     clock: Clock,
     currency: Currency,
     manner: Manner,
-    account: A,
+    account: Account,
     names: Names,
     /// Ids of categories by their paths.
     categories: HashMap<Vec<String>, Uuid>,
@@ -62,7 +63,7 @@ enum End {
     /// Somebody else has the import now, or nobody.
     Lost,
     /// A dry run: this would have been done, and was undone.
-    Undone(Written),
+    Undone(Box<Written>),
 }
 
 /// What was done with a batch.
@@ -83,9 +84,15 @@ impl From<Error> for End {
     }
 }
 
-impl<A: Account> Importer<A> {
+impl Importer {
     /// An import over a connection of its own.
-    pub(crate) fn new(connection: PgConnection, clock: Clock, currency: Currency, manner: Manner, account: A) -> Self {
+    pub(crate) fn new(
+        connection: PgConnection,
+        clock: Clock,
+        currency: Currency,
+        manner: Manner,
+        account: Account,
+    ) -> Self {
         Self {
             connection,
             clock,
@@ -110,6 +117,8 @@ impl<A: Account> Importer<A> {
         mut pause: impl FnMut() -> Result<(), ImportError>,
     ) -> Result<(), ImportError> {
         let rows = usize::try_from(progress.rows).unwrap_or(usize::MAX);
+        // Rows were refused for names that others had got without saying so.
+        self.names.learn(implied);
         for row in products.by_ref().take(rows) {
             match row {
                 Ok(product) => drop(self.names.admit(&product)?),
@@ -118,7 +127,6 @@ impl<A: Account> Importer<A> {
             }
             pause()?;
         }
-        self.names.learn(implied);
         self.progress = progress;
         Ok(())
     }
@@ -144,13 +152,6 @@ impl<A: Account> Importer<A> {
             true => &self.changed,
             false => &[],
         }
-    }
-
-    /// What was done, after the last step. Takes minutes where the tables are large: whoever holds a lease gives it back
-    /// before.
-    pub(crate) fn finish(mut self) -> (Progress, A) {
-        self.tidy();
-        (self.progress, self.account)
     }
 
     /// Writes some rows, without those whose products turn out to be wrong as they are written; where one is refused by the
@@ -228,7 +229,7 @@ impl<A: Account> Importer<A> {
                 false => batch.write(connection, products)?,
             };
             if dry_run {
-                return Err(End::Undone(written));
+                return Err(End::Undone(Box::new(written)));
             }
             let errors = errors_of(&written, wrong);
             note(account, connection, &written.entry(before, wrong, &errors))?;
@@ -241,7 +242,7 @@ impl<A: Account> Importer<A> {
                 let entry = written.entry(before, wrong, &errors);
                 self.connection
                     .transaction(|connection| note(account, connection, &entry))?;
-                written
+                *written
             }
             Err(end) => return Err(end),
         };
@@ -276,9 +277,10 @@ impl<A: Account> Importer<A> {
         }
     }
 
-    /// After many new rows the planner's statistics are wrong. The database would see to that by itself, some minutes from
-    /// now.
-    fn tidy(&mut self) {
+    /// To be called after the last step. After many new rows the planner's statistics are wrong; the database would see to
+    /// that by itself, some minutes from now. Takes minutes where the tables are large: whoever holds a lease gives it back
+    /// before.
+    pub(crate) fn tidy(mut self) {
         if self.manner.dry_run || self.progress.created + self.progress.updated < MANY {
             return;
         }
@@ -286,34 +288,6 @@ impl<A: Account> Importer<A> {
         if let Err(error) = self.connection.batch_execute(tables) {
             tracing::warn!(%error, "the tables could not be tidied after an import");
         }
-    }
-}
-
-impl Importer<InMemory> {
-    /// Imports all products of a file; answers what was done, and [`Importer::changed`]. `progress` hears of every step.
-    pub(crate) fn run(
-        mut self,
-        mut products: Products,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<(ImportReport, Vec<Uuid>), ImportError> {
-        loop {
-            let more = self.step(&mut products)?;
-            progress(self.progress());
-            if !more {
-                break;
-            }
-        }
-        let changed = self.changed().to_vec();
-        let (done, InMemory(mut errors)) = self.finish();
-        errors.sort_by_key(|error| error.line);
-        let report = ImportReport {
-            created: done.created,
-            updated: done.updated,
-            unchanged: done.unchanged,
-            skipped: done.skipped,
-            errors,
-        };
-        Ok((report, changed))
     }
 }
 
@@ -356,7 +330,7 @@ fn errors_of(written: &Written, wrong: &[&WrongRow]) -> Vec<RowError> {
     rows.into_iter().flat_map(WrongRow::errors).cloned().collect()
 }
 
-fn note(account: &mut impl Account, connection: &mut PgConnection, entry: &Entry<'_>) -> Result<(), End> {
+fn note(account: &mut Account, connection: &mut PgConnection, entry: &Entry<'_>) -> Result<(), End> {
     match account.note(connection, entry)? {
         true => Ok(()),
         false => Err(End::Lost),

@@ -83,7 +83,6 @@ impl Service {
     async fn carry_out(&self, products: Vec<Uuid>, now: DateTime<Utc>) -> Result<(), ProductError> {
         let stamp = Stamp {
             actor: ACTOR.to_owned(),
-            kind: "adjustment",
             now,
         };
         let work = move |connection: &mut PgConnection| {

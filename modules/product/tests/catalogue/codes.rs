@@ -158,3 +158,39 @@ async fn a_handle_has_one_spelling() {
         assert_eq!(shop.create(product(title, 100, 1)).await["handle"], handle);
     }
 }
+
+/// IN-20
+#[actix_web::test]
+async fn white_space_around_codes_and_options_is_nobodys() {
+    let shop = Shop::open().await;
+    let mut shirt = coded("Shirt", " S-1 ", "shirt ");
+    shirt["options"] = json!([{"name": " Size", "values": ["S ", "M"]}]);
+    shirt["variants"][0]["options"] = json!({"Size ": " S"});
+    let made = shop.create(shirt).await;
+    assert_eq!(made["options"], json!([{"name": "Size", "values": ["S", "M"]}]));
+    let variant = &made["variants"][0];
+    assert_eq!(
+        json!([
+            variant["options"],
+            variant["sku"],
+            variant["barcode"],
+            made["external_id"]
+        ]),
+        json!([{"Size": "S"}, "S-1", "S-1", "shirt"])
+    );
+    let twice = json!({"title": "Twice", "variants": [
+        {"options": {"Size": "S", "Size ": "M"}, "price": {"amount": 1, "currency": "USD"}}]});
+    let refused = shop.admin(Method::POST, "/admin/products", twice).await;
+    assert_eq!((refused.status.as_u16(), refused.refusal().2), (422, "duplicate_field"));
+    let row = json!({"id": " shirt", "handle": "shirt", "title": "Shirt", "variants": [
+        {"options": {"Size ": "S "}, "sku": "S-1 ", "barcode": " S-1", "price_minor": 100}]});
+    let sheet =
+        "Handle,Title,Option1 Name,Option1 Value,Variant Price,Variant SKU\nshirt,Shirt,' Size,' S,1.00,' S-1\n";
+    for file in [row.to_string(), sheet.to_owned()] {
+        let report = shop.import(&file, ImportFormat::Auto, false).await;
+        assert_eq!((report.unchanged, report.errors), (1, vec![]), "{file}");
+    }
+    let after = shop.admin(Method::GET, &path(&made), Value::Null).await.body;
+    assert_eq!(after["variants"][0]["id"], variant["id"]);
+    shop.assert_in_order().await;
+}

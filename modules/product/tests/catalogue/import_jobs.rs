@@ -203,6 +203,35 @@ async fn bundles_wait_for_the_other_rows_though_another_process_goes_on_with_the
     shop.assert_in_order().await;
 }
 
+/// INV-10
+#[actix_web::test]
+async fn a_dry_run_that_another_process_goes_on_with_tells_what_a_real_run_does() {
+    let shop = Shop::open().await;
+    // Wrong in what shows only when the row is written; nobody can be made of it then.
+    let gone = json!({"id": "gone", "title": "Gone", "sku": "GONE", "price_minor": 1, "product_type": "nowhere"});
+    let bundle = json!({"id": "b", "title": "Box", "price_minor": 1, "components": [{"sku": "GONE", "quantity": 1}]});
+    let text = format!("{gone}\n{}{bundle}\n", file(9_000));
+    let mut told = Vec::new();
+    for query in ["?dry_run=true", ""] {
+        let job = shop.upload(&text, query).await;
+        let work = shop.beside().await.work();
+        shop.import_when(&job, |job| job["rows_done"].as_u64() > Some(0)).await;
+        work.stop().await;
+        let left = shop.import_when(&job, |_| true).await;
+        assert_eq!(left["state"], "running", "it must be stopped half-way: {left}");
+        shop.change("UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'");
+        let other = shop.beside().await;
+        let _work = other.work();
+        let ended = shop.ended(&job).await;
+        assert_eq!(ended["skipped"], 9_002, "{ended}");
+        let errors = errors(&shop, &ended).await;
+        told.push([errors[0].clone(), errors[errors.len() - 1].clone()]);
+    }
+    assert_eq!(told[0], told[1]);
+    let codes: Vec<&Value> = told[0].iter().map(|error| &error["code"]).collect();
+    assert_eq!(codes, ["not_found", "not_found"]);
+}
+
 #[actix_web::test]
 async fn whoever_has_lost_an_import_writes_no_more_of_it() {
     let shop = Shop::open().await;

@@ -1,11 +1,14 @@
 //! Product files.
 
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
+
 use actix_web::http::Method;
 use futures_util::future::{join, join3};
+use kernel::Fault;
 use product::{ImportError, ImportFormat};
 use serde_json::{Value, json};
 
-use crate::support::{Shop, path, product};
+use crate::support::{Shop, path, product, usd};
 
 const FILE: &str = concat!(
     r#"{"id":"1","handle":"cyan","title":"Cyan ink","brand":"HP","category":"Printing > Ink","sku":"IC-1","barcode":"088","price_minor":12595,"currency":"USD","stock":174,"released_on":"2006-07-01","image_url":"http://img.example/1.jpg","attributes":{"z":1,"a":"x"}}"#,
@@ -169,9 +172,154 @@ async fn shopifys_files_are_understood() {
     assert_eq!(shop.get("/products/sofa").await.status, 404);
     let again = shop.import(file, ImportFormat::ShopifyCsv, false).await;
     assert_eq!((again.updated, again.unchanged), (0, 2));
-    let source = Box::new(&b"name,price\na,1\n"[..]);
+    let source = Cursor::new(&b"name,price\na,1\n"[..]);
     let refused = shop.module.import(source, ImportFormat::Auto, false, |_| ()).await;
     assert!(matches!(refused, Err(ImportError::NotProducts(_))));
+}
+
+/// IN-11
+#[actix_web::test]
+async fn a_variant_stays_the_same_whatever_the_order_of_its_options_and_whatever_they_are_called() {
+    let shop = Shop::open().await;
+    let variant = |size: &str, colour: &str| json!({"sku": format!("{size}{colour}"), "options": {"Size": size, "Colour": colour}, "price": usd(100), "stock": 5});
+    let made = shop
+        .create(json!({"title": "Shirt", "variants": [variant("S", "Red"), variant("M", "Red"), variant("S", "Blue")]}))
+        .await;
+    let ids = |product: &Value| {
+        let variants = product["variants"].as_array().unwrap().iter();
+        let mut ids: Vec<(String, String)> = variants
+            .map(|variant| (variant["sku"].to_string(), variant["id"].to_string()))
+            .collect();
+        ids.sort();
+        ids
+    };
+    let row = |names: [&str; 2]| {
+        let variant =
+            |size: &str, colour: &str| json!({"options": {names[0]: colour, names[1]: size}, "price_minor": 100});
+        json!({"handle": "shirt", "title": "Shirt", "options": [{"name": names[0], "values": ["Blue", "Red"]},
+            {"name": names[1], "values": ["M", "S"]}], "variants": [variant("S", "Blue"), variant("M", "Red"), variant("S", "Red")]})
+    };
+    for names in [["Colour", "Size"], ["Color", "Size"], ["Color", "Fit"]] {
+        let report = shop.import(&row(names).to_string(), ImportFormat::Auto, false).await;
+        assert_eq!((report.updated, report.errors), (1, vec![]), "{names:?}");
+        let after = shop.get("/products/shirt").await.body;
+        assert_eq!(after["options"][0]["name"], names[0]);
+        assert_eq!(ids(&after), ids(&made), "{names:?}");
+    }
+    let sheet = "Handle,Title,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Variant Price\n\
+        shirt,Shirt,Fit,S,Color,Red,1.00\nshirt,,,M,,Red,1.00\nshirt,,,S,,Blue,1.00\n";
+    shop.import(sheet, ImportFormat::Auto, false).await;
+    assert_eq!(ids(&shop.get("/products/shirt").await.body), ids(&made));
+    shop.assert_in_order().await;
+}
+
+/// IN-11
+#[actix_web::test]
+async fn variants_of_a_product_change_their_values_and_skus_with_each_other() {
+    let shop = Shop::open().await;
+    let option = |name: &str| json!({"name": name, "values": ["30", "32"]});
+    let variant = |waist: &str, length: &str| json!({"sku": format!("{waist}/{length}"), "options": {"Waist": waist, "Length": length}, "price": usd(100)});
+    let jeans = json!({"title": "Jeans", "options": [option("Waist"), option("Length")],
+        "variants": [variant("30", "32"), variant("32", "30")]});
+    let made = shop.create(jeans).await;
+    let edit = json!({"options": [option("Length"), option("Waist")]});
+    let edited = shop.edit(Method::PATCH, &path(&made), 1, edit).await;
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    let row = |skus: [&str; 2]| {
+        let variant = |waist: &str, length: &str, sku: &str| json!({"options": {"Waist": waist, "Length": length}, "sku": sku, "price_minor": 100});
+        json!({"handle": "jeans", "title": "Jeans", "options": [option("Waist"), option("Length")],
+            "variants": [variant("30", "32", skus[0]), variant("32", "30", skus[1])]})
+        .to_string()
+    };
+    for skus in [["30/32", "32/30"], ["32/30", "30/32"]] {
+        let report = shop.import(&row(skus), ImportFormat::Auto, false).await;
+        assert_eq!((report.updated, report.errors), (1, vec![]), "{skus:?}");
+        let after = shop.get("/products/jeans").await.body;
+        for (index, sku) in skus.iter().enumerate() {
+            let (before, after) = (&made["variants"][index], &after["variants"][index]);
+            assert_eq!((&after["id"], &after["options"]), (&before["id"], &before["options"]));
+            assert_eq!(after["sku"], *sku);
+        }
+    }
+    shop.assert_in_order().await;
+}
+
+/// INV-10
+#[actix_web::test]
+async fn a_file_that_was_cut_short_is_gone_on_with_when_it_is_given_again() {
+    let shop = Shop::open().await;
+    let line = |number: usize| json!({"id": number.to_string(), "title": "Thing", "price_minor": 100}).to_string();
+    let mut lines: Vec<String> = (0..1_000).map(line).collect();
+    lines.insert(1, "not json".to_owned());
+    let text = lines.join("\n");
+    let breaks_off = BreaksOff {
+        file: Cursor::new(text.clone().into_bytes()),
+        left: u64::MAX,
+    };
+    let cut_short = shop.module.import(breaks_off, ImportFormat::Auto, false, |_| ()).await;
+    assert!(matches!(cut_short, Err(ImportError::Fault(_))), "{cut_short:?}");
+    let done = shop.export().await.lines().count();
+    assert!((1..1_000).contains(&done), "{done}");
+    let other = shop
+        .import(&lines[900..950].join("\n"), ImportFormat::Auto, false)
+        .await;
+    assert_eq!(
+        (other.created, other.unchanged),
+        (50, 0),
+        "another file is another import"
+    );
+    // What was done is not done again.
+    let first = shop.get("/products/thing").await.body;
+    let edit = json!({"title": "Edited"});
+    let edited = shop
+        .admin_with(Method::PATCH, &path(&first), edit, &[("If-Match", "*")])
+        .await;
+    assert_eq!(edited.status, 200);
+    let report = shop.import(&text, ImportFormat::Auto, false).await;
+    assert_eq!((report.created, report.unchanged, report.skipped), (950, 50, 1));
+    assert_eq!(report.errors[0].line, 2);
+    assert_eq!(shop.get("/products/thing").await.body["title"], "Edited");
+    // It has ended: now it is another one.
+    let again = shop.import(&text, ImportFormat::Auto, false).await;
+    assert_eq!((again.created, again.updated, again.unchanged), (0, 1, 999));
+    shop.assert_in_order().await;
+}
+
+/// A file whose second reading breaks off half-way, as if the process had been killed.
+struct BreaksOff {
+    file: Cursor<Vec<u8>>,
+    left: u64,
+}
+
+impl Read for BreaksOff {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for BreaksOff {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            return Err(io::Error::other(Fault::unavailable("it breaks off")));
+        }
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let rest = self.file.fill_buf()?;
+        Ok(&rest[..rest.len().min(left)])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.file.consume(count);
+        self.left -= count as u64;
+    }
+}
+
+impl Seek for BreaksOff {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.left = self.file.get_ref().len() as u64 / 2;
+        self.file.seek(to)
+    }
 }
 
 #[actix_web::test]
@@ -289,7 +437,7 @@ async fn a_wrong_row_takes_its_whole_product_along_and_nothing_else() {
         let title = if number == 0 { "Fifth" } else { "" };
         file.extend(format!("{title},fifth,,Size,{number},1\n").bytes());
     }
-    let source = Box::new(std::io::Cursor::new(file));
+    let source = Cursor::new(file);
     let report = shop
         .module
         .import(source, ImportFormat::Auto, false, |_| ())

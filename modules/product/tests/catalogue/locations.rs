@@ -197,12 +197,15 @@ async fn stock_that_is_named_without_a_location_is_the_default_one_and_a_file_sa
     assert_eq!((same.unchanged, at(&stock(&shop, mug).await)), (1, vec![5, 6]));
     shop.import(&file(14), product::ImportFormat::Auto, false).await;
     assert_eq!(at(&stock(&shop, mug).await), [8, 6]);
-    shop.import(&file(3), product::ImportFormat::Auto, false).await;
+    let refused = shop.import(&file(3), product::ImportFormat::Auto, false).await;
+    assert_eq!(refused.errors[0].code, "insufficient_stock");
     assert_eq!(
         at(&stock(&shop, mug).await),
-        [0, 6],
+        [8, 6],
         "what lies elsewhere is not the file's to take"
     );
+    shop.import(&file(6), product::ImportFormat::Auto, false).await;
+    assert_eq!(at(&stock(&shop, mug).await), [0, 6]);
     shop.assert_in_order().await;
 }
 

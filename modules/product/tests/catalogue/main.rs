@@ -40,6 +40,7 @@ mod searching;
 mod selling;
 mod speaking;
 mod stock;
+mod stock_files;
 mod support;
 mod translating;
 mod translations;

@@ -189,7 +189,8 @@ async fn what_is_promised_cannot_be_taken_away() {
     assert_eq!(adjusted.body["movements"][0]["reason"], "counted");
     // A file says 0, but 8 are promised.
     let file = r#"{"handle":"mug","title":"Mug","price_minor":900,"stock":0}"#;
-    shop.import(file, product::ImportFormat::Auto, false).await;
+    let refused = shop.import(file, product::ImportFormat::Auto, false).await;
+    assert_eq!(refused.errors[0].code, "insufficient_stock");
     assert_eq!(level(&shop, mug).await, (8, 8));
     // Neither does a deleted product break its orders.
     assert_eq!(

@@ -372,7 +372,7 @@ impl Shop {
     }
 
     pub(crate) async fn import(&self, text: &str, format: ImportFormat, dry_run: bool) -> ImportReport {
-        let source = Box::new(Cursor::new(text.as_bytes().to_vec()));
+        let source = Cursor::new(text.as_bytes().to_vec());
         self.module.import(source, format, dry_run, |_| ()).await.unwrap()
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Alternate, CollectionTranslation, Handles, ProductTranslation};
 use crate::domain::collection::Collection;
-use crate::domain::listing::{Name, ProductOption};
+use crate::domain::listing::{Choice, ProductOption};
 use crate::domain::merchandising::{NewSeo, Seo};
 use crate::domain::product::Product;
 
@@ -88,7 +88,7 @@ impl ProductTranslation {
                     .and_then(|option| option.values.get(value));
                 *value = translated.unwrap_or(value).clone();
             }
-            option.name = Name::parse(shown.as_str()).unwrap_or_else(|_| option.name.clone());
+            option.name = Choice::parse(shown).unwrap_or_else(|_| option.name.clone());
         }
         to_raw_value(&options)
     }

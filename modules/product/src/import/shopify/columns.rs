@@ -31,10 +31,12 @@ pub(super) enum Column {
     ImageAlt,
     SeoTitle,
     SeoDescription,
+    /// Our own: what the quantity was when the file was written.
+    QuantitySeen,
 }
 
 /// How many they are.
-const COUNT: usize = 26;
+const COUNT: usize = 27;
 
 /// Each with its present name and its former one, in the order in which they are written.
 pub(super) const NAMES: [(Column, &str, &str); COUNT] = [
@@ -68,6 +70,11 @@ pub(super) const NAMES: [(Column, &str, &str); COUNT] = [
     (Column::ImageAlt, "Image alt text", "Image Alt Text"),
     (Column::SeoTitle, "SEO title", "SEO Title"),
     (Column::SeoDescription, "SEO description", "SEO Description"),
+    (
+        Column::QuantitySeen,
+        "Inventory quantity seen",
+        "Variant Inventory Qty Seen",
+    ),
 ];
 
 /// Names and values of the options.

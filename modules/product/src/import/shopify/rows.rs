@@ -10,7 +10,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder, StringRecord, Terminator};
 
 use super::cell;
 use super::columns::{Column, Columns};
-use crate::import::{ImportError, Unread, WrongRow};
+use crate::import::{ImportError, MAX_BLANK, Unread, WrongRow};
 
 pub(super) type Source = Box<dyn BufRead + Send>;
 
@@ -98,7 +98,7 @@ impl Groups {
             // whoever reads has to say now and then that he lives.
             match wrong {
                 None => wrong = group.add(record, &self.columns).err(),
-                Some(_) => passed += record.as_slice().len() + record.len(),
+                Some(_) => passed += size_of_row(&record),
             }
             if passed > MAX_PASSED {
                 return Err(Unread::File(ImportError::EndlessProduct(line)));
@@ -118,15 +118,23 @@ impl Groups {
         }
     }
 
+    /// The next row with something in it. Spreadsheets leave others behind, of commas alone.
     fn next_record(&mut self) -> Result<Option<ByteRecord>, Unread> {
-        self.budget.store(MAX_ROW, Ordering::Relaxed);
-        let line = self.reader.position().line();
-        let mut record = ByteRecord::new();
-        match self.reader.read_byte_record(&mut record) {
-            Ok(true) => Ok(Some(record)),
-            Ok(false) => Ok(None),
-            Err(error) => Err(Unread::File(unreadable(error, line))),
+        let mut blank = 0;
+        while blank <= MAX_BLANK {
+            self.budget.store(MAX_ROW, Ordering::Relaxed);
+            let line = self.reader.position().line();
+            let mut record = ByteRecord::new();
+            match self.reader.read_byte_record(&mut record) {
+                Ok(true) if record.iter().all(|cell| cell.trim_ascii().is_empty()) => {
+                    blank += size_of_row(&record) as u64
+                }
+                Ok(true) => return Ok(Some(record)),
+                Ok(false) => return Ok(None),
+                Err(error) => return Err(Unread::File(unreadable(error, line))),
+            }
         }
+        Err(Unread::File(ImportError::Blank(self.reader.position().line())))
     }
 
     fn handle<'a>(&self, record: &'a ByteRecord) -> &'a [u8] {
@@ -212,6 +220,11 @@ impl Row {
 /// A JSON pointer into the row as an object by its columns.
 fn pointer(column: Column) -> String {
     format!("/{}", column.name())
+}
+
+/// How many bytes of the file a row takes, more or less.
+fn size_of_row(record: &ByteRecord) -> usize {
+    record.as_slice().len() + record.len()
 }
 
 fn line_of(record: &ByteRecord) -> u64 {

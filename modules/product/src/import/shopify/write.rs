@@ -96,8 +96,11 @@ impl Row {
         );
         self.set(Column::Tracker, "shopify");
         self.set(Column::Oversold, "DENY");
-        let quantity = variant.stock.map(|stock| stock.to_string());
-        self.set(Column::Quantity, &quantity.unwrap_or_default());
+        // A number is no formula, also where it is negative, and to Shopify a guarded one is no number.
+        let quantity = variant.stock.map(|stock| stock.to_string()).unwrap_or_default();
+        for column in [Column::Quantity, Column::QuantitySeen] {
+            self.0[column as usize].clone_from(&quantity);
+        }
     }
 
     fn image(&mut self, image: &Image, position: usize) {

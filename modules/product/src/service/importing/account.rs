@@ -1,10 +1,14 @@
-//! How to import, and where the account of an import is kept.
+//! How to import, and the account of an import.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use diesel::{PgConnection, QueryResult};
 use kernel::Locales;
 
 use super::Implied;
 use crate::import::{MAX_ERRORS, Progress, RowError};
+use crate::queries::import_work::{self, Claim};
 
 /// How to import.
 #[derive(Clone, Debug)]
@@ -17,14 +21,12 @@ pub(crate) struct Manner {
     pub(crate) locales: Locales,
 }
 
-/// Where the account of an import is kept.
-pub(crate) trait Account: Send {
-    /// Notes how far the import is now, within the transaction of the rows in question; with a dry run in one of its own.
-    /// False where the import is no longer ours: then nothing of these rows may stay.
-    fn note(&mut self, connection: &mut PgConnection, entry: &Entry<'_>) -> QueryResult<bool>;
-
-    /// What the last entry said has been committed.
-    fn settle(&mut self, entry: &Entry<'_>);
+/// The account of an import, which another process may go on with.
+pub(crate) struct Account {
+    pub(crate) claim: Claim,
+    pub(crate) errors: u64,
+    /// How many bytes of the file have been read.
+    pub(crate) read: Arc<AtomicU64>,
 }
 
 /// What some rows came to.
@@ -37,17 +39,28 @@ pub(crate) struct Entry<'a> {
     pub(crate) implied: &'a Implied,
 }
 
-/// The account of an import that nobody else asks for: the errors, as many as are kept.
-#[derive(Default)]
-pub(crate) struct InMemory(pub(super) Vec<RowError>);
-
-impl Account for InMemory {
-    fn note(&mut self, _: &mut PgConnection, _: &Entry<'_>) -> QueryResult<bool> {
+impl Account {
+    /// Notes how far the import is now, within the transaction of the rows in question; with a dry run in one of its own.
+    /// False where the import is no longer ours: then nothing of these rows may stay.
+    pub(super) fn note(&mut self, connection: &mut PgConnection, entry: &Entry<'_>) -> QueryResult<bool> {
+        let (id, read) = (self.claim.id, self.read.load(Ordering::Relaxed));
+        let found = entry.errors.len();
+        let errors = self.errors + found as u64;
+        if !import_work::advance(connection, &self.claim, &entry.progress, read, errors)? {
+            return Ok(false);
+        }
+        let room = (MAX_ERRORS as u64).saturating_sub(self.errors);
+        let kept = usize::try_from(room).map_or(found, |room| found.min(room));
+        import_work::keep_errors(connection, id, self.errors + 1, &entry.errors[..kept])?;
+        import_work::keep_names(connection, id, entry.implied)?;
+        if self.claim.dry_run {
+            import_work::keep_left_out(connection, id, entry.errors.iter().map(|error| error.line).collect())?;
+        }
         Ok(true)
     }
 
-    fn settle(&mut self, entry: &Entry<'_>) {
-        let room = MAX_ERRORS.saturating_sub(self.0.len());
-        self.0.extend(entry.errors.iter().take(room).cloned());
+    /// What the last entry said has been committed.
+    pub(super) fn settle(&mut self, entry: &Entry<'_>) {
+        self.errors += entry.errors.len() as u64;
     }
 }

@@ -1,13 +1,13 @@
 //! One batch of an import: categories found or made, products matched, differences written.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use database::outbox;
 use diesel::{PgConnection, QueryResult};
 use kernel::event::Event;
 use kernel::id::{CategoryId, ProductId};
-use kernel::{Currency, Locales};
+use kernel::{Currency, FieldError, FieldErrors, Locales};
 use product_api::ProductChanged;
 use uuid::Uuid;
 
@@ -22,11 +22,12 @@ use crate::domain::draft::CategoryReference;
 use crate::domain::handle::Handle;
 use crate::domain::image;
 use crate::domain::plan::{Change, Outcome, Plan};
+use crate::domain::stock::{Target, Unbooked};
 use crate::import::{ImportedProduct, WrongRow};
 use crate::queries;
 use crate::queries::product_types::Definitions;
 use crate::queries::writing::Stamp;
-use crate::queries::{categories, writing};
+use crate::queries::{categories, stock, writing};
 use crate::service::categories::below;
 use crate::service::media::{known_images, unknown_images};
 use crate::service::{product_types, translations};
@@ -82,13 +83,16 @@ impl Batch<'_> {
         let paths = categories::paths(connection, used.into_iter().collect())?;
         let stamp = Stamp {
             actor: self.actor.to_owned(),
-            kind: "import",
             now: self.now,
         };
         bundles::dissolve(connection, &plan)?;
         writing::write(connection, &plan, &paths, &stamp)?;
         let ids = plan.outcomes.iter().map(|(id, _)| *id);
         let lines: HashMap<Uuid, u64> = ids.zip(lines).collect();
+        let unbooked = stock::set(connection, &plan.target_stock, &stamp)?;
+        if !unbooked.is_empty() {
+            return Err(End::Wrong(unbooked_rows(unbooked, &lines)));
+        }
         let undone = Undone {
             names: self.names,
             present: products,
@@ -263,6 +267,20 @@ impl Batch<'_> {
         let events: Vec<Event> = changed(plan).map(event).collect::<Result<_, _>>().map_err(End::Fault)?;
         Ok(outbox::append_all(connection, SCHEMA, &events)?)
     }
+}
+
+/// The rows whose stock cannot be what they say.
+fn unbooked_rows(unbooked: Vec<(Target, Unbooked)>, lines: &HashMap<Uuid, u64>) -> Vec<WrongRow> {
+    let mut wrong: BTreeMap<u64, FieldErrors> = BTreeMap::new();
+    for (target, reason) in unbooked {
+        let line = lines.get(&target.product).copied().unwrap_or_default();
+        let pointer = format!("/variants/{}/stock", target.position);
+        wrong
+            .entry(line)
+            .or_default()
+            .push(FieldError::from_message(pointer, reason));
+    }
+    wrong.iter().map(|(line, errors)| WrongRow::of(*line, errors)).collect()
 }
 
 /// The products that a plan makes or changes.

@@ -251,7 +251,7 @@ impl<'a> Known<'a> {
 fn keeps(listing: &Listing, row: &ImportedProduct, sku: &str) -> bool {
     let mut after = listing.clone();
     if let Some(variants) = &row.variants {
-        set_variants(&mut after, &row.options, variants);
+        set_variants(&mut after, Some(listing), &row.options, variants);
     }
     after.variants.iter().any(|variant| variant.sku.as_deref() == Some(sku))
 }

@@ -5,7 +5,7 @@ use kernel::Currency;
 
 use crate::domain::handle::Handle;
 use crate::domain::image::Image;
-use crate::domain::listing::{ListedVariant, Listing, Name, ProductOption};
+use crate::domain::listing::{Choice, ListedVariant, Listing, ProductOption};
 use crate::import::ImportedProduct;
 
 /// The usual.
@@ -36,7 +36,7 @@ pub(super) fn merge(
         set_images(&mut after.images, images);
     }
     if let Some(variants) = &product.variants {
-        set_variants(&mut after, &product.options, variants);
+        set_variants(&mut after, before, &product.options, variants);
     }
     after
 }
@@ -77,15 +77,29 @@ fn set_images(images: &mut Vec<Image>, new: &[Image]) {
 }
 
 /// What becomes of variants by those of a row, which has these options, or none that it tells of.
-pub(super) fn set_variants(listing: &mut Listing, options: &[ProductOption], variants: &[ListedVariant]) {
-    let old_options = std::mem::replace(&mut listing.options, options.to_vec());
-    let old = std::mem::replace(&mut listing.variants, variants.to_vec());
+pub(super) fn set_variants(
+    listing: &mut Listing,
+    before: Option<&Listing>,
+    options: &[ProductOption],
+    variants: &[ListedVariant],
+) {
+    listing.options = options.to_vec();
+    listing.variants = variants.to_vec();
     if options.is_empty() {
         listing.derive_options();
-        listing.options = in_order_of(&old_options, &old, std::mem::take(&mut listing.options));
     }
-    for variant in &mut listing.variants {
-        keep_codes(variant, &old);
+    let Some(before) = before else {
+        return listing.variants.iter_mut().for_each(begin);
+    };
+    if options.is_empty() {
+        listing.options = in_order_of(&before.options, &before.variants, std::mem::take(&mut listing.options));
+    }
+    let known = listing.counterparts(before);
+    for (variant, known) in listing.variants.iter_mut().zip(known) {
+        match known {
+            Some(known) => keep(variant, known),
+            None => begin(variant),
+        }
     }
 }
 
@@ -99,13 +113,13 @@ fn in_order_of(old: &[ProductOption], old_variants: &[ListedVariant], new: Vec<P
     if names != old_names {
         return new;
     }
-    let had = |option: &Name, value: &Name| {
+    let had = |option: &Choice, value: &Choice| {
         let of = |variant: &ListedVariant| variant.values.get(option).is_some_and(|known| *known == value.as_str());
         old_variants.iter().any(of)
     };
     let ordered = old.iter().map(|option| {
         let used = new.iter().find(|new| new.name == option.name);
-        let used: &[Name] = used.map(|new| new.values.as_slice()).unwrap_or_default();
+        let used: &[Choice] = used.map(|new| new.values.as_slice()).unwrap_or_default();
         let kept = option.values.iter();
         let kept = kept.filter(|value| used.contains(value) || !had(&option.name, value));
         let added = used.iter().filter(|value| !option.values.contains(value));
@@ -117,21 +131,17 @@ fn in_order_of(old: &[ProductOption], old_variants: &[ListedVariant], new: Vec<P
     ordered.collect()
 }
 
-/// A file without SKUs and barcodes leaves those alone that there are.
-fn keep_codes(variant: &mut ListedVariant, old: &[ListedVariant]) {
-    // The same values, in whatever order a file has its columns.
-    let is_same = |old: &&ListedVariant| {
-        let known = &old.values.0;
-        known.len() == variant.values.0.len()
-            && known
-                .iter()
-                .all(|(name, value)| variant.values.get(name) == Some(value))
-    };
-    if let Some(old) = old.iter().find(is_same) {
-        variant.sku = variant.sku.take().or_else(|| old.sku.clone());
-        variant.barcode = variant.barcode.take().or_else(|| old.barcode.clone());
-        variant.title = variant.title.take().or_else(|| old.title.clone());
-    }
+/// A file without SKUs, barcodes and titles leaves those alone that there are.
+fn keep(variant: &mut ListedVariant, known: &ListedVariant) {
+    variant.id = known.id;
+    variant.sku = variant.sku.take().or_else(|| known.sku.clone());
+    variant.barcode = variant.barcode.take().or_else(|| known.barcode.clone());
+    variant.title = variant.title.take().or_else(|| known.title.clone());
+}
+
+/// What another shop has sold beyond its stock is not owed here.
+fn begin(variant: &mut ListedVariant) {
+    variant.stock = variant.stock.map(|stock| stock.max(0));
 }
 
 fn set<T: Clone>(field: &mut T, value: &Option<T>) {
@@ -147,8 +157,8 @@ mod tests {
 
     fn option(name: &str, values: &[&str]) -> ProductOption {
         ProductOption {
-            name: Name::parse(name).unwrap(),
-            values: values.iter().map(|value| Name::parse(*value).unwrap()).collect(),
+            name: Choice::parse(name).unwrap(),
+            values: values.iter().map(|value| Choice::parse(value).unwrap()).collect(),
         }
     }
 
@@ -156,16 +166,14 @@ mod tests {
     fn options_that_only_the_variants_tell_of_stay_in_their_order() {
         let mut shirt = listing(vec![variant(&[("Size", "M")], 1), variant(&[("Size", "S")], 1)]);
         shirt.options = vec![option("Size", &["XS", "S", "M"])];
-        let same = shirt.variants.clone();
-        set_variants(&mut shirt, &[], &same);
-        assert_eq!(shirt.options, [option("Size", &["XS", "S", "M"])]);
-        set_variants(
-            &mut shirt,
-            &[],
-            &[variant(&[("Size", "L")], 1), variant(&[("Size", "S")], 1)],
-        );
-        assert_eq!(shirt.options, [option("Size", &["XS", "S", "L"])]);
-        set_variants(&mut shirt, &[], &[variant(&[("Colour", "Red")], 1)]);
-        assert_eq!(shirt.options, [option("Colour", &["Red"])]);
+        let mut set = |variants: &[ListedVariant]| {
+            let before = shirt.clone();
+            set_variants(&mut shirt, Some(&before), &[], variants);
+            shirt.options.clone()
+        };
+        let sizes = |sizes: [&str; 2]| sizes.map(|size| variant(&[("Size", size)], 1));
+        assert_eq!(set(&sizes(["M", "S"])), [option("Size", &["XS", "S", "M"])]);
+        assert_eq!(set(&sizes(["L", "S"])), [option("Size", &["XS", "S", "L"])]);
+        assert_eq!(set(&[variant(&[("Colour", "Red")], 1)]), [option("Colour", &["Red"])]);
     }
 }

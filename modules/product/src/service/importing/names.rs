@@ -40,12 +40,14 @@ pub(super) struct Names {
     left_out: HashSet<u32>,
 }
 
-/// Names that rows got or lost although they do not say so.
+/// What rows do not say themselves: names that they got or lost.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Implied {
     /// Each with the line of its row.
     pub(crate) given: Vec<(Digest, u64)>,
     pub(crate) released: Vec<Digest>,
+    /// The lines of rows that were left out.
+    pub(crate) left_out: Vec<u64>,
 }
 
 impl Kind {
@@ -144,6 +146,7 @@ impl Names {
         let given = implied.given.into_iter().map(|(digest, line)| (digest, short(line)));
         self.given.extend(given);
         self.released.extend(implied.released);
+        self.left_out.extend(implied.left_out.into_iter().map(short));
     }
 }
 
