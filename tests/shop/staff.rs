@@ -95,6 +95,7 @@ fn body(path: &str) -> Value {
         "/admin/search/stop-words" => json!({"words": []}),
         "/admin/search/rules" => json!({"query": "tv", "match": "exact"}),
         "/admin/locations" => json!({"name": "A store"}),
+        "/admin/exports" => json!({"format": "ndjson"}),
         "/admin/stock/transfers" => {
             json!({"from_location_id": "location_01h455vb4pex5vsknk084sn02q",
                 "to_location_id": "location_01h455vb4pex5vsknk084sn02r", "reason": "moved",
