@@ -17,7 +17,7 @@ use crate::{Outcome, settings};
 /// How often a store that starts is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(2);
 /// How long it may take, at most, to be ready: the first index of a large catalogue is made meanwhile.
-const START: Duration = Duration::from_mins(10);
+const START: Duration = Duration::from_secs(600);
 /// The same to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -38,7 +38,7 @@ pub(super) const MEMORY: TimeDelta = TimeDelta::days(6);
 const INSPECTION: Duration = Duration::from_secs(1);
 /// After so long without news the writer is given up with its memory, and with the merging of segments that it may have begun:
 /// long enough for the largest ones.
-const REST: Duration = Duration::from_mins(10);
+const REST: Duration = Duration::from_secs(600);
 
 /// Follows the catalogue.
 pub(super) struct Follower {
