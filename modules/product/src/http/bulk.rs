@@ -21,7 +21,6 @@ use crate::service::Service;
         (status = 200, description = "what has become of each operation", body = BulkProductsOutcome),
         (status = 401, description = "not signed in", body = ProblemSchema),
         (status = 403, description = "not staff", body = ProblemSchema),
-        (status = 409, description = "`already_taken`: others keep taking the names that are asked for", body = ProblemSchema),
         (status = 422, description = "there is no operation, or there are too many", body = ProblemSchema),
     )
 )]

@@ -16,6 +16,8 @@ const BEGINNINGS: usize = 12;
 const CORRECTIONS: usize = 3;
 /// A word that is known is taken for a slip where another is so many times as common.
 const FAR_MORE_COMMON: u64 = 50;
+/// A word that so many products have is no slip, however common another one is. To look for others takes a while.
+const WELL_KNOWN: u64 = 128;
 
 /// A word that might be meant.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,8 +73,7 @@ impl Vocabulary<'_> {
     /// Words that `word` may be a slip of, which itself is in `count` products: with fewest slips first, then the most
     /// common. Two letters that have changed places are one slip.
     pub(super) fn slips_of(&self, word: &str, count: u64) -> tantivy::Result<Vec<Meant>> {
-        if rounded(count).saturating_mul(FAR_MORE_COMMON) > self.searcher.num_docs() {
-            // There is no room for a far more common one.
+        if count >= WELL_KNOWN {
             return Ok(Vec::new());
         }
         let most = match word.chars().count() {

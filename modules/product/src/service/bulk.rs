@@ -102,30 +102,42 @@ fn carry_out_all(
     carry_out_each(connection, raw, shop, stamp)
 }
 
-/// Carries out operations one by one, so that what the database says no to fails by itself.
+/// Carries out operations one by one, so that what the database says no to fails by itself. What is deleted goes first here
+/// too, unless an operation before is about it.
 fn carry_out_each(
     connection: &mut PgConnection,
     raw: &[Box<RawValue>],
     shop: &ShopSettings,
     stamp: &Stamp,
 ) -> Work<Vec<OperationOutcome>> {
-    let ids = raw.iter().map(|raw| Some(BulkOperation::parse(raw).ok()?.id()?.uuid()));
-    let ids: Vec<Option<Uuid>> = ids.collect();
+    let parsed: Vec<Option<BulkOperation>> = raw.iter().map(|raw| BulkOperation::parse(raw).ok()).collect();
+    let id = |operation: &Option<BulkOperation>| Some(operation.as_ref()?.id()?.uuid());
+    let ids: Vec<Option<Uuid>> = parsed.iter().map(id).collect();
     // All at once and in key order, so that two such requests do not wait for each other in a circle.
     products::hold(connection, ids.iter().flatten().copied().collect())?;
+    let is_deletion = |place: &usize| matches!(parsed[*place], Some(BulkOperation::Delete(_)));
+    let is_first = |place: &usize| !ids[..*place].contains(&ids[*place]);
+    let (mut order, later): (Vec<usize>, Vec<usize>) =
+        (0..raw.len()).partition(|place| is_deletion(place) && is_first(place));
+    order.extend(later);
     let mut seen = HashSet::new();
     let mut outcomes = Vec::with_capacity(raw.len());
-    for (operation, id) in raw.iter().zip(ids) {
-        let operation = std::slice::from_ref(operation);
+    for place in order {
+        let operation = std::slice::from_ref(&raw[place]);
         let one = |connection: &mut PgConnection| carry_out(connection, operation, &mut seen, shop, stamp);
-        match connection.transaction(one) {
+        let done = match connection.transaction(one) {
             Err(Failure::Refused(error @ ProductError::Taken(_))) => {
-                outcomes.push(OperationOutcome::refused(id.map(ProductId::from), &error.into()));
+                vec![OperationOutcome::refused(
+                    ids[place].map(ProductId::from),
+                    &error.into(),
+                )]
             }
-            other => outcomes.extend(other?),
-        }
+            other => other?,
+        };
+        outcomes.extend(done.into_iter().map(|outcome| (place, outcome)));
     }
-    Ok(outcomes)
+    outcomes.sort_by_key(|(place, _)| *place);
+    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
 /// Carries out operations on products that none before was about, which are in `seen`.

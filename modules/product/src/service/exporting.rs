@@ -87,10 +87,14 @@ pub(super) fn page(
     if after.is_none() {
         import::write_head(&mut text, format).map_err(file_failure)?;
     }
-    let products = products::next(connection, after.unwrap_or_default(), PAGE)?;
-    let types = product_types::handles(connection)?;
-    let ids = products.iter().map(|(product, _)| product.id).collect();
-    let said = spoken(connection, ids, locales)?;
+    // As of one moment: a product's variants and texts go with what it has itself.
+    let mut moment = connection.build_transaction().read_only().repeatable_read();
+    let (products, types, said) = moment.run(|connection| {
+        let products = products::next(connection, after.unwrap_or_default(), PAGE)?;
+        let ids = products.iter().map(|(product, _)| product.id).collect();
+        let types = product_types::handles(connection)?;
+        QueryResult::Ok((products, types, spoken(connection, ids, locales)?))
+    })?;
     for (product, path) in &products {
         let product_type = product.listing.merchandising.product_type;
         let beside = Beside {

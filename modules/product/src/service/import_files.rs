@@ -75,7 +75,9 @@ impl Service {
         let importer = running.importer;
         self.search
             .settle_blocking(Changes::of_products(importer.changed().iter().copied()));
-        self.end_import(claim, None)?;
+        if !self.finish_import(claim, None)? {
+            return Err(ImportError::Interrupted);
+        }
         let report = self.report(claim, importer.progress())?;
         importer.tidy();
         Ok(report)

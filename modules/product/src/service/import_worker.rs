@@ -144,12 +144,18 @@ impl Service {
             }
             _ => (),
         }
+        self.finish_import(claim, failure)?;
+        Ok(Round::More)
+    }
+
+    /// The same for what has come to its end; false where somebody has cancelled it or taken it over just before.
+    pub(super) fn finish_import(&self, claim: &Claim, failure: Option<&ImportError>) -> Result<bool, Fault> {
+        let fail = |error| database::failure::fault_of(&error);
         let now = self.clock.now();
         let mut connection = self.patient_connection()?;
-        import_work::finish(&mut connection, claim, failure, now)
-            .and_then(|_| imports::prune(&mut connection, now - RETENTION))
-            .map_err(|error| database::failure::fault_of(&error))?;
-        Ok(Round::More)
+        let is_ended = import_work::finish(&mut connection, claim, failure, now).map_err(fail)?;
+        imports::prune(&mut connection, now - RETENTION).map_err(fail)?;
+        Ok(is_ended)
     }
 }
 

@@ -168,6 +168,7 @@ async fn what_bundles_consist_of_keeps_its_names_unless_the_bundles_go_first() {
 async fn what_only_the_database_knows_of_leaves_out_one_operation_and_no_other() {
     let shop = Shop::open().await;
     let mug = shop.create(product("Mug", 900, 5)).await;
+    let old = shop.create(product("Jug", 900, 5)).await;
     // As if somebody else took the handle again and again between the look at who has it and the writing.
     let rival = "CREATE FUNCTION products.be_first() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN \
         RAISE EXCEPTION 'taken' USING ERRCODE = 'unique_violation', CONSTRAINT = 'products_handle_key'; END $$; \
@@ -182,15 +183,22 @@ async fn what_only_the_database_knows_of_leaves_out_one_operation_and_no_other()
             json!({"op": "update", "id": mug["id"], "product": {"title": "Twice"}}),
             json!({"op": "create", "product": product("Pot", 900, 5)}),
             json!({"op": "move"}),
+            json!({"op": "create", "product": {"title": "New jug", "handle": "jug"}}),
+            json!({"op": "delete", "id": old["id"]}),
         ],
     )
     .await;
-    assert_eq!(statuses(&answer), [200, 409, 422, 201, 422], "{}", answer.body);
+    assert_eq!(
+        statuses(&answer),
+        [200, 409, 422, 201, 422, 201, 204],
+        "{}",
+        answer.body
+    );
     let results = &answer.body["results"];
     assert_eq!(results[1]["problem"]["code"], "already_taken");
     assert_eq!(mistake(&results[2]), ("/id", "duplicate"));
     assert_eq!(mistake(&results[4]), ("/op", "unknown_value"));
-    assert_eq!(shop.titles("sort=title").await, ["Cup", "Pot"]);
+    assert_eq!(shop.titles("sort=title").await, ["Cup", "New jug", "Pot"]);
     shop.assert_in_order().await;
 }
 
