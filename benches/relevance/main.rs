@@ -6,6 +6,7 @@
 //!
 //! `benches/README.md` says what is measured.
 
+mod full_text;
 mod gain;
 mod judgements;
 mod store;
@@ -15,6 +16,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use full_text::FullText;
 use judgements::Judgements;
 use store::Store;
 
@@ -58,8 +60,22 @@ fn run() -> Outcome<()> {
         println!("nDCG@{SHOWN} of {} queries", judgements.queries().len());
         report("as written", &as_written, AIM);
         report("with slips", &with_slips, AIM_WITH_SLIPS * mean(&as_written));
-        Ok(())
-    })
+        Ok::<_, Box<dyn Error>>(())
+    })?;
+    let mut full_text = FullText::over(&store.socket())?;
+    let alone = judgements.queries().iter().map(|(query, ratings)| {
+        let found = full_text.search(query, SHOWN)?;
+        Ok(gain::ndcg(&ids(found), ratings, SHOWN))
+    });
+    let alone: Vec<f64> = alone.collect::<Outcome<_>>()?;
+    println!("{:<12} {:.4}", "PostgreSQL", mean(&alone));
+    Ok(())
+}
+
+/// The catalogue's own ids of products: their SKUs are `IC-` and the id.
+fn ids(skus: Vec<String>) -> Vec<String> {
+    let id = |sku: String| sku.trim_start_matches("IC-").to_owned();
+    skus.into_iter().map(id).collect()
 }
 
 fn report(name: &str, figures: &[f64], aim: f64) {
@@ -92,7 +108,7 @@ async fn figures(store: &Store, judgements: &Judgements, written: impl Fn(&str) 
     let mut figures = Vec::new();
     for (query, ratings) in judgements.queries() {
         let found = store.search(&written(query), SHOWN).await?;
-        let score = gain::ndcg(&found, ratings, SHOWN);
+        let score = gain::ndcg(&ids(found), ratings, SHOWN);
         if is_verbose {
             println!("{score:.3} {}", written(query));
         }

@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ pub(crate) struct Store {
     process: Child,
     public: String,
     client: reqwest::Client,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl Store {
@@ -56,13 +56,13 @@ impl Store {
             process,
             public: format!("http://{public}/api/v1"),
             client: reqwest::Client::new(),
-            _home: home,
+            home,
         };
         store.await_ready(&management)?;
         Ok(store)
     }
 
-    /// The catalogue's own ids of the first products for `query`.
+    /// The SKUs of the first products for `query`.
     pub(crate) async fn search(&self, query: &str, limit: usize) -> Outcome<Vec<String>> {
         let limit = limit.to_string();
         let url = reqwest::Url::parse_with_params(
@@ -72,9 +72,12 @@ impl Store {
         let answer: Value = self.client.get(url).send().await?.error_for_status()?.json().await?;
         let rows = answer["data"].as_array().ok_or("no list")?;
         let sku = |row: &Value| row["variants"][0]["sku"].as_str().map(str::to_owned);
-        let ids = rows.iter().filter_map(sku);
-        // The SKU of a product is `IC-` and its id.
-        Ok(ids.map(|sku| sku.trim_start_matches("IC-").to_owned()).collect())
+        Ok(rows.iter().filter_map(sku).collect())
+    }
+
+    /// Where its database listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.home.path().join("database/socket")
     }
 
     fn await_ready(&self, management: &str) -> Outcome<()> {
