@@ -39,6 +39,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use database::{Db, Together};
+use kernel::http::IfMatch;
 use kernel::job::Wake;
 use kernel::module::{Context, Finding};
 use kernel::page::Cursors;
@@ -181,6 +182,14 @@ impl Service {
             .batch_execute(patience)
             .map_err(|error| database::failure::fault_of(&error))?;
         Ok(connection)
+    }
+}
+
+/// Refuses a change of another version than the one that was read.
+fn allow(condition: &IfMatch, version: i64) -> Result<(), database::Failure<ProductError>> {
+    match condition.allows(version) {
+        true => Ok(()),
+        false => database::refuse(ProductError::VersionMismatch(version)),
     }
 }
 

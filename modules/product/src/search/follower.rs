@@ -141,15 +141,17 @@ impl Follower {
         if is_recent && !live.index.is_suspect() && live.condition == Condition::Whole {
             return Ok(live.condition);
         }
-        let index = Arc::clone(&live.index);
+        let (index, before) = (Arc::clone(&live.index), live.condition);
         match blocking(move || index.condition()).await {
             Ok(condition) => live.condition = condition,
             Err(error) => tracing::warn!(%error, "it cannot be told whether the search index is whole"),
         }
         live.inspected = Some(Instant::now());
         if live.condition == Condition::Whole && is_ahead(live.position, self.feed.end().await?) {
-            tracing::warn!("the database has been restored, and the search index is made anew");
             live.condition = Condition::Overtaken;
+            if before != Condition::Overtaken {
+                tracing::warn!("the database has been restored, and the search index is made anew");
+            }
         }
         let condition = live.condition;
         if condition == Condition::Damaged

@@ -9,8 +9,8 @@ use kernel::id::VariantId;
 use product_api::ProductError;
 use uuid::Uuid;
 
-use super::Service;
 use super::editing::{publish, read, variant_of};
+use super::{Service, allow};
 use crate::domain::bundle::NewComponents;
 use crate::domain::product::AdminVariant;
 use crate::queries::bundles::{self, Role};
@@ -62,10 +62,8 @@ fn lock(connection: &mut PgConnection, bundle: VariantId, new: &NewComponents, c
         .find(|stored| stored.id == own)
         .ok_or_else(missing)
         .or_refuse()?;
-    match condition.allows(stored.version) {
-        true => Ok(own),
-        false => refuse(ProductError::VersionMismatch(stored.version)),
-    }
+    allow(condition, stored.version)?;
+    Ok(own)
 }
 
 /// Refuses bundles of bundles, and components that are not there.

@@ -11,7 +11,7 @@ use product_api::{CategoryChanged, ProductError};
 use uuid::Uuid;
 
 use super::editing::publish;
-use super::{Service, refuse_duplicates};
+use super::{Service, allow, refuse_duplicates};
 use crate::domain::SCHEMA;
 use crate::domain::category::{Category, CategoryPatch, MAX_DEPTH, NewCategory, StoredCategory};
 use crate::domain::draft::CategoryReference;
@@ -177,10 +177,8 @@ pub(super) fn find(connection: &mut PgConnection, id: CategoryId, condition: &If
     let stored = found
         .ok_or_else(|| ProductError::NotFound("category".to_owned()))
         .or_refuse()?;
-    match condition.allows(stored.category.version) {
-        true => Ok(stored),
-        false => refuse(ProductError::VersionMismatch(stored.category.version)),
-    }
+    allow(condition, stored.category.version)?;
+    Ok(stored)
 }
 
 fn find_parent(connection: &mut PgConnection, id: CategoryId) -> Work<StoredCategory> {

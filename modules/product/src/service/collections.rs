@@ -17,7 +17,7 @@ use product_api::{CollectionChanged, ProductError};
 use uuid::Uuid;
 
 use super::languages::tell as tell_products;
-use super::{Service, refuse_duplicates};
+use super::{Service, allow, refuse_duplicates};
 use crate::domain::SCHEMA;
 use crate::domain::collection::{
     AdminCollection, ChosenProducts, Collection, CollectionDetail, CollectionPatch, CollectionPreview,
@@ -349,10 +349,8 @@ fn published(
 pub(super) fn find(connection: &mut PgConnection, id: CollectionId, condition: &IfMatch) -> Work<AdminCollection> {
     let found = collections::find(connection, &CollectionReference::Id(id.uuid()))?;
     let found = found.ok_or_else(missing).or_refuse()?;
-    match condition.allows(found.version) {
-        true => Ok(found),
-        false => refuse(ProductError::VersionMismatch(found.version)),
-    }
+    allow(condition, found.version)?;
+    Ok(found)
 }
 
 fn detail(connection: &mut PgConnection, id: CollectionId) -> Work<CollectionDetail> {

@@ -11,7 +11,7 @@ use product_api::{ProductChanged, ProductError};
 use uuid::Uuid;
 
 use super::media::{known_images, unknown_images};
-use super::{Service, product_types, refuse_duplicates};
+use super::{Service, allow, product_types, refuse_duplicates};
 use crate::domain::SCHEMA;
 use crate::domain::draft::{CategoryReference, NewProduct, NewVariant, ProductPatch, VariantPatch};
 use crate::domain::handle::Handle;
@@ -301,10 +301,8 @@ pub(super) fn lock(connection: &mut PgConnection, id: Uuid, condition: &IfMatch)
     let Some(stored) = products::lock(connection, vec![id])?.pop() else {
         return refuse(ProductError::NotFound("product".to_owned()));
     };
-    match condition.allows(stored.version) {
-        true => Ok(stored),
-        false => refuse(ProductError::VersionMismatch(stored.version)),
-    }
+    allow(condition, stored.version)?;
+    Ok(stored)
 }
 
 /// The product of a variant to edit, and which of its variants that is.

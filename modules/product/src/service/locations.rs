@@ -7,7 +7,7 @@ use kernel::http::{Answer, Call, IfMatch};
 use kernel::id::LocationId;
 use product_api::ProductError;
 
-use super::{Service, refuse_duplicates};
+use super::{Service, allow, refuse_duplicates};
 use crate::domain::SCHEMA;
 use crate::domain::handle::Handle;
 use crate::domain::location::{Location, LocationPatch, MAX_LOCATIONS, NewLocation};
@@ -120,10 +120,8 @@ fn lock(connection: &mut PgConnection, id: LocationId, condition: &IfMatch) -> W
     let location = locations::lock(connection, id.uuid())?
         .ok_or_else(missing)
         .or_refuse()?;
-    match condition.allows(location.version) {
-        true => Ok(location),
-        false => refuse(ProductError::VersionMismatch(location.version)),
-    }
+    allow(condition, location.version)?;
+    Ok(location)
 }
 
 /// The default location serves orders: what is sold before it is there is promised from it.

@@ -13,9 +13,8 @@ use kernel::{FieldErrors, Problem};
 use product_api::ProductError;
 use uuid::Uuid;
 
-use super::Service;
 use super::repricing::carry_over;
-use super::search_settings::allow;
+use super::{Service, allow};
 use crate::domain::SCHEMA;
 use crate::domain::bulk::check_count;
 use crate::domain::price_list::{

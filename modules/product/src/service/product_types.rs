@@ -1,7 +1,7 @@
 //! Product types, and whether products satisfy theirs.
 
 use chrono::{DateTime, Utc};
-use database::{Failure, OnViolation, OrRefuse, refuse};
+use database::{Failure, OnViolation, OrRefuse};
 use diesel::PgConnection;
 use kernel::FieldErrors;
 use kernel::http::{Answer, Call, IfMatch};
@@ -10,7 +10,7 @@ use kernel::page::Page;
 use product_api::ProductError;
 use uuid::Uuid;
 
-use super::{Service, refuse_duplicates};
+use super::{Service, allow, refuse_duplicates};
 use crate::domain::SCHEMA;
 use crate::domain::handle::Handle;
 use crate::domain::listing::Listing;
@@ -228,10 +228,8 @@ fn lock(connection: &mut PgConnection, id: ProductTypeId, condition: &IfMatch) -
     let stored = product_types::lock(connection, id.uuid())?
         .ok_or_else(missing)
         .or_refuse()?;
-    match condition.allows(stored.version) {
-        true => Ok(stored),
-        false => refuse(ProductError::VersionMismatch(stored.version)),
-    }
+    allow(condition, stored.version)?;
+    Ok(stored)
 }
 
 fn free_handle(connection: &mut PgConnection, name: &str) -> Work<Handle> {

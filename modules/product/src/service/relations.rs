@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::catalogue::visible;
 use super::languages::tell;
-use super::{Service, editing};
+use super::{Service, allow, editing};
 use crate::domain::product::{Product, View};
 use crate::domain::relation::{NewRelations, RelatedProduct, RelatedProducts, RelationKind, Relations};
 use crate::domain::translation::Language;
@@ -77,9 +77,7 @@ impl Service {
             let Some(own) = locked.iter().find(|stored| stored.id == id.uuid()) else {
                 return refuse(missing());
             };
-            if !condition.allows(own.version) {
-                return refuse(ProductError::VersionMismatch(own.version));
-            }
+            allow(&condition, own.version)?;
             let mut errors = FieldErrors::new();
             for (index, relation) in new.related.iter().enumerate() {
                 if !locked.iter().any(|stored| stored.id == relation.product_id.uuid()) {

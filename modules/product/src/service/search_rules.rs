@@ -9,8 +9,8 @@ use kernel::page::Page;
 use product_api::ProductError;
 use uuid::Uuid;
 
-use super::Service;
-use super::search_settings::{allow, change};
+use super::search_settings::change;
+use super::{Service, allow};
 use crate::domain::SCHEMA;
 use crate::domain::search_rule::{MAX_RULES, NewSearchRule, SearchRule, SearchRulePatch};
 use crate::queries::search_rules;

@@ -10,7 +10,7 @@ use kernel::{Clock, FieldErrors};
 use product_api::{ProductError, SearchSettingsChanged};
 use uuid::Uuid;
 
-use super::Service;
+use super::{Service, allow};
 use crate::domain::SCHEMA;
 use crate::domain::search_settings::{MAX_GROUPS, NewStopWords, NewSynonyms, StopWords, Synonyms, SynonymsPatch};
 use crate::queries::search_settings;
@@ -137,14 +137,6 @@ pub(super) fn change(connection: &mut PgConnection, clock: &Clock) -> Work<()> {
     let event = Event::of(&SearchSettingsChanged { revision }, clock.now());
     let event = event.map_err(ProductError::Fault).or_refuse()?;
     Ok(outbox::append(connection, SCHEMA, &event)?)
-}
-
-/// Refuses a change of another version than the one that was read.
-pub(super) fn allow(condition: &IfMatch, version: i64) -> Work<()> {
-    match condition.allows(version) {
-        true => Ok(()),
-        false => refuse(ProductError::VersionMismatch(version)),
-    }
 }
 
 fn check(synonyms: &Synonyms, search: &Search) -> Work<()> {

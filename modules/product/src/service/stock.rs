@@ -10,9 +10,9 @@ use kernel::page::Cursors;
 use product_api::{ProductError, Shortage};
 use uuid::Uuid;
 
-use super::Service;
 use super::bundles::no_stock;
 use super::editing::publish;
+use super::{Service, allow};
 use crate::domain::SCHEMA;
 use crate::domain::location::DEFAULT_LOCATION;
 use crate::domain::stock::{Delta, Held, MAX_STOCK, MovementQuery, NewAdjustment, SHOWN_MOVEMENTS, StockLevel};
@@ -81,9 +81,7 @@ impl Service {
             if held.is_bundle {
                 return refuse(no_stock(""));
             }
-            if !condition.allows(held.version) {
-                return refuse(ProductError::VersionMismatch(held.version));
-            }
+            allow(&condition, held.version)?;
             let after = patch.apply(held.terms).map_err(ProductError::Invalid).or_refuse()?;
             levels::set_terms(connection, variant.uuid(), &after)?;
             publish(connection, &[held.product], now)?;

@@ -24,6 +24,21 @@ fn file(count: usize) -> String {
     (0..count).map(row).collect()
 }
 
+/// An import of `text` that a process has begun, which is gone after more than so many rows: whoever looks may go on with it.
+async fn left_half_way(shop: &Shop, text: &str, query: &str, rows: u64) -> Value {
+    let job = shop.upload(text, query).await;
+    // A process that did not take the upload: nothing wakes it to a last round.
+    let work = shop.beside().await.work();
+    shop.import_when(&job, |job| job["rows_done"].as_u64() > Some(rows))
+        .await;
+    // Between two rounds nothing moves: it is as if the process were gone.
+    work.stop().await;
+    let left = shop.import_when(&job, |_| true).await;
+    assert_eq!(left["state"], "running", "it must be stopped half-way: {left}");
+    shop.change("UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'");
+    left
+}
+
 async fn errors(shop: &Shop, job: &Value) -> Vec<Value> {
     let path = format!("/admin/imports/{}/errors", job["id"].as_str().unwrap());
     let (mut all, mut cursor) = (Vec::new(), String::new());
@@ -150,15 +165,7 @@ async fn an_import_whose_process_is_gone_is_gone_on_with_by_another_row_by_row()
     let shop = Shop::open().await;
     shop.create(product("Kept", 1, 1)).await;
     for query in ["?dry_run=true", ""] {
-        let job = shop.upload(&file(9_000), query).await;
-        // A process that did not take the upload: nothing wakes it to a last round.
-        let work = shop.beside().await.work();
-        shop.import_when(&job, |job| job["rows_done"].as_u64() > Some(0)).await;
-        // Between two rounds nothing moves: it is as if the process were gone.
-        work.stop().await;
-        let left = shop.import_when(&job, |_| true).await;
-        assert_eq!(left["state"], "running", "it must be stopped half-way: {left}");
-        shop.change("UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'");
+        let job = left_half_way(&shop, &file(9_000), query, 0).await;
         let other = shop.beside().await;
         let _work = other.work();
         let ended = shop.ended(&job).await;
@@ -182,18 +189,8 @@ async fn bundles_wait_for_the_other_rows_though_another_process_goes_on_with_the
         format!("{line}\n")
     };
     let text: String = (0..4_000).map(bundle).chain([file(1_000)]).collect();
-    let job = shop.upload(&text, "").await;
-    let work = shop.beside().await.work();
-    shop.import_when(&job, |job| job["rows_done"].as_u64() > Some(2_000))
-        .await;
-    work.stop().await;
-    let left = shop.import_when(&job, |_| true).await;
-    assert_eq!(
-        (&left["state"], &left["skipped"]),
-        (&json!("running"), &json!(1_000)),
-        "{left}"
-    );
-    shop.change("UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'");
+    let job = left_half_way(&shop, &text, "", 2_000).await;
+    assert_eq!(job["skipped"], 1_000, "{job}");
     let other = shop.beside().await;
     let _work = other.work();
     let ended = shop.ended(&job).await;
@@ -213,13 +210,7 @@ async fn a_dry_run_that_another_process_goes_on_with_tells_what_a_real_run_does(
     let text = format!("{gone}\n{}{bundle}\n", file(9_000));
     let mut told = Vec::new();
     for query in ["?dry_run=true", ""] {
-        let job = shop.upload(&text, query).await;
-        let work = shop.beside().await.work();
-        shop.import_when(&job, |job| job["rows_done"].as_u64() > Some(0)).await;
-        work.stop().await;
-        let left = shop.import_when(&job, |_| true).await;
-        assert_eq!(left["state"], "running", "it must be stopped half-way: {left}");
-        shop.change("UPDATE products.imports SET leased_until = '-infinity' WHERE state = 'running'");
+        let job = left_half_way(&shop, &text, query, 0).await;
         let other = shop.beside().await;
         let _work = other.work();
         let ended = shop.ended(&job).await;
