@@ -1,6 +1,7 @@
 //! Search: an index of all products, in the files of this process, that follows what PostgreSQL says. It decides which
 //! products a list shows and in which order; what they look like is read from PostgreSQL. Nothing outside knows how.
 
+mod at_least;
 mod audit;
 mod condition;
 mod contents;

@@ -184,7 +184,11 @@ impl ProcessFleet {
     /// Whether a process that calls the one at `address` believes it to be ready; one that does not call it believes all.
     async fn believes_ready(&self, caller: &Member, address: SocketAddr) -> bool {
         let url = format!("http://{}/metrics", caller.management);
-        let metrics = self.shop.client.get(url).send().await.unwrap().text().await.unwrap();
+        // A connection that has been idle for a while may be closed just now: who waits asks again.
+        let Ok(answer) = self.shop.client.get(url).send().await else {
+            return false;
+        };
+        let metrics = answer.text().await.unwrap();
         let address = format!("address=\"{address}\"");
         let mut told = metrics
             .lines()

@@ -2,15 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::NaiveDate;
 use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Json, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Json, Nullable, Text, Uuid as SqlUuid};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::select::{Select, Verbatim, read};
+use super::select::{self, Select, Verbatim};
 use crate::domain::SCHEMA;
 use crate::domain::bundle::{Component, NamedComponent, NewComponent, VariantName};
+use crate::domain::terms::Offer;
 
 /// What a variant is as far as bundles go.
 #[derive(Queryable)]
@@ -23,7 +25,18 @@ pub(crate) struct Role {
     pub(crate) has_terms: bool,
 }
 
-/// A component, as the statement that reads variants makes it.
+/// What can be had of a bundle, and what it consists of.
+#[derive(Queryable)]
+pub(super) struct BundleRow {
+    id: Uuid,
+    available: i64,
+    /// With what may be sold beyond it.
+    pub(super) sellable: i64,
+    ships_on: Option<NaiveDate>,
+    components: Option<Verbatim>,
+}
+
+/// A component, as the statement that reads bundles makes it.
 #[derive(Deserialize)]
 struct ComponentRow {
     variant: Uuid,
@@ -77,6 +90,35 @@ pub(crate) fn users(connection: &mut PgConnection, products: Vec<Uuid>) -> Query
     select.load(connection)
 }
 
+/// Bundles as they are sold `today`; nothing is asked where there are none.
+pub(super) fn read(
+    connection: &mut PgConnection,
+    bundles: Vec<Uuid>,
+    today: NaiveDate,
+) -> QueryResult<HashMap<Uuid, BundleRow>> {
+    if bundles.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut select = Select::<(SqlUuid, BigInt, BigInt, Nullable<Date>, Nullable<Json>)>::new(
+        "SELECT bundle.id, offer.available, offer.sellable, offer.ships_on, \
+         (SELECT json_agg(json_build_object('variant', part.component_id, 'sku', component.sku, \
+                'product_handle', product.handle, 'title', product.title, 'variant_title', component.title, \
+                'on_sale', product.status = 'active', 'quantity', part.quantity, \
+                'options', CASE WHEN component.sku IS NULL THEN product.options END, \
+                'option_values', CASE WHEN component.sku IS NULL THEN component.option_values END) ORDER BY part.position) \
+            FROM products.bundle_components AS part \
+            JOIN products.variants AS component ON component.id = part.component_id \
+            JOIN products.products AS product ON product.id = component.product_id \
+            WHERE part.bundle_id = bundle.id) \
+         FROM unnest(",
+    );
+    select.bind(Bind::Uuids(bundles));
+    select.text("::uuid[]) AS bundle (id) CROSS JOIN LATERAL products.bundle_offer(bundle.id, ");
+    select.bind(Bind::Text(today.to_string())).text("::date) AS offer");
+    let rows: Vec<BundleRow> = select.load(connection)?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
 /// The variants that are known by these names, and maybe others.
 pub(crate) fn by_name(
     connection: &mut PgConnection,
@@ -107,7 +149,7 @@ fn of_products(connection: &mut PgConnection, handles: Vec<String>) -> QueryResu
     select.bind(Bind::Texts(handles)).text(")");
     let rows: Vec<(String, Verbatim, Vec<String>, Uuid)> = select.load(connection)?;
     let named = rows.into_iter().map(|(handle, options, values, id)| {
-        let options: Vec<OptionRow> = read(&options)?;
+        let options: Vec<OptionRow> = select::read(&options)?;
         Ok((by_options(handle, options, values), id))
     });
     named.collect()
@@ -171,36 +213,44 @@ pub(crate) fn replace(connection: &mut PgConnection, bundles: &[(Uuid, Vec<NewCo
     Statement::new(SCHEMA, INSERT, binds).execute(connection).map(drop)
 }
 
-/// The components of a bundle, of which the statement that reads variants has made JSON. What those are called that are not
-/// on sale is told only `to_staff`.
-pub(super) fn components(json: &Verbatim, to_staff: bool) -> QueryResult<Vec<Component>> {
-    let rows: Vec<ComponentRow> = read(json)?;
-    Ok(rows.into_iter().map(|row| row.into_component(to_staff)).collect())
-}
-
-/// The same as product files name them.
-pub(super) fn named(json: &Verbatim) -> QueryResult<Vec<NamedComponent>> {
-    let rows: Vec<ComponentRow> = read(json)?;
-    let named = |row: ComponentRow| {
-        let (options, values) = (row.options.unwrap_or_default(), row.option_values.unwrap_or_default());
-        let variant = match row.sku {
-            Some(sku) => VariantName::Sku(sku),
-            None => by_options(row.product_handle, options, values),
-        };
-        NamedComponent {
-            variant,
-            quantity: row.quantity,
-        }
-    };
-    Ok(rows.into_iter().map(named).collect())
-}
-
 /// Bundles that are deleted, or become others, consist of nothing any more.
 pub(crate) fn remove(connection: &mut PgConnection, bundles: &[Uuid]) -> QueryResult<()> {
     const SQL: &str = "DELETE FROM @.bundle_components WHERE bundle_id = ANY(?)";
     Statement::new(SCHEMA, SQL, [Bind::Uuids(bundles.to_vec())])
         .execute(connection)
         .map(drop)
+}
+
+impl BundleRow {
+    pub(super) fn offer(&self) -> Offer {
+        Offer::new(self.available, self.sellable, self.ships_on)
+    }
+
+    /// What it consists of. What those are called that are not on sale is told only `to_staff`.
+    pub(super) fn components(&self, to_staff: bool) -> QueryResult<Vec<Component>> {
+        let rows = self.rows()?.into_iter();
+        Ok(rows.map(|row| row.into_component(to_staff)).collect())
+    }
+
+    /// The same as product files name them.
+    pub(super) fn named(&self) -> QueryResult<Vec<NamedComponent>> {
+        let named = |row: ComponentRow| {
+            let (options, values) = (row.options.unwrap_or_default(), row.option_values.unwrap_or_default());
+            let variant = match row.sku {
+                Some(sku) => VariantName::Sku(sku),
+                None => by_options(row.product_handle, options, values),
+            };
+            NamedComponent {
+                variant,
+                quantity: row.quantity,
+            }
+        };
+        Ok(self.rows()?.into_iter().map(named).collect())
+    }
+
+    fn rows(&self) -> QueryResult<Vec<ComponentRow>> {
+        self.components.as_ref().map_or_else(|| Ok(Vec::new()), select::read)
+    }
 }
 
 impl ComponentRow {

@@ -6,11 +6,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use database::Bind;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use kernel::{Currency, Money};
 use uuid::Uuid;
 
-use super::bundles;
+use super::bundles::{self, BundleRow};
 use super::levels::{TermsRow, TermsSql, terms};
 use super::prices;
 use super::select::{Select, Verbatim, read};
@@ -26,7 +26,6 @@ use crate::domain::pricing::Step;
 use crate::domain::product::{
     AdminProduct, OpenPreorder, PriceRange, PriceTier, Product, ProductCategory, ShownPrices, Status, Variant, View,
 };
-use crate::domain::terms::Offer;
 use crate::domain::translation::{Handles, ProductTranslation};
 
 /// The columns of [`ProductRow`].
@@ -81,8 +80,7 @@ type VariantSql = (
     TermsSql,
     BigInt,
     BigInt,
-    Nullable<(BigInt, BigInt, Nullable<Date>)>,
-    Nullable<Json>,
+    Bool,
 );
 
 /// The columns of [`PricesRow`].
@@ -152,10 +150,7 @@ pub(super) struct VariantRow {
     on_hand: i64,
     /// Where orders are served from; less than nothing where more is promised than there is.
     available: i64,
-    /// Of a bundle: how many are there, how many can be sold, and from when they ship.
-    offer: Option<(i64, i64, Option<NaiveDate>)>,
-    /// Of a bundle: what it consists of.
-    components: Option<Verbatim>,
+    is_bundle: bool,
 }
 
 /// What one costs everybody, and what was written.
@@ -299,40 +294,21 @@ pub(crate) fn exist(connection: &mut PgConnection) -> QueryResult<bool> {
         .get_result(connection)
 }
 
-/// The variants of `products` as they are sold `today`, each product's in order.
-pub(super) fn variants(
-    connection: &mut PgConnection,
-    products: Vec<Uuid>,
-    today: NaiveDate,
-) -> QueryResult<Vec<VariantRow>> {
-    // What is asked of bundles costs others nothing: they look for no components, or for those of NULL.
+/// The variants of `products`, each product's in order. Locations are few and looked up once, not with each row of stock.
+pub(super) fn variants(connection: &mut PgConnection, products: Vec<Uuid>) -> QueryResult<Vec<VariantRow>> {
     let mut select = Select::<VariantSql>::new(
         "SELECT variant.product_id, variant.id, variant.sku, variant.barcode, variant.title, variant.option_values, \
          variant.price_minor, variant.compare_at_minor, variant.lowest_minor, variant.steps, variant.base_minor, \
          variant.base_compare_at_minor, variant.further_prices, variant.backorder_limit, variant.preorder_until, \
-         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available, \
-         bundle.available, bundle.sellable, bundle.ships_on, \
-         (SELECT json_agg(json_build_object('variant', part.component_id, 'sku', component.sku, \
-                'product_handle', product.handle, 'title', product.title, 'variant_title', component.title, \
-                'on_sale', product.status = 'active', 'quantity', part.quantity, \
-                'options', CASE WHEN component.sku IS NULL THEN product.options END, \
-                'option_values', CASE WHEN component.sku IS NULL THEN component.option_values END) ORDER BY part.position) \
-            FROM products.bundle_components AS part \
-            JOIN products.variants AS component ON component.id = part.component_id \
-            JOIN products.products AS product ON product.id = component.product_id \
-            WHERE variant.is_bundle AND part.bundle_id = variant.id) \
+         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available, variant.is_bundle \
          FROM products.variants AS variant CROSS JOIN LATERAL ( \
             SELECT coalesce(sum(stock.on_hand), 0)::bigint AS on_hand, \
-                coalesce(sum(stock.on_hand - stock.reserved) FILTER (WHERE location.sells), 0)::bigint AS available \
-            FROM products.stock AS stock JOIN products.locations AS location ON location.id = stock.location_id \
-            WHERE stock.variant_id = variant.id AND location.active AND location.deleted_at IS NULL \
-         ) AS stock \
-         LEFT JOIN LATERAL products.bundle_offer(CASE WHEN variant.is_bundle THEN variant.id END, ",
-    );
-    select.bind(Bind::Text(today.to_string()));
-    select.text(
-        "::date) AS bundle ON variant.is_bundle \
-         WHERE variant.deleted_at IS NULL AND variant.product_id = ANY(",
+                coalesce(sum(stock.on_hand - stock.reserved) FILTER (WHERE stock.location_id = ANY ( \
+                    ARRAY(SELECT id FROM products.locations WHERE sells))), \
+                    0)::bigint AS available \
+            FROM products.stock AS stock WHERE stock.variant_id = variant.id AND stock.location_id = ANY ( \
+                ARRAY(SELECT id FROM products.locations WHERE active AND deleted_at IS NULL)) \
+         ) AS stock WHERE variant.deleted_at IS NULL AND variant.product_id = ANY(",
     );
     select
         .bind(Bind::Uuids(products))
@@ -340,16 +316,18 @@ pub(super) fn variants(
     select.load(connection)
 }
 
-/// Products together with their variants, in the order of `rows`.
+/// Products together with their variants, in the order of `rows`. Bundles have a statement of their own, as most pages show
+/// none.
 pub(super) fn assemble(
     connection: &mut PgConnection,
     rows: Vec<ProductRow>,
     view: View,
 ) -> QueryResult<Vec<AdminProduct>> {
-    let mut variants = variants_by_product(connection, &rows, view.today)?;
+    let mut variants = variants_by_product(connection, &rows)?;
+    let bundles = bundles_among(connection, &variants, view.today)?;
     let products = rows.into_iter().map(|row| {
         let variants = variants.remove(&row.id).unwrap_or_default();
-        row.into_product(variants, view)
+        row.into_product(variants, &bundles, view)
     });
     let mut products = products.collect::<QueryResult<Vec<AdminProduct>>>()?;
     if let ShownPrices::Public(Some(currency)) = view.prices {
@@ -404,12 +382,13 @@ fn find_shown(
 }
 
 fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<Vec<Stored>> {
+    let mut variants = variants_by_product(connection, &rows)?;
     // Listings do not say what can be bought: any day will do.
-    let mut variants = variants_by_product(connection, &rows, NaiveDate::default())?;
+    let bundles = bundles_among(connection, &variants, NaiveDate::default())?;
     rows.into_iter()
         .map(|row| {
             let variants = variants.remove(&row.id).unwrap_or_default();
-            row.into_stored(variants)
+            row.into_stored(variants, &bundles)
         })
         .collect()
 }
@@ -417,18 +396,31 @@ fn stored(connection: &mut PgConnection, rows: Vec<ProductRow>) -> QueryResult<V
 fn variants_by_product(
     connection: &mut PgConnection,
     rows: &[ProductRow],
-    today: NaiveDate,
 ) -> QueryResult<HashMap<Uuid, Vec<VariantRow>>> {
     let ids = rows.iter().map(|row| row.id).collect();
     let mut by_product: HashMap<Uuid, Vec<VariantRow>> = HashMap::with_capacity(rows.len());
-    for variant in variants(connection, ids, today)? {
+    for variant in variants(connection, ids)? {
         by_product.entry(variant.product_id).or_default().push(variant);
     }
     Ok(by_product)
 }
 
+fn bundles_among(
+    connection: &mut PgConnection,
+    variants: &HashMap<Uuid, Vec<VariantRow>>,
+    today: NaiveDate,
+) -> QueryResult<HashMap<Uuid, BundleRow>> {
+    let bundles = variants.values().flatten().filter(|variant| variant.is_bundle);
+    bundles::read(connection, bundles.map(|variant| variant.id).collect(), today)
+}
+
 impl ProductRow {
-    fn into_product(self, variants: Vec<VariantRow>, view: View) -> QueryResult<AdminProduct> {
+    fn into_product(
+        self,
+        variants: Vec<VariantRow>,
+        bundles: &HashMap<Uuid, BundleRow>,
+        view: View,
+    ) -> QueryResult<AdminProduct> {
         let currency = currency(&self.currency)?;
         // Most products have no options, and then there is nothing to read.
         let names: Vec<String> = match variants.iter().any(|variant| !variant.option_values.is_empty()) {
@@ -442,7 +434,7 @@ impl ProductRow {
         let merchandising = self.merchandising.into_merchandising();
         let variants: Vec<Variant> = variants
             .into_iter()
-            .map(|variant| variant.into_variant(&names, currency, view))
+            .map(|variant| variant.into_variant(&names, currency, bundles, view))
             .collect::<QueryResult<_>>()?;
         let product = Product {
             id: self.id.into(),
@@ -475,7 +467,11 @@ impl ProductRow {
         })
     }
 
-    pub(super) fn into_stored(self, variants: Vec<VariantRow>) -> QueryResult<Stored> {
+    pub(super) fn into_stored(
+        self,
+        variants: Vec<VariantRow>,
+        bundles: &HashMap<Uuid, BundleRow>,
+    ) -> QueryResult<Stored> {
         let options: Vec<ProductOption> = read(&self.options)?;
         let names: Vec<String> = options.iter().map(|option| option.name.to_string()).collect();
         let handle = Handle::parse(self.handle).map_err(|error| Error::DeserializationError(Box::new(error)))?;
@@ -501,7 +497,7 @@ impl ProductRow {
         };
         for variant in variants {
             let title = variant.title.clone();
-            let mut listed = variant.into_listed(&names)?;
+            let mut listed = variant.into_listed(&names, bundles)?;
             // A title that the values make by themselves was not chosen, and goes with them.
             listed.title = Some(title).filter(|title| *title != listing.title_of(&listed));
             listing.variants.push(listed);
@@ -540,14 +536,20 @@ impl CategoryRow {
 }
 
 impl VariantRow {
-    fn into_variant(self, options: &[String], currency: Currency, view: View) -> QueryResult<Variant> {
-        let offer = match self.offer {
-            Some((available, sellable, ships_on)) => Offer::new(available, sellable, ships_on),
+    fn into_variant(
+        self,
+        options: &[String],
+        currency: Currency,
+        bundles: &HashMap<Uuid, BundleRow>,
+        view: View,
+    ) -> QueryResult<Variant> {
+        let bundle = bundles.get(&self.id);
+        let offer = match bundle {
+            Some(bundle) => bundle.offer(),
             None => terms(self.terms).offer(self.available, view.today),
         };
-        let components = self.components.as_ref();
-        let components = components
-            .map(|json| bundles::components(json, view.prices == ShownPrices::Written))
+        let components = bundle
+            .map(|bundle| bundle.components(view.prices == ShownPrices::Written))
             .transpose()?;
         let money = |amount| Money::new(amount, currency);
         let prices = self.prices;
@@ -578,7 +580,7 @@ impl VariantRow {
         Ok(variant)
     }
 
-    fn into_listed(self, options: &[String]) -> QueryResult<ListedVariant> {
+    fn into_listed(self, options: &[String], bundles: &HashMap<Uuid, BundleRow>) -> QueryResult<ListedVariant> {
         Ok(ListedVariant {
             id: Some(self.id),
             sku: self.sku,
@@ -588,11 +590,7 @@ impl VariantRow {
             price: self.prices.base_minor,
             compare_at_price: self.prices.base_compare_at_minor,
             prices: Some(self.prices.further()?),
-            components: Some(
-                self.components
-                    .as_ref()
-                    .map_or_else(|| Ok(Vec::new()), bundles::named)?,
-            ),
+            components: Some(bundles.get(&self.id).map_or_else(|| Ok(Vec::new()), BundleRow::named)?),
             stock: Some(self.on_hand),
             stock_seen: None,
         })

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use database::Bind;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Json, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Json, Nullable, Text, Uuid as SqlUuid};
 use kernel::{Currency, Locale, Money};
 use product_api::{Quote, QuotedPrice};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::bundles;
 use super::offers::{ListedPrice, holding};
 use super::products::currency;
 use super::select::{Select, Verbatim, read};
@@ -28,7 +29,8 @@ type QuoteSql = (
     Nullable<Text>,
     (Text, BigInt, Nullable<Json>, Nullable<Json>, Nullable<Json>),
     BigInt,
-    diesel::sql_types::Bool,
+    Bool,
+    Bool,
 );
 
 #[derive(Queryable)]
@@ -40,7 +42,9 @@ struct QuoteRow {
     variant_title: String,
     image_url: Option<String>,
     prices: PricesRow,
+    /// Of a bundle nothing, before its components are looked at.
     available: i64,
+    is_bundle: bool,
     on_sale: bool,
 }
 
@@ -92,8 +96,8 @@ struct Said {
     values: Vec<String>,
 }
 
-/// What variants cost and how many there are, for each enquiry, by one statement; by another one in which languages, where
-/// somebody asks in another than the shop's own.
+/// What variants cost and how many there are, for each enquiry, by one statement; by another one where there are bundles, and
+/// one in which languages, where somebody asks in another than the shop's own.
 pub(crate) fn quote(connection: &mut PgConnection, enquiries: &[Enquiry]) -> QueryResult<Vec<Vec<Quote>>> {
     let all: BTreeSet<Uuid> = enquiries
         .iter()
@@ -141,20 +145,26 @@ pub(crate) fn quote(connection: &mut PgConnection, enquiries: &[Enquiry]) -> Que
             .bind(Bind::Uuids(groups.into_iter().collect()))
             .text(")), "),
     };
-    select.text("CASE WHEN variant.is_bundle THEN (SELECT offer.sellable FROM products.bundle_offer(variant.id, ");
-    select.bind(Bind::Text(now.date_naive().to_string())).text(
-        "::date) AS offer) ELSE coalesce((SELECT sum(stock.on_hand - stock.reserved) FROM products.stock AS stock \
-            JOIN products.locations AS location ON location.id = stock.location_id AND location.sells \
-            WHERE stock.variant_id = variant.id), 0)::bigint \
+    select.text(
+        "coalesce((SELECT sum(stock.on_hand - stock.reserved) FROM products.stock AS stock \
+            WHERE stock.variant_id = variant.id \
+            AND stock.location_id = ANY (ARRAY(SELECT id FROM products.locations WHERE sells))), 0)::bigint \
          + products.oversell_limit(variant.backorder_limit, variant.preorder_until, variant.preorder_limit, ",
     );
     select.bind(Bind::Time(now)).text(
-        ") END, variant.deleted_at IS NULL AND product.deleted_at IS NULL AND product.status = 'active' \
+        "), variant.is_bundle, variant.deleted_at IS NULL AND product.deleted_at IS NULL AND product.status = 'active' \
          FROM products.variants AS variant JOIN products.products AS product ON product.id = variant.product_id \
          WHERE variant.id = ANY(",
     );
     select.bind(Bind::Uuids(all.into_iter().collect())).text(")");
-    let rows: Vec<QuoteRow> = select.load(connection)?;
+    let mut rows: Vec<QuoteRow> = select.load(connection)?;
+    let bundles = rows.iter().filter(|row| row.is_bundle).map(|row| row.variant).collect();
+    let bundles = bundles::read(connection, bundles, now.date_naive())?;
+    for row in &mut rows {
+        if let Some(bundle) = bundles.get(&row.variant) {
+            row.available = bundle.sellable;
+        }
+    }
     let rows: HashMap<Uuid, QuoteRow> = rows.into_iter().map(|row| (row.variant, row)).collect();
     let said = said(connection, enquiries)?;
     let answer = |enquiry: &Enquiry| {

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 use chrono::{Datelike, NaiveDate};
 use roaring::RoaringBitmap;
@@ -26,6 +27,8 @@ pub(crate) struct Found {
 /// What a list can be sorted by besides rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Value {
+    /// By nothing else than the id, which decides between equal ones in all orders.
+    Id,
     Released,
     /// With what stands for a price where there is none.
     Price(Field, i64),
@@ -60,6 +63,7 @@ pub(super) struct Keys {
 }
 
 enum Values {
+    None,
     Days(Column<i64>),
     Prices(Column<i64>, i64),
     Titles(Option<StrColumn>),
@@ -84,15 +88,16 @@ impl Page {
             .as_ref()
             .map(|position| keys.of_position(position))
             .transpose()?;
-        let (matching, key) = (set.len(), |doc: &DocId| keys.get(*doc));
-        let mut chosen = None;
-        if self.is_soon_walked(matching, segment.max_doc()) {
-            let order = orders.of(segment, value)?;
-            // Those on the page may all be at the far end: no more is passed by than there would be to look at.
-            let most = usize::try_from(matching).unwrap_or(usize::MAX);
-            chosen = self.walk(&order, most, |doc| set.contains(*doc), key, after);
-        }
-        let chosen = chosen.unwrap_or_else(|| self.first(set.iter(), |doc| keys.value(*doc), key, after));
+        let key = |doc: &DocId| keys.get(*doc);
+        let chosen = match self.are_many(set.len(), segment.max_doc()) {
+            true => {
+                let order = orders.of(segment, value)?;
+                let among = self.places_after(order.docs(), key, after);
+                let docs = order.first(set, among, is_descending(self.sort), self.wanted);
+                docs.iter().map(key).collect()
+            }
+            false => self.first(set.iter(), |doc| keys.value(*doc), key, after),
+        };
         chosen.into_iter().map(|key| keys.hit(key)).collect()
     }
 
@@ -114,15 +119,18 @@ impl Page {
             _ => None,
         };
         let chosen = match places.is_empty() {
-            true => self.walk(&words.by_rank, usize::MAX, belongs, key, after),
-            false => None,
+            true => {
+                let before = &words.by_rank[self.places_after(&words.by_rank, key, after)];
+                let met = before.iter().rev().filter(|entry| belongs(entry)).take(self.wanted);
+                met.map(key).collect()
+            }
+            false => {
+                // What staff have put somewhere is elsewhere than where its words have it, or has none.
+                let wordless = (set - &words.set).into_iter().map(|doc| (doc, 0));
+                let all = words.by_rank.iter().copied().filter(belongs).chain(wordless);
+                self.first(all, |entry| key(entry).value, key, after)
+            }
         };
-        let chosen = chosen.unwrap_or_else(|| {
-            // What staff have put somewhere is elsewhere than where its words have it, or has none.
-            let wordless = (set - &words.set).into_iter().map(|doc| (doc, 0));
-            let all = words.by_rank.iter().copied().filter(belongs).chain(wordless);
-            self.first(all, |entry| key(entry).value, key, after)
-        });
         let hit = |found: Key| (found.id(), Position::Rank(found.value, found.id()));
         Ok(chosen.into_iter().map(hit).collect())
     }
@@ -145,10 +153,19 @@ impl Page {
         hits
     }
 
-    /// Whether a page is soon met along an order of `all`: sooner than all that match are looked at.
-    fn is_soon_walked(&self, matching: u64, all: DocId) -> bool {
+    /// Whether so many match that a page is met sooner along an order of `all` than by looking at what they are sorted by.
+    fn are_many(&self, matching: u64, all: DocId) -> bool {
         let passed_by = (self.wanted as u64).saturating_mul(all.into());
         matching.saturating_mul(matching) > passed_by
+    }
+
+    /// The places of an order, by ascending keys, that the list goes on with.
+    fn places_after<T>(&self, order: &[T], key: impl Fn(&T) -> Key, after: Option<Key>) -> Range<usize> {
+        match (after, is_descending(self.sort)) {
+            (None, _) => 0..order.len(),
+            (Some(after), true) => 0..order.partition_point(|entry| key(entry) < after),
+            (Some(after), false) => order.partition_point(|entry| key(entry) <= after)..order.len(),
+        }
     }
 
     /// The first of `entries`. Most are passed by for their values, without a look at their ids.
@@ -184,32 +201,6 @@ impl Page {
             }
         }
         kept.into_iter().map(turned).collect()
-    }
-
-    /// The same by walking along an order until enough of those that belong on the page are met; `None` where `most` are
-    /// passed by before.
-    fn walk<T>(
-        &self,
-        order: &[T],
-        most: usize,
-        belongs: impl Fn(&T) -> bool,
-        key: impl Fn(&T) -> Key,
-        after: Option<Key>,
-    ) -> Option<Vec<Key>> {
-        let (passed, rest): (usize, Box<dyn Iterator<Item = &T>>) = match is_descending(self.sort) {
-            true => {
-                let end = after.map_or(order.len(), |after| order.partition_point(|entry| key(entry) < after));
-                (order.len() - end, Box::new(order[..end].iter().rev()))
-            }
-            false => {
-                let start = after.map_or(0, |after| order.partition_point(|entry| key(entry) <= after));
-                (start, Box::new(order[start..].iter()))
-            }
-        };
-        let met = rest.take(most).filter(|entry| belongs(entry)).take(self.wanted);
-        let met: Vec<Key> = met.map(key).collect();
-        let is_all = met.len() == self.wanted || order.len() - passed <= most;
-        is_all.then_some(met)
     }
 }
 
@@ -255,6 +246,7 @@ impl Keys {
         let name = |field: Field| segment.schema().get_field_name(field);
         Ok(Self {
             values: match value {
+                Value::Id => Values::None,
                 Value::Released => Values::Days(columns.i64(column::RELEASED)?),
                 Value::Price(field, none) => Values::Prices(columns.i64(name(field))?, none),
                 Value::Title(field) => Values::Titles(columns.str(name(field))?),
@@ -269,6 +261,7 @@ impl Keys {
 
     fn value(&self, doc: DocId) -> u64 {
         match &self.values {
+            Values::None => 0,
             Values::Days(column) => number(column.first(doc).unwrap_or(0)),
             Values::Prices(column, none) => number(column.first(doc).unwrap_or(*none)),
             Values::Titles(column) => {
@@ -292,6 +285,7 @@ impl Keys {
     fn hit(&self, key: Key) -> tantivy::Result<(Uuid, Position)> {
         let id = key.id();
         let position = match &self.values {
+            Values::None => Position::Rank(key.value, id),
             Values::Days(_) => {
                 let days = i32::try_from(amount(key.value)).unwrap_or(0);
                 Position::Released(NaiveDate::from_num_days_from_ce_opt(days).unwrap_or_default(), id)
@@ -369,35 +363,35 @@ mod tests {
     use proptest::prelude::*;
     use tantivy::schema::Schema;
 
+    use super::super::orders::Order;
     use super::*;
 
     proptest! {
         #[test]
         fn an_order_leads_to_the_same_page_as_looking_at_all(
-            values in prop::collection::vec(0..20_u64, 1..60), chosen in any::<u64>(), wanted in 1..10_usize,
-            after in prop::option::of((0..20_u64, 0..60_u128)), most in 0..60_usize,
+            values in prop::collection::vec(0..20_u64, 1..200), chosen in any::<[u64; 4]>(), wanted in 1..10_usize,
+            after in prop::option::of((0..20_u64, 0..200_u128)),
         ) {
             let ids = values.iter().zip(1_u128..);
-            let keys: Vec<Key> = ids.map(|(value, id)| Key::new(*value, Uuid::from_u128(id * 7 % 61))).collect();
+            let keys: Vec<Key> = ids.map(|(value, id)| Key::new(*value, Uuid::from_u128(id * 7 % 211))).collect();
             let key = |doc: &DocId| keys[*doc as usize];
-            let belongs = |doc: &DocId| chosen >> (doc % 64) & 1 == 1;
-            let mut order: Vec<DocId> = (0..).take(keys.len()).collect();
-            let all = order.clone();
-            order.sort_by_key(key);
+            let all: Vec<DocId> = (0..).take(keys.len()).collect();
+            let is_chosen = |doc: &DocId| chosen[*doc as usize / 64] >> (doc % 64) & 1 == 1;
+            let set: RoaringBitmap = all.iter().copied().filter(is_chosen).collect();
+            let mut docs = all.clone();
+            docs.sort_by_key(key);
+            let order = Order::new(docs);
             let after = after.map(|(value, id)| Key::new(value, Uuid::from_u128(id)));
             let fields = Fields::add_to(&mut Schema::builder());
             for sort in [Sort::PriceAscending, Sort::PriceDescending] {
                 let page = Page { sort, fields, after: None, wanted };
-                let chosen = all.iter().copied().filter(belongs);
-                let mut looked_at = page.first(chosen, |doc| key(doc).value, key, after);
+                let mut looked_at = page.first(set.iter(), |doc| key(doc).value, key, after);
                 looked_at.sort_unstable();
-                if is_descending(sort) {
-                    looked_at.reverse();
-                }
-                prop_assert_eq!(page.walk(&order, usize::MAX, belongs, key, after), Some(looked_at.clone()));
-                if let Some(walked) = page.walk(&order, most, belongs, key, after) {
-                    prop_assert_eq!(walked, looked_at);
-                }
+                let among = page.places_after(order.docs(), key, after);
+                let found = order.first(&set, among, is_descending(sort), wanted);
+                let mut found: Vec<Key> = found.iter().map(key).collect();
+                found.sort_unstable();
+                prop_assert_eq!(found, looked_at);
             }
         }
 

@@ -68,8 +68,11 @@ impl Question {
         let read = &self.wording()?.read;
         let mut marks = Marks::of_language(read.stems.clone());
         for word in read.asked.iter().filter(|word| !word.is_idle) {
-            let alternatives = word.alternatives.iter().map(|(text, _)| text);
-            let also = alternatives.chain(&word.parts).chain(word.synonyms.iter().flatten());
+            let corrections = word.corrections.iter().map(|(text, _)| text);
+            let also = corrections
+                .chain(&word.beginnings)
+                .chain(&word.parts)
+                .chain(word.synonyms.iter().flatten());
             let words = std::iter::once(&word.written).chain(also);
             words.for_each(|word| marks.add(word));
             if word.is_open && word.written.chars().count() > 1 {

@@ -13,7 +13,7 @@ pub(super) struct Ranking {
     pub(super) category: f32,
     pub(super) attributes: f32,
     pub(super) description: f32,
-    /// Weight of a word that only begins like the last one of the question.
+    /// What a word counts that only begins like the last one of the question, however common it is.
     pub(super) beginning: f32,
     /// Weight of a model's name that is found in parts.
     pub(super) parts: f32,
@@ -42,7 +42,7 @@ impl Default for Ranking {
             category: 0.3,
             attributes: 0.3,
             description: 1.0,
-            beginning: 0.2,
+            beginning: 1.0,
             parts: 0.8,
             synonym: 0.9,
             slips: [0.7, 0.5],

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use tantivy::Term;
-use tantivy::query::{BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, PhraseQuery, Query, TermQuery};
+use tantivy::query::{
+    BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, PhraseQuery, Query, TermQuery, TermSetQuery,
+};
 use tantivy::schema::{Field, IndexRecordOption};
 
 use super::document::Fields;
@@ -43,7 +45,10 @@ pub(super) struct Asked {
     pub(super) parts: Vec<String>,
     /// What it is a slip of, where nothing at all is written so.
     pub(super) meant: Option<String>,
-    pub(super) alternatives: Vec<(String, f32)>,
+    /// What it may be a slip of, with what that counts.
+    pub(super) corrections: Vec<(String, f32)>,
+    /// Longer words that begin like it.
+    pub(super) beginnings: Vec<String>,
     /// What means the same, each of one word or several, all of which have to be there.
     pub(super) synonyms: Vec<Vec<String>>,
     /// Whether it says nothing, beside others that do.
@@ -181,11 +186,10 @@ impl<'a> Reader<'a> {
         let count = self.vocabulary.count(&known)?;
         if word.is_open && word.written.chars().count() > 1 {
             let longer = self.vocabulary.beginning_with(&word.written)?;
-            let beginnings = longer.into_iter().map(|meant| (meant.text, self.ranking.beginning));
-            word.alternatives.extend(beginnings);
+            word.beginnings = longer.into_iter().map(|meant| meant.text).collect();
         }
         // Who has typed the beginning of a word has not slipped.
-        if !word.alternatives.is_empty() && count == 0 {
+        if !word.beginnings.is_empty() && count == 0 {
             return Ok(());
         }
         if word.is_idle || !word.synonyms.is_empty() {
@@ -197,7 +201,7 @@ impl<'a> Reader<'a> {
         }
         for meant in corrections {
             let weight = self.ranking.slips[meant.slips.clamp(1, 2) - 1];
-            word.alternatives.push((meant.text, weight));
+            word.corrections.push((meant.text, weight));
         }
         Ok(())
     }
@@ -205,8 +209,11 @@ impl<'a> Reader<'a> {
     /// Products that have a word, in any field; the best counts.
     fn word(&mut self, word: &Asked) -> Box<dyn Query> {
         let mut queries = self.in_fields(&word.written, 1.0);
-        for (text, weight) in &word.alternatives {
+        for (text, weight) in &word.corrections {
             queries.extend(self.in_fields(text, *weight));
+        }
+        if let Some(longer) = self.longer(word) {
+            queries.push(longer);
         }
         for synonym in &word.synonyms {
             queries.push(self.together(synonym));
@@ -219,6 +226,19 @@ impl<'a> Reader<'a> {
             queries.push(Box::new(BooleanQuery::intersection(parts.collect())));
         }
         Box::new(DisjunctionMaxQuery::new(queries))
+    }
+
+    /// Products that have a word that begins like the last one, wherever: they may be many, and what is typed next decides.
+    fn longer(&mut self, word: &Asked) -> Option<Box<dyn Query>> {
+        let own = self.stems.of(&word.written);
+        let stems: BTreeSet<String> = word.beginnings.iter().map(|longer| self.stems.of(longer)).collect();
+        let others = stems.into_iter().filter(|stem| *stem != own);
+        let mut terms = others
+            .map(|stem| Term::from_field_text(self.fields.words, &stem))
+            .peekable();
+        terms.peek()?;
+        let has = TermSetQuery::new(terms);
+        Some(Box::new(ConstScoreQuery::new(Box::new(has), self.ranking.beginning)))
     }
 
     /// Products that have all words of a synonym, which together count as one word.
@@ -377,7 +397,8 @@ impl Asked {
             written: word.to_owned(),
             parts: parts.iter().map(|part| (*part).to_owned()).collect(),
             meant: None,
-            alternatives: Vec::new(),
+            corrections: Vec::new(),
+            beginnings: Vec::new(),
             synonyms: Vec::new(),
             is_idle: false,
             is_open: false,

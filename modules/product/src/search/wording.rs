@@ -8,6 +8,7 @@ use tantivy::query::{Bm25StatisticsProvider, BooleanQuery, EmptyQuery, Occur, Qu
 use tantivy::{Searcher, Term};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use super::at_least::AtLeast;
 use super::document::Fields;
 use super::kept::Kept;
 use super::layout::Layout;
@@ -151,8 +152,10 @@ impl Wording {
             return Box::new(EmptyQuery);
         }
         let should = |query: &dyn Query| (Occur::Should, query.box_clone());
-        let words = self.read.words.iter().map(|word| should(&**word)).collect();
-        let matching = BooleanQuery::with_minimum_required_clauses(words, required);
+        let matching = AtLeast {
+            queries: self.read.words.iter().map(|word| word.box_clone()).collect(),
+            required,
+        };
         let ways: Vec<Box<dyn Query>> = vec![Box::new(matching), self.read.code.box_clone()];
         let found = BooleanQuery::union_with_minimum_required_clauses(ways, 1);
         let mut all: Vec<(Occur, Box<dyn Query>)> = vec![(Occur::Must, Box::new(found))];

@@ -7,12 +7,10 @@ use roaring::RoaringBitmap;
 use tantivy::index::SegmentId;
 use tantivy::query::{EnableScoring, Weight};
 use tantivy::{DocId, Score, SegmentReader};
-use uuid::Uuid;
 
 use super::kept::Kept;
-use super::limit::Limit;
 use super::matches::Source;
-use super::page::Ids;
+use super::page::Value;
 use super::statistics::RoundFigures;
 use super::wording::Wording;
 
@@ -60,9 +58,7 @@ impl WordCache {
                     let scoring = EnableScoring::enabled_from_statistics_provider(statistics, source.searcher);
                     weight = Some(wording.query(required).weight(scoring)?);
                 }
-                let words = weight
-                    .as_deref()
-                    .map(|weight| Words::find(weight, segment, source.limit));
+                let words = weight.as_deref().map(|weight| Words::find(weight, segment, source));
                 words.unwrap_or_else(|| Ok(Words::default())).map(Arc::new)
             };
             found.push(self.0.get((segment.segment_id(), name), find)?);
@@ -72,20 +68,29 @@ impl WordCache {
 }
 
 impl Words {
-    fn find(weight: &dyn Weight, segment: &SegmentReader, limit: Limit) -> tantivy::Result<Self> {
-        let ids = Ids::of(segment)?;
-        // Many have the same rank: each id is looked up once, not with each comparison.
-        let mut found: Vec<(u32, Uuid, DocId)> = Vec::new();
-        limit.each_scored(&mut *weight.scorer(segment, 1.0)?, |doc, score| {
-            found.push((rank(score), ids.get(doc), doc))
-        })?;
-        limit.check()?;
-        let mut set = RoaringBitmap::new();
-        set.extend(found.iter().map(|(_, _, doc)| *doc));
+    fn find(weight: &dyn Weight, segment: &SegmentReader, source: Source<'_>) -> tantivy::Result<Self> {
+        let by_id = source.index.orders().of(segment, Value::Id)?;
+        // Many have the same rank, and numbers are sorted sooner than ids.
+        let mut found: Vec<u64> = Vec::new();
+        let mut docs: Vec<DocId> = Vec::new();
+        source
+            .limit
+            .each_scored(&mut *weight.scorer(segment, 1.0)?, |doc, score| {
+                found.push(u64::from(rank(score)) << u32::BITS | u64::from(by_id.place(doc)));
+                docs.push(doc);
+            })?;
+        source.limit.check()?;
         found.sort_unstable();
-        let by_rank = found.into_iter().map(|(rank, _, doc)| (doc, rank)).collect();
+        let entry = |key: u64| (by_id.docs()[low(key) as usize], low(key >> u32::BITS));
+        let by_rank = found.into_iter().map(entry).collect();
+        let set = docs.into_iter().collect();
         Ok(Self { by_rank, set })
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the other half is meant to go")]
+fn low(key: u64) -> u32 {
+    key as u32
 }
 
 #[expect(

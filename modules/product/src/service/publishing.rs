@@ -21,16 +21,14 @@ use crate::queries::{arranged, categories, products};
 
 /// How late a product may be.
 const EVERY: Duration = Duration::from_secs(5);
-/// How many products are changed in one transaction.
-const BATCH: i64 = 250;
 /// Who stands in the ledger of stock for what happens by itself; the job changes no stock.
 const ACTOR: &str = "publication";
 
 /// How far a walk over the products that are due is.
 #[derive(Default)]
 struct Walk {
-    /// The last product of the batch before; the next walk begins anew, with those that have come since.
-    after: Uuid,
+    /// Those that were looked at; the next walk begins anew, with those that are still due.
+    passed: Vec<Uuid>,
     /// Products that could not be carried out, which are told once.
     failed: HashSet<Uuid>,
 }
@@ -49,25 +47,25 @@ pub(crate) fn job(service: &web::Data<Service>) -> Job {
 impl Service {
     /// Carries out the next batch of those that are due. A product that fails whatever is tried keeps no other from its time.
     async fn publish_due(&self, walk: &mut Walk) -> Result<Round, Fault> {
-        let (now, after) = (self.clock.now(), walk.after);
+        let (now, passed_by) = (self.clock.now(), walk.passed.clone());
         // Nothing is locked where nothing is due, which is nearly always.
         let due =
-            move |connection: &mut PgConnection| Ok::<_, Failure<Fault>>(arranged::due(connection, now, after, BATCH)?);
+            move |connection: &mut PgConnection| Ok::<_, Failure<Fault>>(arranged::due(connection, now, &passed_by)?);
         let batch = self.db.run(due).await?;
-        let Some(last) = batch.last().copied() else {
-            walk.after = Uuid::nil();
+        if batch.is_empty() {
+            walk.passed.clear();
             return Ok(Round::Idle);
-        };
+        }
         match passed(self.carry_out(batch.clone(), now).await)? {
             Ok(()) => walk.failed.retain(|id| !batch.contains(id)),
-            Err(_) => self.carry_out_each(batch, now, walk).await?,
+            Err(_) => self.carry_out_each(&batch, now, walk).await?,
         }
-        walk.after = last;
+        walk.passed.extend(batch);
         Ok(Round::More)
     }
 
-    async fn carry_out_each(&self, batch: Vec<Uuid>, now: DateTime<Utc>, walk: &mut Walk) -> Result<(), Fault> {
-        for id in batch {
+    async fn carry_out_each(&self, batch: &[Uuid], now: DateTime<Utc>, walk: &mut Walk) -> Result<(), Fault> {
+        for id in batch.iter().copied() {
             match passed(self.carry_out(vec![id], now).await)? {
                 Ok(()) => walk.failed.retain(|failed| *failed != id),
                 Err(error) if walk.failed.insert(id) => {
