@@ -78,8 +78,8 @@ pub(crate) struct CreatedCart {
 impl CartView {
     /// Shows a priced cart.
     pub(crate) fn of(cart: &Cart) -> Result<Self, CartError> {
-        let Prices { lines, totals } =
-            price(cart.currency, &cart.items).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;
+        let Prices { lines, totals, .. } =
+            price(cart).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;
         let items = cart
             .items
             .iter()

@@ -197,6 +197,16 @@ kinds! {
     PriceList = "pricelist" as PriceListId;
     /// A group of customers with prices of their own.
     CustomerGroup = "group" as CustomerGroupId;
+    /// Something that lowers what is paid.
+    Promotion = "promotion" as PromotionId;
+    /// A gift card, or the store credit of a customer.
+    GiftCard = "giftcard" as GiftCardId;
+    /// A part of the world to which goods are sent in the same ways.
+    ShippingZone = "shippingzone" as ShippingZoneId;
+    /// A way in which goods are sent.
+    ShippingMethod = "shipping" as ShippingMethodId;
+    /// A part of the world with the same taxes.
+    TaxZone = "taxzone" as TaxZoneId;
     /// Words that mean the same to the search.
     Synonyms = "synonyms" as SynonymsId;
     /// Where products stand when somebody searches for something.

@@ -166,6 +166,9 @@ fn confirmation(shop: &str, order: &OrderView) -> (String, String) {
         }
     }
     text.push_str(&format!("\nTotal: {}\n", totals.total));
+    if totals.tax_included.amount != 0 {
+        text.push_str(&format!("Tax in it: {}\n", totals.tax_included));
+    }
     if let Some(address) = &order.shipping_address {
         let lines = [
             address.name.as_str(),

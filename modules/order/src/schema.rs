@@ -28,6 +28,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         locale -> Nullable<Text>,
+        tax_included -> Nullable<Int8>,
     }
 }
 

@@ -134,8 +134,10 @@ pub struct Totals {
     pub discount: Money,
     /// What shipping costs.
     pub shipping: Money,
-    /// Tax that is added.
+    /// Tax that comes onto the prices; less than nothing where prices contain a tax that this buyer does not pay.
     pub tax: Money,
+    /// Tax that the prices contain and the buyer pays; a part of `total` already.
+    pub tax_included: Money,
     /// `subtotal - discount + shipping + tax`.
     pub total: Money,
     /// What gift cards pay.

@@ -204,7 +204,7 @@ fn for_sale(
 }
 
 fn require_payable(cart: &Cart, pointer: &str) -> Result<(), CartError> {
-    match price(cart.currency, &cart.items) {
+    match price(cart) {
         Ok(prices) if is_payable(&prices.totals) => Ok(()),
         _ => {
             let detail = "the total would have more than twelve digits";

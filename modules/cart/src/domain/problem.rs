@@ -68,12 +68,12 @@ fn new(code: &str, item_id: Option<ItemId>, detail: String) -> CartProblem {
 mod tests {
     use super::*;
     use crate::domain::price;
-    use crate::domain::samples::{address, cart, item, usd};
+    use crate::domain::samples::{address, cart, item};
     use kernel::id::{OrderId, UserId};
     use kernel::money::MAX_AMOUNT;
 
     fn codes(cart: &Cart) -> Vec<String> {
-        let totals = price(usd(), &cart.items).unwrap().totals;
+        let totals = price(cart).unwrap().totals;
         problems(cart, &totals)
             .into_iter()
             .map(|problem| problem.code)
@@ -107,7 +107,7 @@ mod tests {
         let mut cart = cart(vec![short, gone]);
         cart.email = Some("ada@example.com".to_owned());
         cart.shipping_address = Some(address());
-        let totals = price(usd(), &cart.items).unwrap().totals;
+        let totals = price(&cart).unwrap().totals;
         let found = problems(&cart, &totals);
         assert_eq!(found[0].item_id, Some(short_id));
         assert_eq!(found[0].detail, "3 asked for, 2 available");

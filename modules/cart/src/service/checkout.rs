@@ -84,8 +84,7 @@ impl Service {
         let group = cart.group_of(&request.holder);
         let quotes = self.quote(&cart, group, cart.variants().collect()).await?;
         cart.refresh(&quotes);
-        let prices =
-            price(cart.currency, &cart.items).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;
+        let prices = price(&cart).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;
         let email = require_complete(&cart, &prices.totals)?;
         if prices.totals.total != request.expected_total {
             return Err(CartError::PriceChanged {

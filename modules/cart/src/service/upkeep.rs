@@ -134,7 +134,7 @@ fn disagreement(cart: &Cart, frozen: &FrozenCart) -> Option<String> {
     {
         return Some("the lines differ".to_owned());
     }
-    match price(cart.currency, &cart.items) {
+    match price(cart) {
         Ok(prices) if prices.totals == frozen.totals => None,
         Ok(prices) => Some(format!(
             "expected a total of {}, found {}",

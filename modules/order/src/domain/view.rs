@@ -47,7 +47,10 @@ pub(crate) struct OrderTotals {
     pub(crate) subtotal: Money,
     pub(crate) discount: Money,
     pub(crate) shipping: Money,
+    /// What comes onto the prices.
     pub(crate) tax: Money,
+    /// What the prices contain; a part of `total` already.
+    pub(crate) tax_included: Money,
     pub(crate) total: Money,
     pub(crate) gift_cards: Money,
     pub(crate) amount_due: Money,
@@ -113,6 +116,7 @@ impl WholeOrder {
                 discount: totals.discount,
                 shipping: totals.shipping,
                 tax: totals.tax,
+                tax_included: totals.tax_included,
                 total: totals.total,
                 gift_cards: totals.gift_cards,
                 amount_due: totals.amount_due,

@@ -92,13 +92,14 @@ pub(crate) fn take_over(connection: &mut PgConnection, taken: &[TakeOver]) -> Qu
             UPDATE @.orders AS orders SET status = wanted.status, version = orders.version + 1, \
                 user_id = wanted.user_id, currency = wanted.currency, locale = wanted.locale, email = wanted.email, \
                 subtotal = wanted.subtotal, discount = wanted.discount, shipping = wanted.shipping, tax = wanted.tax, \
+                tax_included = wanted.tax_included, \
                 total = wanted.total, gift_cards = wanted.gift_cards, amount_due = wanted.amount_due, \
                 shipping_address = wanted.shipping_address::jsonb, billing_address = wanted.billing_address::jsonb, \
                 shipping_method = wanted.shipping_method, leased_until = '-infinity', \
                 payment_due_at = wanted.payment_due_at, placed_at = wanted.placed_at, updated_at = wanted.now \
-            FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS wanted (id, version, status, \
-                user_id, currency, locale, email, subtotal, discount, shipping, tax, total, gift_cards, amount_due, \
-                shipping_address, billing_address, shipping_method, payment_due_at, placed_at, now, lease) \
+            FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS wanted (id, version, status, \
+                user_id, currency, locale, email, subtotal, discount, shipping, tax, tax_included, total, gift_cards, \
+                amount_due, shipping_address, billing_address, shipping_method, payment_due_at, placed_at, now, lease) \
             WHERE orders.id = wanted.id AND orders.status = 'placing' AND orders.version = wanted.version \
             RETURNING orders.id, orders.status, orders.currency, wanted.now, \
                 clock_timestamp() + wanted.lease * interval '1 millisecond' AS leased_until \
@@ -168,6 +169,7 @@ fn order_binds(taken: &[TakeOver]) -> QueryResult<Vec<Bind>> {
         amounts(|totals| totals.discount),
         amounts(|totals| totals.shipping),
         amounts(|totals| totals.tax),
+        amounts(|totals| totals.tax_included),
         amounts(|totals| totals.total),
         amounts(|totals| totals.gift_cards),
         amounts(|totals| totals.amount_due),

@@ -39,6 +39,7 @@ pub(super) struct OrderRow {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     locale: Option<String>,
+    tax_included: Option<i64>,
 }
 
 impl OrderRow {
@@ -71,6 +72,7 @@ impl OrderRow {
             discount: money(self.discount),
             shipping: money(self.shipping),
             tax: money(self.tax),
+            tax_included: money(self.tax_included),
             total: money(self.total),
             gift_cards: money(self.gift_cards),
             amount_due: money(self.amount_due),
