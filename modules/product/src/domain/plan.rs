@@ -108,6 +108,8 @@ impl Plan {
             };
             row.variant.prices = row.variant.prices.or_else(|| old_row.variant.prices.clone());
             row.variant.components = row.variant.components.or_else(|| old_row.variant.components.clone());
+            row.variant.weight_grams = row.variant.weight_grams.or(old_row.variant.weight_grams);
+            row.variant.requires_shipping = row.variant.requires_shipping.or(old_row.variant.requires_shipping);
             if row.variant.components != old_row.variant.components {
                 self.compositions.extend(row.composition());
             }

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use database::Bind;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::{Array, BigInt, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use kernel::{Currency, Money};
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ use crate::domain::pricing::Step;
 use crate::domain::product::{
     AdminProduct, OpenPreorder, PriceRange, PriceTier, Product, ProductCategory, ShownPrices, Status, Variant, View,
 };
+use crate::domain::tax_class::TaxClass;
 use crate::domain::terms::Offer;
 use crate::domain::translation::{Handles, ProductTranslation};
 
@@ -34,7 +35,8 @@ pub(super) const COLUMNS: &str = "SELECT product.id, product.external_id, produc
     product.description, product.brand, product.status, product.tags, product.attributes, product.images, \
     product.options, product.currency, product.released_on, product.price_min, product.price_max, product.version, \
     product.created_at, product.updated_at, category.id, category.handle, category.name, category.path, \
-    product.product_type_id, product.seo_title, product.seo_description, product.publish_at, product.unpublish_at";
+    product.product_type_id, product.seo_title, product.seo_description, product.publish_at, product.unpublish_at, \
+    product.tax_class";
 
 /// Where they come from.
 pub(super) const TABLES: &str = " FROM products.products AS product \
@@ -67,6 +69,7 @@ pub(super) type ProductSql = (
         Nullable<Text>,
         Nullable<Timestamptz>,
         Nullable<Timestamptz>,
+        Text,
     ),
 );
 
@@ -83,6 +86,8 @@ type VariantSql = (
     BigInt,
     Nullable<(BigInt, BigInt, Nullable<Date>)>,
     Nullable<Json>,
+    BigInt,
+    Bool,
 );
 
 /// The columns of [`PricesRow`].
@@ -128,6 +133,7 @@ pub(super) struct MerchandisingRow {
     seo_description: Option<String>,
     publish_at: Option<DateTime<Utc>>,
     unpublish_at: Option<DateTime<Utc>>,
+    tax_class: String,
 }
 
 #[derive(Queryable)]
@@ -156,6 +162,8 @@ pub(super) struct VariantRow {
     offer: Option<(i64, i64, Option<NaiveDate>)>,
     /// Of a bundle: what it consists of.
     components: Option<Verbatim>,
+    weight_grams: i64,
+    requires_shipping: bool,
 }
 
 /// What one costs everybody, and what was written.
@@ -295,8 +303,7 @@ pub(crate) fn taken_handles(connection: &mut PgConnection, handles: &[Handle]) -
 
 /// Whether there is any product.
 pub(crate) fn exist(connection: &mut PgConnection) -> QueryResult<bool> {
-    Select::<diesel::sql_types::Bool>::new("SELECT EXISTS (SELECT FROM products.products WHERE deleted_at IS NULL)")
-        .get_result(connection)
+    Select::<Bool>::new("SELECT EXISTS (SELECT FROM products.products WHERE deleted_at IS NULL)").get_result(connection)
 }
 
 /// The variants of `products` as they are sold `today`, each product's in order.
@@ -320,7 +327,8 @@ pub(super) fn variants(
             FROM products.bundle_components AS part \
             JOIN products.variants AS component ON component.id = part.component_id \
             JOIN products.products AS product ON product.id = component.product_id \
-            WHERE variant.is_bundle AND part.bundle_id = variant.id) \
+            WHERE variant.is_bundle AND part.bundle_id = variant.id), \
+         variant.weight_grams, variant.requires_shipping \
          FROM products.variants AS variant CROSS JOIN LATERAL ( \
             SELECT coalesce(sum(stock.on_hand), 0)::bigint AS on_hand, \
                 coalesce(sum(stock.on_hand - stock.reserved) FILTER (WHERE location.sells), 0)::bigint AS available \
@@ -439,7 +447,7 @@ impl ProductRow {
             false => Vec::new(),
         };
         let price_range = price_range(self.price_min, self.price_max, currency, !variants.is_empty());
-        let merchandising = self.merchandising.into_merchandising();
+        let merchandising = self.merchandising.into_merchandising()?;
         let variants: Vec<Variant> = variants
             .into_iter()
             .map(|variant| variant.into_variant(&names, currency, view))
@@ -472,6 +480,7 @@ impl ProductRow {
             product_type_id: merchandising.product_type.map(Into::into),
             publish_at: merchandising.publish_at,
             unpublish_at: merchandising.unpublish_at,
+            tax_class: merchandising.tax_class,
         })
     }
 
@@ -496,7 +505,7 @@ impl ProductRow {
             options,
             currency: currency(&self.currency)?,
             released_on: self.released_on,
-            merchandising: self.merchandising.into_merchandising(),
+            merchandising: self.merchandising.into_merchandising()?,
             variants: Vec::new(),
         };
         for variant in variants {
@@ -515,8 +524,9 @@ impl ProductRow {
 }
 
 impl MerchandisingRow {
-    fn into_merchandising(self) -> Merchandising {
-        Merchandising {
+    fn into_merchandising(self) -> QueryResult<Merchandising> {
+        let tax_class = TaxClass::parse(self.tax_class);
+        Ok(Merchandising {
             product_type: self.product_type,
             seo: Seo {
                 title: self.seo_title,
@@ -524,7 +534,8 @@ impl MerchandisingRow {
             },
             publish_at: self.publish_at,
             unpublish_at: self.unpublish_at,
-        }
+            tax_class: tax_class.map_err(|error| Error::DeserializationError(Box::new(error)))?,
+        })
     }
 }
 
@@ -568,12 +579,15 @@ impl VariantRow {
             backorder: offer.backorder,
             preorder: offer.ships_on.map(|ships_on| OpenPreorder { ships_on }),
             components,
+            weight_grams: self.weight_grams,
+            requires_shipping: None,
         };
         if view.prices == ShownPrices::Written {
             let further = prices.further()?;
             variant.current_price = variant.price.replace(money(prices.base_minor));
             variant.compare_at_price = prices.base_compare_at_minor.map(money);
             variant.prices = Some(further.iter().map(WrittenPrice::from).collect());
+            variant.requires_shipping = Some(self.requires_shipping);
         }
         Ok(variant)
     }
@@ -595,6 +609,8 @@ impl VariantRow {
             ),
             stock: Some(self.on_hand),
             stock_seen: None,
+            weight_grams: Some(self.weight_grams),
+            requires_shipping: Some(self.requires_shipping),
         })
     }
 }
