@@ -354,6 +354,35 @@ mod tests {
     }
 
     #[test]
+    fn what_a_variant_weighs_and_whether_it_is_shipped_is_left_alone_where_nothing_is_said() {
+        let shirt = |weight_grams: Option<i64>, requires_shipping: Option<bool>| {
+            let mut shirt = sizes(&[("S", 1)]);
+            shirt.variants[0].weight_grams = weight_grams;
+            shirt.variants[0].requires_shipping = requires_shipping;
+            shirt
+        };
+        let before = stored(shirt(Some(180), Some(false)));
+        for same in [
+            (None, None),
+            (Some(180), None),
+            (None, Some(false)),
+            (Some(180), Some(false)),
+        ] {
+            let plan = plan(&before, shirt(same.0, same.1));
+            assert_eq!(plan.outcomes[0].1, Outcome::Unchanged, "{same:?}");
+        }
+        for (other, written) in [
+            ((Some(0), None), (Some(0), Some(false))),
+            ((None, Some(true)), (Some(180), Some(true))),
+        ] {
+            let plan = plan(&before, shirt(other.0, other.1));
+            let variant = &plan.update_variants[0].variant;
+            assert_eq!((variant.weight_grams, variant.requires_shipping), written);
+            assert_eq!((plan.outcomes[0].1, plan.update_products.len()), (Outcome::Updated, 1));
+        }
+    }
+
+    #[test]
     fn what_a_variant_consists_of_is_written_where_it_is_another_and_left_alone_where_nothing_is_said() {
         let component = |sku: &str| NamedComponent {
             variant: VariantName::Sku(sku.to_owned()),

@@ -111,11 +111,14 @@ fn has_variant(row: &Row) -> bool {
 /// How the variant of a row is taxed, which is taken for all of its product. Shopify knows that something is taxed without a
 /// code for it; where it is not, the code means nothing.
 fn tax_class(row: &Row) -> Result<ImportedTaxClass, WrongRow> {
+    let is_taxed = row.parsed(Column::Taxable, truth)?;
+    if is_taxed == Some(false) {
+        return Ok(ImportedTaxClass::Named(TaxClass::untaxed()));
+    }
     let class = row.parsed(Column::TaxCode, |code| TaxClass::parse(code.to_ascii_lowercase()))?;
-    Ok(match (row.parsed(Column::Taxable, truth)?, class) {
-        (Some(false), _) => ImportedTaxClass::Named(TaxClass::untaxed()),
-        (_, Some(class)) => ImportedTaxClass::Named(class),
-        (Some(true), None) => ImportedTaxClass::Taxed,
+    Ok(match (class, is_taxed) {
+        (Some(class), _) => ImportedTaxClass::Named(class),
+        (None, Some(_)) => ImportedTaxClass::Taxed,
         (None, None) => ImportedTaxClass::Unsaid,
     })
 }

@@ -57,8 +57,9 @@ fn what(class: &str, variants: &[(i64, bool)]) -> (String, Vec<(i64, bool)>) {
 }
 
 async fn traits(shop: &Shop, variant: VariantId) -> Traits {
-    let quotes = shop.api().quote(vec![variant], "USD".parse().unwrap(), None, None);
-    quotes.await.unwrap().remove(0).traits
+    let usd = "USD".parse().unwrap();
+    let quotes = shop.api().quote(vec![variant], usd, None, None).await;
+    quotes.unwrap().remove(0).traits
 }
 
 async fn import_lines(shop: &Shop, lines: &[Value]) -> ImportReport {
@@ -376,7 +377,7 @@ async fn shopifys_first_variant_says_how_its_product_is_taxed_and_each_what_it_w
             "image-first,,,S,9,true,PC040100,28.3495,oz,true,",
             "image-first,,,M,9,false,,0.5,kg,FALSE,https://img.example/2.jpg",
             "plain,Plain,Title,Default Title,9,true,,0,kg,true,",
-            "free,Free,Title,Default Title,9,FALSE,PC040100,,,,",
+            "free,Free,Title,Default Title,9,FALSE,no code,,,,",
             "silent,Silent,Title,Default Title,9,,,,,,",
         ],
     )
