@@ -32,6 +32,7 @@ pub(crate) mod search_rule;
 pub(crate) mod search_settings;
 pub(crate) mod searching;
 pub(crate) mod stock;
+pub(crate) mod tax_class;
 pub(crate) mod terms;
 pub(crate) mod transfer;
 pub(crate) mod translation;

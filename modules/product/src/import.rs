@@ -193,7 +193,7 @@ mod tests {
     /// Files with all that they may have, to be damaged.
     const LINES: &str = concat!(
         "\u{feff}",
-        r#"{"id":"1","handle":"ink","title":"Ink","category":"Printing > Ink","sku":"I-1","price_minor":125,"currency":"USD","stock":1,"released_on":"2006-07-01","image_url":"http://a.example/1.jpg","attributes":{"z":1.5,"a":"x"},"seo":{"title":"S"},"translations":{"de":{"title":"Tinte"}}}"#,
+        r#"{"id":"1","handle":"ink","title":"Ink","category":"Printing > Ink","sku":"I-1","price_minor":125,"currency":"USD","stock":1,"released_on":"2006-07-01","image_url":"http://a.example/1.jpg","attributes":{"z":1.5,"a":"x"},"seo":{"title":"S"},"tax_class":"books","weight_grams":1,"requires_shipping":false,"translations":{"de":{"title":"Tinte"}}}"#,
         "\r\n\n",
         r#"{"id":"2","title":"Shirt","options":[{"name":"Size","values":["S"]}],"variants":[{"options":{"Size":"S"},"price_minor":1,"prices":[{"currency":"EUR","price_minor":2}]}],"publish_at":"2030-01-01T00:00:00Z"}"#,
         "\n",
@@ -201,8 +201,9 @@ mod tests {
         "\n",
     );
     const SHEET: &str = "\u{feff}Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,\
-        Variant Inventory Qty,Variant Price,Image Src,Image Position\r\n\
-        ring,Ring,\"<p>Fine &amp; <b>\"\"old\"\"</b><ul><li>1</li></ul></p>\",Us,Rings,\"Gold, Gem\",true,Size,S,'=1,2,42.99,https://a.example/1.jpg,1\r\n\
+        Variant Inventory Qty,Variant Price,Image Src,Image Position,Variant Taxable,Variant Tax Code,Variant Grams,\
+        Variant Requires Shipping\r\n\
+        ring,Ring,\"<p>Fine &amp; <b>\"\"old\"\"</b><ul><li>1</li></ul></p>\",Us,Rings,\"Gold, Gem\",true,Size,S,'=1,2,42.99,https://a.example/1.jpg,1,TRUE,P1,2.5,FALSE\r\n\
         ring,,,,,,,,M,,1,43,,\r\n\
         cup,Cup,,,,,false,,,,,1,,\r\n";
 

@@ -2,7 +2,7 @@
 
 use kernel::id::{CustomerGroupId, ReservationId, VariantId};
 use kernel::{Currency, Money};
-use product_api::{Demand, ProductError, Reservation, ReservationState, Shortage};
+use product_api::{Demand, ProductError, Reservation, ReservationState, Shortage, Traits};
 use serde_json::json;
 
 use super::{Siblings, store};
@@ -46,6 +46,28 @@ async fn conforms(store: &Store, siblings: &Siblings) {
         .await
         .unwrap();
     assert_eq!(elsewhere[0].unit_price(1), None);
+
+    assert_eq!(quotes[0].traits, Traits::default());
+    let admin = admin.with("If-Match", "*");
+    let category = json!({"name": "Mugs"});
+    let category = admin.post("/admin/categories", category).await.expect(201);
+    let collection = json!({"title": "Gifts", "rule": {"match": "all", "conditions": [{"tag": ["gift"]}]}});
+    let collection = admin.post("/admin/collections", collection).await.expect(201);
+    let path = format!("/admin/products/{}", product["id"].as_str().unwrap());
+    let edit = json!({"category_id": category["id"], "tags": ["gift"], "tax_class": "reduced"});
+    admin.patch(&path, edit).await.expect(200);
+    let edit = json!({"weight_grams": 350, "requires_shipping": false});
+    admin.patch(&format!("/admin/variants/{mug}"), edit).await.expect(200);
+    let quotes = products.quote(vec![mug], usd, None, None).await.unwrap();
+    let expected = Traits {
+        categories: vec![category["id"].as_str().unwrap().parse().unwrap()],
+        collections: vec![collection["id"].as_str().unwrap().parse().unwrap()],
+        tags: vec!["gift".to_owned()],
+        tax_class: "reduced".to_owned(),
+        weight_grams: 350,
+        requires_shipping: false,
+    };
+    assert_eq!(quotes[0].traits, expected);
 
     let gold = CustomerGroupId::generate();
     let list = json!({"name": "Gold", "currency": "USD", "status": "active", "customer_group_id": gold});

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use kernel::address::{Address, Country};
 use kernel::id::{ItemId, ProductId, VariantId};
 use kernel::{Currency, Money, Text};
-use product_api::{Quote, QuotedPrice};
+use product_api::{Quote, QuotedPrice, Traits};
 
 use super::{Cart, Item};
 
@@ -57,6 +57,7 @@ pub(crate) fn quote(variant: VariantId, price: i64, available: i64) -> Quote {
         }],
         available,
         on_sale: true,
+        traits: Traits::default(),
     }
 }
 

@@ -19,7 +19,7 @@ use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
 use kernel::token::TokenSigner;
 use kernel::{Clock, Currency, Fault, Locale, Money};
-use product_api::{Demand, ProductApi, ProductError, Quote, QuotedPrice, Reservation};
+use product_api::{Demand, ProductApi, ProductError, Quote, QuotedPrice, Reservation, Traits};
 use serde_json::{Value, json};
 use user_api::{Profile, UserApi, UserError};
 use utoipa_actix_web::AppExt;
@@ -191,6 +191,7 @@ impl Catalogue {
             prices: from_one(price),
             available,
             on_sale: true,
+            traits: Traits::default(),
         };
         self.0.lock().unwrap().insert(variant, quote);
         variant

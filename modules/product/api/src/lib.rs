@@ -39,6 +39,9 @@ pub const CACHED_PREFIXES: &[&str] = &[
     "locations",
 ];
 
+/// The tax class of whatever nobody has put into another one.
+pub const STANDARD_TAX_CLASS: &str = "standard";
+
 /// The product module, here or elsewhere.
 #[async_trait]
 pub trait ProductApi: Send + Sync {
@@ -100,6 +103,39 @@ pub struct Quote {
     pub available: i64,
     /// Whether it is on sale at all: neither deleted nor of a product that is a draft or archived.
     pub on_sale: bool,
+    /// What promotions, shipping and taxes go by.
+    pub traits: Traits,
+}
+
+/// What promotions, shipping and taxes go by, of a variant and of its product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traits {
+    /// The product's category and all above it, from the root on; empty where it has none.
+    pub categories: Vec<CategoryId>,
+    /// The collections that the product is in, of every kind, published or not, in the order of their ids.
+    pub collections: Vec<CollectionId>,
+    /// The product's tags.
+    pub tags: Vec<String>,
+    /// The product's tax class: 1 to 50 of `a` to `z`, digits, `_` and `-`. What it means, whoever works out taxes decides.
+    pub tax_class: String,
+    /// What one weighs, 0 where nobody has said so. A bundle's is its own, and no sum.
+    pub weight_grams: i64,
+    /// Whether it has to be shipped at all.
+    pub requires_shipping: bool,
+}
+
+impl Default for Traits {
+    /// Those of a product of which nobody has said anything.
+    fn default() -> Self {
+        Self {
+            categories: Vec::new(),
+            collections: Vec::new(),
+            tags: Vec::new(),
+            tax_class: STANDARD_TAX_CLASS.to_owned(),
+            weight_grams: 0,
+            requires_shipping: true,
+        }
+    }
 }
 
 /// What one costs from a quantity on.

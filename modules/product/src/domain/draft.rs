@@ -19,6 +19,7 @@ use super::listing::{Choices, Description, ListedVariant, Listing, Name, Product
 use super::merchandising::{Merchandising, NewSeo, SeoPatch, stored};
 use super::pairs::Pairs;
 use super::product::Status;
+use super::tax_class::TaxClass;
 
 /// A category named by its id or its handle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -101,6 +102,9 @@ pub(crate) struct NewProduct {
     /// When the product becomes archived, if it is active then; after `publish_at`.
     #[serde(default)]
     pub(crate) unpublish_at: Option<DateTime<Utc>>,
+    /// How it is taxed: `standard` where it is not given.
+    #[serde(default)]
+    pub(crate) tax_class: Option<TaxClass>,
 }
 
 /// A new variant.
@@ -130,6 +134,14 @@ pub(crate) struct NewVariant {
     /// How many there are to begin with.
     #[serde(default)]
     pub(crate) stock: i64,
+    /// What one weighs: 0 where it is not given.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 10_000_000)]
+    pub(crate) weight_grams: i64,
+    /// Whether it has to be shipped: `true` where it is not given.
+    #[serde(default = "yes")]
+    #[schema(required = false)]
+    pub(crate) requires_shipping: bool,
 }
 
 /// Changes of a product.
@@ -183,6 +195,8 @@ pub(crate) struct ProductPatch {
     #[serde(default)]
     #[schema(value_type = Option<DateTime<Utc>>)]
     pub(crate) unpublish_at: Patch<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) tax_class: Option<TaxClass>,
 }
 
 /// Changes of a variant. Stock is changed by adjustments, which leave a trace.
@@ -213,6 +227,11 @@ pub(crate) struct VariantPatch {
     #[serde(default)]
     #[schema(value_type = Option<Vec<WrittenPrice>>)]
     pub(crate) prices: Patch<Vec<WrittenPrice>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(minimum = 0, maximum = 10_000_000)]
+    pub(crate) weight_grams: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) requires_shipping: Option<bool>,
 }
 
 impl NewProduct {
@@ -241,7 +260,13 @@ impl NewProduct {
             options: self.options,
             currency: currencies.main(),
             released_on: self.released_on.unwrap_or(today),
-            merchandising: Merchandising::new(self.product_type_id, self.seo, self.publish_at, self.unpublish_at),
+            merchandising: Merchandising::new(
+                self.product_type_id,
+                self.seo,
+                self.publish_at,
+                self.unpublish_at,
+                self.tax_class,
+            ),
             variants: variants.collect(),
         };
         errors.into_result()?;
@@ -274,6 +299,8 @@ impl NewVariant {
             components: None,
             stock: Some(self.stock),
             stock_seen: None,
+            weight_grams: Some(self.weight_grams),
+            requires_shipping: Some(self.requires_shipping),
         }
     }
 }
@@ -307,6 +334,7 @@ impl ProductPatch {
         decided.seo = std::mem::take(&mut decided.seo).patched(self.seo);
         decided.publish_at = self.publish_at.map(stored).apply(decided.publish_at);
         decided.unpublish_at = self.unpublish_at.map(stored).apply(decided.unpublish_at);
+        set(&mut decided.tax_class, self.tax_class);
         match self.attributes {
             Patch::Keep => (),
             Patch::Clear => listing.attributes = Attributes::default(),
@@ -343,11 +371,17 @@ impl VariantPatch {
         variant.title = self.title.map(String::from).apply(variant.title.take());
         set(&mut variant.price, price.map(|price| price.amount));
         variant.compare_at_price = compare_at_price.map(|price| price.amount);
+        variant.weight_grams = self.weight_grams.or(variant.weight_grams);
+        variant.requires_shipping = self.requires_shipping.or(variant.requires_shipping);
         for (name, value) in self.options.unwrap_or_default().0.0 {
             variant.values.set(name, value);
         }
         Ok(())
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn set<T>(field: &mut T, value: Option<T>) {

@@ -27,6 +27,8 @@ const MAX_IMAGES: usize = 100;
 const MAX_OPTIONS: usize = 3;
 const MAX_OPTION_VALUES: usize = 100;
 const MAX_VARIANTS: usize = 200;
+/// The most that one of a variant weighs: ten tonnes.
+pub(crate) const MAX_WEIGHT_GRAMS: i64 = 10_000_000;
 
 /// A tag.
 pub(crate) type Tag = Text<1, 120>;
@@ -79,6 +81,10 @@ pub(crate) struct ListedVariant {
     pub(crate) stock: Option<i64>,
     /// How many there were when `stock` was decided. Only files say so.
     pub(crate) stock_seen: Option<i64>,
+    /// What one weighs; `None` leaves that alone, and is 0 of a new one.
+    pub(crate) weight_grams: Option<i64>,
+    /// Whether it has to be shipped; `None` leaves that alone, and a new one has to be.
+    pub(crate) requires_shipping: Option<bool>,
 }
 
 /// Something to choose by, e.g. the size.
@@ -283,7 +289,7 @@ impl ListedVariant {
             .is_some_and(|components| !components.is_empty())
     }
 
-    /// Checks prices and stock; errors are told below `pointer`.
+    /// Checks prices, stock and weight; errors are told below `pointer`.
     pub(crate) fn check_amounts(&self, errors: &mut FieldErrors, pointer: &str) {
         let mut check = |field: &str, value: Option<i64>, least: i64, largest: i64| {
             if value.is_some_and(|value| !(least..=largest).contains(&value)) {
@@ -299,6 +305,7 @@ impl ListedVariant {
         // Of a new variant nothing was sold.
         let least = if self.id.is_some() { -MAX_STOCK } else { 0 };
         check("stock", self.stock, least, MAX_STOCK);
+        check("weight_grams", self.weight_grams, 0, MAX_WEIGHT_GRAMS);
     }
 }
 
@@ -347,6 +354,8 @@ pub(crate) mod tests {
             components: None,
             stock: Some(1),
             stock_seen: None,
+            weight_grams: None,
+            requires_shipping: None,
         }
     }
 

@@ -1,4 +1,5 @@
-//! What merchants decide about a product beside what it is: its type, when it is shown, and what search engines read.
+//! What merchants decide about a product beside what it is: its type, when it is shown, what search engines read, and how
+//! it is taxed.
 
 use chrono::{DateTime, Datelike, Utc};
 use kernel::id::ProductTypeId;
@@ -9,6 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::product::Status;
+use super::tax_class::{ImportedTaxClass, TaxClass};
 
 /// A title for search engines.
 pub(crate) type SeoTitle = Text<1, 200>;
@@ -22,6 +24,7 @@ pub(crate) struct Merchandising {
     pub(crate) seo: Seo,
     pub(crate) publish_at: Option<DateTime<Utc>>,
     pub(crate) unpublish_at: Option<DateTime<Utc>>,
+    pub(crate) tax_class: TaxClass,
 }
 
 /// What search engines are to read; where it is `null`, the title and the description do.
@@ -63,6 +66,7 @@ pub(crate) struct ImportedMerchandising {
     pub(crate) seo: Option<Seo>,
     pub(crate) publish_at: Option<DateTime<Utc>>,
     pub(crate) unpublish_at: Option<DateTime<Utc>>,
+    pub(crate) tax_class: ImportedTaxClass,
 }
 
 impl Merchandising {
@@ -72,12 +76,14 @@ impl Merchandising {
         seo: Option<NewSeo>,
         publish_at: Option<DateTime<Utc>>,
         unpublish_at: Option<DateTime<Utc>>,
+        tax_class: Option<TaxClass>,
     ) -> Self {
         Self {
             product_type: product_type.map(ProductTypeId::uuid),
             seo: seo.map(Seo::from).unwrap_or_default(),
             publish_at: publish_at.map(stored),
             unpublish_at: unpublish_at.map(stored),
+            tax_class: tax_class.unwrap_or_default(),
         }
     }
 
@@ -116,6 +122,7 @@ impl Merchandising {
         }
         self.publish_at = row.publish_at.map(stored).or(self.publish_at);
         self.unpublish_at = row.unpublish_at.map(stored).or(self.unpublish_at);
+        self.tax_class = row.tax_class.over(std::mem::take(&mut self.tax_class));
     }
 }
 
@@ -211,6 +218,7 @@ mod tests {
             None,
             "2026-12-31T23:59:60Z".parse().ok(),
             "2027-01-01T00:00:00Z".parse().ok(),
+            None,
         )
         .check(&mut errors);
         assert_eq!(errors.as_slice().len(), 1);

@@ -108,6 +108,8 @@ impl Plan {
             };
             row.variant.prices = row.variant.prices.or_else(|| old_row.variant.prices.clone());
             row.variant.components = row.variant.components.or_else(|| old_row.variant.components.clone());
+            row.variant.weight_grams = row.variant.weight_grams.or(old_row.variant.weight_grams);
+            row.variant.requires_shipping = row.variant.requires_shipping.or(old_row.variant.requires_shipping);
             if row.variant.components != old_row.variant.components {
                 self.compositions.extend(row.composition());
             }
@@ -349,6 +351,35 @@ mod tests {
             (changed.target_stock[0].stock, changed.target_stock[0].seen),
             (10, Some(9))
         );
+    }
+
+    #[test]
+    fn what_a_variant_weighs_and_whether_it_is_shipped_is_left_alone_where_nothing_is_said() {
+        let shirt = |weight_grams: Option<i64>, requires_shipping: Option<bool>| {
+            let mut shirt = sizes(&[("S", 1)]);
+            shirt.variants[0].weight_grams = weight_grams;
+            shirt.variants[0].requires_shipping = requires_shipping;
+            shirt
+        };
+        let before = stored(shirt(Some(180), Some(false)));
+        for same in [
+            (None, None),
+            (Some(180), None),
+            (None, Some(false)),
+            (Some(180), Some(false)),
+        ] {
+            let plan = plan(&before, shirt(same.0, same.1));
+            assert_eq!(plan.outcomes[0].1, Outcome::Unchanged, "{same:?}");
+        }
+        for (other, written) in [
+            ((Some(0), None), (Some(0), Some(false))),
+            ((None, Some(true)), (Some(180), Some(true))),
+        ] {
+            let plan = plan(&before, shirt(other.0, other.1));
+            let variant = &plan.update_variants[0].variant;
+            assert_eq!((variant.weight_grams, variant.requires_shipping), written);
+            assert_eq!((plan.outcomes[0].1, plan.update_products.len()), (Outcome::Updated, 1));
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::image::ShownImage;
 use super::listing::ProductOption;
 use super::merchandising::Seo;
 use super::pairs::Pairs;
+use super::tax_class::TaxClass;
 use super::translation::Alternate;
 
 /// How far a product is.
@@ -114,6 +115,8 @@ pub(crate) struct AdminProduct {
     pub(crate) publish_at: Option<DateTime<Utc>>,
     /// When the product becomes archived, if it is active then.
     pub(crate) unpublish_at: Option<DateTime<Utc>>,
+    /// How it is taxed.
+    pub(crate) tax_class: TaxClass,
 }
 
 /// The category of a product.
@@ -169,6 +172,12 @@ pub(crate) struct Variant {
     /// What it consists of, where it is a bundle; else left out. A bundle is there as often as its components are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) components: Option<Vec<Component>>,
+    /// What one weighs, 0 where nobody has said so. A bundle's is its own, whatever its components weigh.
+    #[schema(minimum = 0, maximum = 10_000_000)]
+    pub(crate) weight_grams: i64,
+    /// For staff: whether it has to be shipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) requires_shipping: Option<bool>,
 }
 
 /// What one costs from a quantity on.

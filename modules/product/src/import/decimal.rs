@@ -1,17 +1,15 @@
-//! Prices as people write them. No floating point: every digit counts.
+//! Prices and weights as people write them. No floating point: every digit counts.
 
 use kernel::Currency;
 use kernel::money::MAX_AMOUNT;
+
+use crate::domain::listing::MAX_WEIGHT_GRAMS;
 
 /// `42.99` in a currency of two decimals is 4299. More decimals than the currency has must be zeros.
 pub(super) fn minor_units(text: &str, currency: Currency) -> Result<i64, String> {
     let decimals = usize::from(currency.decimals());
     let refuse = || format!("invalid_amount: `{text}` is not an amount of {currency}");
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || whole.len() > 15 || !digits(whole) || !digits(fraction) || text.ends_with('.') {
-        return Err(refuse());
-    }
+    let (whole, fraction) = parts(text).ok_or_else(refuse)?;
     let (kept, rest) = fraction.split_at(fraction.len().min(decimals));
     if rest.bytes().any(|byte| byte != b'0') {
         return Err(format!("invalid_amount: `{text}` has more decimals than {currency}"));
@@ -22,6 +20,25 @@ pub(super) fn minor_units(text: &str, currency: Currency) -> Result<i64, String>
         0..=MAX_AMOUNT => Ok(amount),
         _ => Err(format!("out_of_range: `{text}` is more than a price can be")),
     }
+}
+
+/// A weight in whole grams. Whoever has kept it in ounces writes fractions of a gram, which are rounded.
+pub(super) fn grams(text: &str) -> Result<i64, String> {
+    let refuse = || format!("invalid_type: `{text}` is not a weight in grams");
+    let (whole, fraction) = parts(text).ok_or_else(refuse)?;
+    let whole: i64 = whole.parse().map_err(|_| refuse())?;
+    match whole + i64::from(fraction.as_bytes().first() >= Some(&b'5')) {
+        grams @ 0..=MAX_WEIGHT_GRAMS => Ok(grams),
+        _ => Err(format!("out_of_range: must be from 0 to {MAX_WEIGHT_GRAMS}")),
+    }
+}
+
+/// The digits before and after the point, of which there may be none; `None` where it is anything else.
+fn parts(text: &str) -> Option<(&str, &str)> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = (1..=15).contains(&whole.len()) && digits(whole) && digits(fraction) && !text.ends_with('.');
+    is_number.then_some((whole, fraction))
 }
 
 /// An amount in the form that [`minor_units`] reads: 4299 is `42.99` in a currency of two decimals.
@@ -75,6 +92,28 @@ mod tests {
             assert_eq!(units(text, "USD"), None, "{text}");
         }
         assert_eq!(units("1.5", "JPY"), None);
+    }
+
+    #[test]
+    fn fractions_of_a_gram_are_rounded_and_ten_tonnes_are_the_most() {
+        for (text, grams) in [
+            ("0", 0),
+            ("28", 28),
+            ("28.3495", 28),
+            ("226.796", 227),
+            ("0.5", 1),
+            ("0.49", 0),
+            ("10000000.0", 10_000_000),
+        ] {
+            assert_eq!(super::grams(text), Ok(grams), "{text}");
+        }
+        let code = |text: &str| super::grams(text).unwrap_err().split_once(':').unwrap().0.to_owned();
+        for text in ["", "-1", "1.", ".5", "1,5", "1 kg", "1e3", "9999999999999999"] {
+            assert_eq!(code(text), "invalid_type", "{text}");
+        }
+        for text in ["10000001", "10000000.5", "999999999999999"] {
+            assert_eq!(code(text), "out_of_range", "{text}");
+        }
     }
 
     proptest! {

@@ -18,6 +18,7 @@ use crate::domain::listing::{Choices, Description, ListedVariant, Listing, Produ
 use crate::domain::merchandising::{ImportedMerchandising, NewSeo, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
+use crate::domain::tax_class::{ImportedTaxClass, TaxClass};
 use crate::domain::translation::{ProductTranslation, Said};
 
 /// A text that may be empty, which is the same as not there.
@@ -47,6 +48,7 @@ pub(super) struct Line {
     seo: Option<NewSeo>,
     publish_at: Option<DateTime<Utc>>,
     unpublish_at: Option<DateTime<Utc>>,
+    tax_class: Option<TaxClass>,
     variants: Option<Vec<LineVariant>>,
     sku: MaybeCode,
     barcode: MaybeCode,
@@ -56,6 +58,8 @@ pub(super) struct Line {
     components: Option<Vec<LineComponent>>,
     stock: Option<i64>,
     stock_seen: Option<i64>,
+    weight_grams: Option<i64>,
+    requires_shipping: Option<bool>,
     /// `null` takes back what was said in a language.
     #[serde(default)]
     translations: Said,
@@ -76,6 +80,8 @@ struct LineVariant {
     stock: Option<i64>,
     /// What `stock` was when the file was written: it then counts only where it was changed, and there still is as much.
     stock_seen: Option<i64>,
+    weight_grams: Option<i64>,
+    requires_shipping: Option<bool>,
 }
 
 /// A component: the variant with this SKU, or of the product with this handle the one with these options.
@@ -141,6 +147,8 @@ impl Line {
                 components: self.components,
                 stock: self.stock,
                 stock_seen: self.stock_seen,
+                weight_grams: self.weight_grams,
+                requires_shipping: self.requires_shipping,
             }],
             (None, None) => return refuse("/price_minor", "required", "price_minor or variants are needed"),
         };
@@ -170,6 +178,7 @@ impl Line {
                 seo: self.seo.map(Seo::from),
                 publish_at: self.publish_at,
                 unpublish_at: self.unpublish_at,
+                tax_class: ImportedTaxClass::from(self.tax_class),
             },
             variants: Some(variants),
             translations: self.translations,
@@ -206,6 +215,8 @@ impl LineVariant {
             components,
             stock: self.stock,
             stock_seen: self.stock_seen,
+            weight_grams: self.weight_grams,
+            requires_shipping: self.requires_shipping,
         }
     }
 }
@@ -289,6 +300,7 @@ struct WrittenLine<'a> {
     publish_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unpublish_at: Option<DateTime<Utc>>,
+    tax_class: &'a TaxClass,
     variants: Vec<WrittenVariant<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     translations: Option<&'a BTreeMap<Locale, ProductTranslation>>,
@@ -309,6 +321,8 @@ struct WrittenVariant<'a> {
     components: Option<Vec<WrittenComponent<'a>>>,
     stock: Option<i64>,
     stock_seen: Option<i64>,
+    weight_grams: Option<i64>,
+    requires_shipping: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -348,6 +362,7 @@ pub(super) fn write(out: &mut Vec<u8>, listing: &Listing, beside: Beside<'_>) ->
         seo: &decided.seo,
         publish_at: decided.publish_at,
         unpublish_at: decided.unpublish_at,
+        tax_class: &decided.tax_class,
         variants: listing.variants.iter().map(WrittenVariant::new).collect(),
         translations,
     };
@@ -372,6 +387,8 @@ impl<'a> WrittenVariant<'a> {
                 .map(|components| components.iter().map(WrittenComponent::new).collect()),
             stock: variant.stock,
             stock_seen: variant.stock,
+            weight_grams: variant.weight_grams,
+            requires_shipping: variant.requires_shipping,
         }
     }
 }

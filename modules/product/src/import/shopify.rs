@@ -9,7 +9,7 @@ mod write;
 
 use kernel::{Currency, Text};
 
-use super::decimal::minor_units;
+use super::decimal::{grams, minor_units};
 use super::{ImportError, ImportedProduct, Unread, WrongRow};
 use crate::domain::category::CategoryName;
 use crate::domain::code::Code;
@@ -19,6 +19,7 @@ use crate::domain::listing::{Choice, ListedVariant, Name, Tag, Title};
 use crate::domain::merchandising::{ImportedMerchandising, Seo, SeoDescription, SeoTitle};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
+use crate::domain::tax_class::{ImportedTaxClass, TaxClass};
 use crate::domain::translation::Said;
 use columns::{Column, OPTIONS};
 use rows::{Group, Groups, Row, Source};
@@ -69,6 +70,7 @@ impl Reader {
             released_on: None,
             merchandising: ImportedMerchandising {
                 seo: seo(first)?,
+                tax_class: tax_class(group.rows.iter().find(|row| has_variant(row)).unwrap_or(first))?,
                 ..ImportedMerchandising::default()
             },
             variants: (!variants.is_empty()).then_some(variants),
@@ -76,9 +78,9 @@ impl Reader {
         })
     }
 
-    /// The variant of a row; a row without price and values has none. Names of options stand in the first row only.
+    /// The variant of a row. Names of options stand in the first row only.
     fn variant(&self, first: &Row, row: &Row) -> Result<Option<ListedVariant>, WrongRow> {
-        if row.get(Column::Price).is_none() && row.get(OPTIONS[0].1).is_none() {
+        if !has_variant(row) {
             return Ok(None);
         }
         let amount = |text: &str| minor_units(text, self.currency);
@@ -95,8 +97,30 @@ impl Reader {
             components: None,
             stock: row.parsed(Column::Quantity, quantity)?,
             stock_seen: row.parsed(Column::QuantitySeen, quantity)?,
+            weight_grams: row.parsed(Column::Weight, grams)?,
+            requires_shipping: row.parsed(Column::RequiresShipping, truth)?,
         }))
     }
+}
+
+/// Whether there is a variant in a row: not in one without price and values.
+fn has_variant(row: &Row) -> bool {
+    row.get(Column::Price).is_some() || row.get(OPTIONS[0].1).is_some()
+}
+
+/// How the variant of a row is taxed, which is taken for all of its product. Shopify knows that something is taxed without a
+/// code for it; where it is not, the code means nothing.
+fn tax_class(row: &Row) -> Result<ImportedTaxClass, WrongRow> {
+    let is_taxed = row.parsed(Column::Taxable, truth)?;
+    if is_taxed == Some(false) {
+        return Ok(ImportedTaxClass::Named(TaxClass::untaxed()));
+    }
+    let class = row.parsed(Column::TaxCode, |code| TaxClass::parse(code.to_ascii_lowercase()))?;
+    Ok(match (class, is_taxed) {
+        (Some(class), _) => ImportedTaxClass::Named(class),
+        (None, Some(_)) => ImportedTaxClass::Taxed,
+        (None, None) => ImportedTaxClass::Unsaid,
+    })
 }
 
 /// Shopify's handles may have letters that ours may not; they become what a title would.
@@ -167,6 +191,14 @@ fn image(row: &Row) -> Result<Option<(u32, Image)>, WrongRow> {
         .and_then(|position| position.parse().ok())
         .unwrap_or(u32::MAX);
     Ok(Some((position, Image { url, alt })))
+}
+
+fn truth(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("unknown_value: must be true or false"),
+    }
 }
 
 /// How many there are: fewer than none where more were sold than there were.

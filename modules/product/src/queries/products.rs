@@ -26,6 +26,7 @@ use crate::domain::pricing::Step;
 use crate::domain::product::{
     AdminProduct, OpenPreorder, PriceRange, PriceTier, Product, ProductCategory, ShownPrices, Status, Variant, View,
 };
+use crate::domain::tax_class::TaxClass;
 use crate::domain::translation::{Handles, ProductTranslation};
 
 /// The columns of [`ProductRow`].
@@ -33,7 +34,8 @@ pub(super) const COLUMNS: &str = "SELECT product.id, product.external_id, produc
     product.description, product.brand, product.status, product.tags, product.attributes, product.images, \
     product.options, product.currency, product.released_on, product.price_min, product.price_max, product.version, \
     product.created_at, product.updated_at, category.id, category.handle, category.name, category.path, \
-    product.product_type_id, product.seo_title, product.seo_description, product.publish_at, product.unpublish_at";
+    product.product_type_id, product.seo_title, product.seo_description, product.publish_at, product.unpublish_at, \
+    product.tax_class";
 
 /// Where they come from.
 pub(super) const TABLES: &str = " FROM products.products AS product \
@@ -66,6 +68,7 @@ pub(super) type ProductSql = (
         Nullable<Text>,
         Nullable<Timestamptz>,
         Nullable<Timestamptz>,
+        Text,
     ),
 );
 
@@ -79,6 +82,8 @@ type VariantSql = (
     PricesSql,
     TermsSql,
     BigInt,
+    BigInt,
+    Bool,
     BigInt,
     Bool,
 );
@@ -126,6 +131,7 @@ pub(super) struct MerchandisingRow {
     seo_description: Option<String>,
     publish_at: Option<DateTime<Utc>>,
     unpublish_at: Option<DateTime<Utc>>,
+    tax_class: String,
 }
 
 #[derive(Queryable)]
@@ -151,6 +157,8 @@ pub(super) struct VariantRow {
     /// Where orders are served from; less than nothing where more is promised than there is.
     available: i64,
     is_bundle: bool,
+    weight_grams: i64,
+    requires_shipping: bool,
 }
 
 /// What one costs everybody, and what was written.
@@ -290,8 +298,7 @@ pub(crate) fn taken_handles(connection: &mut PgConnection, handles: &[Handle]) -
 
 /// Whether there is any product.
 pub(crate) fn exist(connection: &mut PgConnection) -> QueryResult<bool> {
-    Select::<diesel::sql_types::Bool>::new("SELECT EXISTS (SELECT FROM products.products WHERE deleted_at IS NULL)")
-        .get_result(connection)
+    Select::<Bool>::new("SELECT EXISTS (SELECT FROM products.products WHERE deleted_at IS NULL)").get_result(connection)
 }
 
 /// The variants of `products`, each product's in order. Locations are few and looked up once, not with each row of stock.
@@ -300,7 +307,8 @@ pub(super) fn variants(connection: &mut PgConnection, products: Vec<Uuid>) -> Qu
         "SELECT variant.product_id, variant.id, variant.sku, variant.barcode, variant.title, variant.option_values, \
          variant.price_minor, variant.compare_at_minor, variant.lowest_minor, variant.steps, variant.base_minor, \
          variant.base_compare_at_minor, variant.further_prices, variant.backorder_limit, variant.preorder_until, \
-         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available, variant.is_bundle \
+         variant.preorder_limit, variant.low_stock_threshold, stock.on_hand, stock.available, variant.is_bundle, \
+         variant.weight_grams, variant.requires_shipping \
          FROM products.variants AS variant CROSS JOIN LATERAL ( \
             SELECT coalesce(sum(stock.on_hand), 0)::bigint AS on_hand, \
                 coalesce(sum(stock.on_hand - stock.reserved) FILTER (WHERE stock.location_id = ANY ( \
@@ -431,7 +439,7 @@ impl ProductRow {
             false => Vec::new(),
         };
         let price_range = price_range(self.price_min, self.price_max, currency, !variants.is_empty());
-        let merchandising = self.merchandising.into_merchandising();
+        let merchandising = self.merchandising.into_merchandising()?;
         let variants: Vec<Variant> = variants
             .into_iter()
             .map(|variant| variant.into_variant(&names, currency, bundles, view))
@@ -464,6 +472,7 @@ impl ProductRow {
             product_type_id: merchandising.product_type.map(Into::into),
             publish_at: merchandising.publish_at,
             unpublish_at: merchandising.unpublish_at,
+            tax_class: merchandising.tax_class,
         })
     }
 
@@ -492,7 +501,7 @@ impl ProductRow {
             options,
             currency: currency(&self.currency)?,
             released_on: self.released_on,
-            merchandising: self.merchandising.into_merchandising(),
+            merchandising: self.merchandising.into_merchandising()?,
             variants: Vec::new(),
         };
         for variant in variants {
@@ -511,8 +520,9 @@ impl ProductRow {
 }
 
 impl MerchandisingRow {
-    fn into_merchandising(self) -> Merchandising {
-        Merchandising {
+    fn into_merchandising(self) -> QueryResult<Merchandising> {
+        let tax_class = TaxClass::parse(self.tax_class);
+        Ok(Merchandising {
             product_type: self.product_type,
             seo: Seo {
                 title: self.seo_title,
@@ -520,7 +530,8 @@ impl MerchandisingRow {
             },
             publish_at: self.publish_at,
             unpublish_at: self.unpublish_at,
-        }
+            tax_class: tax_class.map_err(|error| Error::DeserializationError(Box::new(error)))?,
+        })
     }
 }
 
@@ -570,12 +581,15 @@ impl VariantRow {
             backorder: offer.backorder,
             preorder: offer.ships_on.map(|ships_on| OpenPreorder { ships_on }),
             components,
+            weight_grams: self.weight_grams,
+            requires_shipping: None,
         };
         if view.prices == ShownPrices::Written {
             let further = prices.further()?;
             variant.current_price = variant.price.replace(money(prices.base_minor));
             variant.compare_at_price = prices.base_compare_at_minor.map(money);
             variant.prices = Some(further.iter().map(WrittenPrice::from).collect());
+            variant.requires_shipping = Some(self.requires_shipping);
         }
         Ok(variant)
     }
@@ -593,6 +607,8 @@ impl VariantRow {
             components: Some(bundles.get(&self.id).map_or_else(|| Ok(Vec::new()), BundleRow::named)?),
             stock: Some(self.on_hand),
             stock_seen: None,
+            weight_grams: Some(self.weight_grams),
+            requires_shipping: Some(self.requires_shipping),
         })
     }
 }

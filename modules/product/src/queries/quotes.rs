@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use database::Bind;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Json, Nullable, Text, Uuid as SqlUuid};
+use kernel::id::{CategoryId, CollectionId};
 use kernel::{Currency, Locale, Money};
-use product_api::{Quote, QuotedPrice};
+use product_api::{Quote, QuotedPrice, Traits};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -31,6 +32,14 @@ type QuoteSql = (
     BigInt,
     Bool,
     Bool,
+    (
+        Nullable<Array<SqlUuid>>,
+        Array<SqlUuid>,
+        Array<Text>,
+        Text,
+        BigInt,
+        Bool,
+    ),
 );
 
 #[derive(Queryable)]
@@ -46,6 +55,7 @@ struct QuoteRow {
     available: i64,
     is_bundle: bool,
     on_sale: bool,
+    traits: TraitsRow,
 }
 
 #[derive(Queryable)]
@@ -57,6 +67,17 @@ struct PricesRow {
     offers: Option<Verbatim>,
     /// What is on lists for the groups that were asked for.
     groups: Option<Verbatim>,
+}
+
+#[derive(Queryable)]
+struct TraitsRow {
+    /// From the root to the category.
+    categories: Option<Vec<Uuid>>,
+    collections: Vec<Uuid>,
+    tags: Vec<String>,
+    tax_class: String,
+    weight_grams: i64,
+    requires_shipping: bool,
 }
 
 #[derive(Deserialize)]
@@ -152,7 +173,12 @@ pub(crate) fn quote(connection: &mut PgConnection, enquiries: &[Enquiry]) -> Que
          + products.oversell_limit(variant.backorder_limit, variant.preorder_until, variant.preorder_limit, ",
     );
     select.bind(Bind::Time(now)).text(
-        "), variant.is_bundle, variant.deleted_at IS NULL AND product.deleted_at IS NULL AND product.status = 'active' \
+        "), variant.is_bundle, \
+         variant.deleted_at IS NULL AND product.deleted_at IS NULL AND product.status = 'active', \
+         (SELECT category.ancestors FROM products.categories AS category WHERE category.id = product.category_id), \
+         ARRAY(SELECT membership.collection_id FROM products.collection_products AS membership \
+            WHERE membership.product_id = product.id ORDER BY membership.collection_id), \
+         product.tags, product.tax_class, variant.weight_grams, variant.requires_shipping \
          FROM products.variants AS variant JOIN products.products AS product ON product.id = variant.product_id \
          WHERE variant.id = ANY(",
     );
@@ -237,7 +263,22 @@ impl QuoteRow {
             prices: self.prices.ladder(enquiry)?.into_iter().map(price).collect(),
             available: self.available.max(0),
             on_sale: self.on_sale,
+            traits: self.traits.traits(),
         })
+    }
+}
+
+impl TraitsRow {
+    fn traits(&self) -> Traits {
+        let categories = self.categories.iter().flatten();
+        Traits {
+            categories: categories.copied().map(CategoryId::from).collect(),
+            collections: self.collections.iter().copied().map(CollectionId::from).collect(),
+            tags: self.tags.clone(),
+            tax_class: self.tax_class.clone(),
+            weight_grams: self.weight_grams,
+            requires_shipping: self.requires_shipping,
+        }
     }
 }
 

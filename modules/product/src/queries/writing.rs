@@ -141,6 +141,7 @@ struct ProductJson<'a> {
     seo_description: Option<&'a str>,
     publish_at: Option<DateTime<Utc>>,
     unpublish_at: Option<DateTime<Utc>>,
+    tax_class: &'a str,
 }
 
 impl<'a> ProductJson<'a> {
@@ -171,6 +172,7 @@ impl<'a> ProductJson<'a> {
             seo_description: decided.seo.description.as_deref(),
             publish_at: decided.publish_at,
             unpublish_at: decided.unpublish_at,
+            tax_class: decided.tax_class.as_str(),
         }
     }
 }
@@ -183,15 +185,15 @@ fn insert_products(
 ) -> QueryResult<()> {
     const SQL: &str = "INSERT INTO @.products (id, external_id, handle, title, description, brand, status, category_id, \
         category_path, tags, codes, attributes, images, options, currency, released_on, price_min, price_max, \
-        product_type_id, seo_title, seo_description, publish_at, unpublish_at, created_at, updated_at) \
+        product_type_id, seo_title, seo_description, publish_at, unpublish_at, tax_class, created_at, updated_at) \
         SELECT row.id, row.external_id, row.handle, row.title, row.description, row.brand, row.status, row.category_id, \
         row.category_path, row.tags, row.codes, row.attributes, row.images, row.options, row.currency, row.released_on, \
         row.price_min, row.price_max, row.product_type_id, row.seo_title, row.seo_description, row.publish_at, \
-        row.unpublish_at, ?, ? \
+        row.unpublish_at, row.tax_class, ?, ? \
         FROM json_to_recordset(?::json) AS row (id UUID, external_id TEXT, handle TEXT, title TEXT, description TEXT, \
         brand TEXT, status TEXT, category_id UUID, category_path TEXT[], tags TEXT[], codes TEXT[], attributes JSON, \
         images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT, product_type_id UUID, \
-        seo_title TEXT, seo_description TEXT, publish_at TIMESTAMPTZ, unpublish_at TIMESTAMPTZ)";
+        seo_title TEXT, seo_description TEXT, publish_at TIMESTAMPTZ, unpublish_at TIMESTAMPTZ, tax_class TEXT)";
     let rows: Vec<_> = rows
         .iter()
         .map(|(id, listing)| ProductJson::new(*id, listing, paths, listing.price_range()))
@@ -217,12 +219,12 @@ fn update_products(
         attributes = row.attributes, images = row.images, options = row.options, currency = row.currency, \
         released_on = row.released_on, price_min = row.price_min, price_max = row.price_max, \
         product_type_id = row.product_type_id, seo_title = row.seo_title, seo_description = row.seo_description, \
-        publish_at = row.publish_at, unpublish_at = row.unpublish_at, \
+        publish_at = row.publish_at, unpublish_at = row.unpublish_at, tax_class = row.tax_class, \
         version = product.version + 1, updated_at = ? \
         FROM json_to_recordset(?::json) AS row (id UUID, external_id TEXT, handle TEXT, title TEXT, description TEXT, \
         brand TEXT, status TEXT, category_id UUID, category_path TEXT[], tags TEXT[], codes TEXT[], attributes JSON, \
         images JSON, options JSON, currency TEXT, released_on DATE, price_min BIGINT, price_max BIGINT, product_type_id UUID, \
-        seo_title TEXT, seo_description TEXT, publish_at TIMESTAMPTZ, unpublish_at TIMESTAMPTZ) \
+        seo_title TEXT, seo_description TEXT, publish_at TIMESTAMPTZ, unpublish_at TIMESTAMPTZ, tax_class TEXT) \
         WHERE product.id = row.id AND product.id = ANY(?)";
     let ids = rows.iter().map(|(id, _)| *id).collect();
     let rows: Vec<_> = rows
@@ -247,6 +249,8 @@ struct VariantJson<'a> {
     price_minor: i64,
     compare_at_minor: Option<i64>,
     further_prices: Option<&'a [FurtherPrice]>,
+    weight_grams: i64,
+    requires_shipping: bool,
 }
 
 impl<'a> VariantJson<'a> {
@@ -262,18 +266,22 @@ impl<'a> VariantJson<'a> {
             price_minor: row.variant.price,
             compare_at_minor: row.variant.compare_at_price,
             further_prices: row.variant.prices.as_deref().filter(|prices| !prices.is_empty()),
+            weight_grams: row.variant.weight_grams.unwrap_or(0),
+            requires_shipping: row.variant.requires_shipping.unwrap_or(true),
         }
     }
 }
 
 fn insert_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &Stamp) -> QueryResult<()> {
     const SQL: &str = "INSERT INTO @.variants (id, product_id, position, sku, barcode, title, option_values, \
-        base_minor, base_compare_at_minor, further_prices, price_minor, compare_at_minor, price_since, created_at, \
-        updated_at) \
+        base_minor, base_compare_at_minor, further_prices, price_minor, compare_at_minor, weight_grams, \
+        requires_shipping, price_since, created_at, updated_at) \
         SELECT row.id, row.product_id, row.position, row.sku, row.barcode, row.title, row.option_values, \
-        row.price_minor, row.compare_at_minor, row.further_prices, row.price_minor, row.compare_at_minor, ?, ?, ? \
+        row.price_minor, row.compare_at_minor, row.further_prices, row.price_minor, row.compare_at_minor, \
+        row.weight_grams, row.requires_shipping, ?, ?, ? \
         FROM json_to_recordset(?::json) AS row (id UUID, product_id UUID, position INTEGER, sku TEXT, barcode TEXT, \
-        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT, further_prices JSON)";
+        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT, further_prices JSON, \
+        weight_grams BIGINT, requires_shipping BOOLEAN)";
     let rows: Vec<_> = rows.iter().map(VariantJson::new).collect();
     insert(connection, SQL, vec![Bind::Time(stamp.now); 3], &rows)
 }
@@ -281,9 +289,11 @@ fn insert_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &S
 fn update_variants(connection: &mut PgConnection, rows: &[VariantRow], stamp: &Stamp) -> QueryResult<()> {
     const SQL: &str = "UPDATE @.variants AS variant SET position = row.position, sku = row.sku, barcode = row.barcode, \
         title = row.title, option_values = row.option_values, base_minor = row.price_minor, \
-        base_compare_at_minor = row.compare_at_minor, further_prices = row.further_prices, updated_at = ? \
+        base_compare_at_minor = row.compare_at_minor, further_prices = row.further_prices, \
+        weight_grams = row.weight_grams, requires_shipping = row.requires_shipping, updated_at = ? \
         FROM json_to_recordset(?::json) AS row (id UUID, product_id UUID, position INTEGER, sku TEXT, barcode TEXT, \
-        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT, further_prices JSON) \
+        title TEXT, option_values TEXT[], price_minor BIGINT, compare_at_minor BIGINT, further_prices JSON, \
+        weight_grams BIGINT, requires_shipping BOOLEAN) \
         WHERE variant.id = row.id AND variant.id = ANY(?)";
     let ids = rows.iter().map(|row| row.id).collect();
     let rows: Vec<_> = rows.iter().map(VariantJson::new).collect();

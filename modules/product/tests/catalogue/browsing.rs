@@ -30,9 +30,11 @@ async fn a_product_has_one_shape_in_lists_and_details() {
         "options": [{"name": "Size", "values": ["S", "M"]}],
         "variants": [
             {"id": made["variants"][0]["id"], "sku": "VT-S", "barcode": null, "title": "S", "options": {"Size": "S"},
-             "price": usd(6000), "compare_at_price": null, "in_stock": true, "available": 12},
+             "price": usd(6000), "compare_at_price": null, "in_stock": true, "available": 12,
+             "weight_grams": 0},
             {"id": made["variants"][1]["id"], "sku": "VT-M", "barcode": null, "title": "M", "options": {"Size": "M"},
-             "price": usd(6500), "compare_at_price": usd(7000), "in_stock": false, "available": 0}],
+             "price": usd(6500), "compare_at_price": usd(7000), "in_stock": false, "available": 0,
+             "weight_grams": 0}],
         "price_range": {"min": usd(6000), "max": usd(6500)}, "in_stock": true,
         "seo": {"title": null, "description": null}, "created_at": made["created_at"], "updated_at": made["updated_at"]});
     assert_eq!(product, expected);

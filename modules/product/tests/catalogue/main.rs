@@ -42,6 +42,7 @@ mod speaking;
 mod stock;
 mod stock_files;
 mod support;
+mod traits;
 mod translating;
 mod translations;
 mod tree;

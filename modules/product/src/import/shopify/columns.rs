@@ -23,9 +23,16 @@ pub(super) enum Column {
     ThirdValue,
     Price,
     CompareAtPrice,
+    Taxable,
+    TaxCode,
     Tracker,
     Quantity,
     Oversold,
+    /// In grams, whatever the unit beside it says.
+    Weight,
+    /// How Shopify shows the weight.
+    WeightUnit,
+    RequiresShipping,
     ImageUrl,
     ImagePosition,
     ImageAlt,
@@ -36,7 +43,7 @@ pub(super) enum Column {
 }
 
 /// How many they are.
-const COUNT: usize = 27;
+const COUNT: usize = 32;
 
 /// Each with its present name and its former one, in the order in which they are written.
 pub(super) const NAMES: [(Column, &str, &str); COUNT] = [
@@ -58,12 +65,21 @@ pub(super) const NAMES: [(Column, &str, &str); COUNT] = [
     (Column::ThirdValue, "Option3 value", "Option3 Value"),
     (Column::Price, "Price", "Variant Price"),
     (Column::CompareAtPrice, "Compare-at price", "Variant Compare At Price"),
+    (Column::Taxable, "Charge tax", "Variant Taxable"),
+    (Column::TaxCode, "Tax code", "Variant Tax Code"),
     (Column::Tracker, "Inventory tracker", "Variant Inventory Tracker"),
     (Column::Quantity, "Inventory quantity", "Variant Inventory Qty"),
     (
         Column::Oversold,
         "Continue selling when out of stock",
         "Variant Inventory Policy",
+    ),
+    (Column::Weight, "Weight value (grams)", "Variant Grams"),
+    (Column::WeightUnit, "Weight unit for display", "Variant Weight Unit"),
+    (
+        Column::RequiresShipping,
+        "Requires shipping",
+        "Variant Requires Shipping",
     ),
     (Column::ImageUrl, "Product image URL", "Image Src"),
     (Column::ImagePosition, "Image position", "Image Position"),

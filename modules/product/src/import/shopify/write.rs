@@ -94,8 +94,20 @@ impl Row {
             Column::CompareAtPrice,
             &variant.compare_at_price.map(amount).unwrap_or_default(),
         );
+        let class = &listing.merchandising.tax_class;
+        self.set(Column::Taxable, truth(!class.is_untaxed()));
+        if !class.is_untaxed() {
+            self.set(Column::TaxCode, class.as_str());
+        }
         self.set(Column::Tracker, "shopify");
         self.set(Column::Oversold, "DENY");
+        if let Some(weight) = variant.weight_grams {
+            self.set(Column::Weight, &weight.to_string());
+            self.set(Column::WeightUnit, "g");
+        }
+        if let Some(requires_shipping) = variant.requires_shipping {
+            self.set(Column::RequiresShipping, truth(requires_shipping));
+        }
         // A number is no formula, also where it is negative, and to Shopify a guarded one is no number.
         let quantity = variant.stock.map(|stock| stock.to_string()).unwrap_or_default();
         for column in [Column::Quantity, Column::QuantitySeen] {
@@ -111,6 +123,10 @@ impl Row {
             image.alt.as_ref().map(|alt| alt.as_str()).unwrap_or_default(),
         );
     }
+}
+
+fn truth(is_true: bool) -> &'static str {
+    if is_true { "TRUE" } else { "FALSE" }
 }
 
 fn record<const N: usize>(out: &mut Vec<u8>, cells: [String; N]) -> io::Result<()> {
