@@ -6,10 +6,11 @@ use std::hint::black_box;
 
 use cart_pricing::{
     Action, Allowance, Basket, Buyer, Conditions, Line, Offered, Promotion, Selection, ShippingTax, TaxRate, TaxZone,
-    Terms, Traits, explain, price,
+    Terms, explain, price,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use kernel::{Currency, Money, Text};
+use product_api::Traits;
 use uuid::Uuid;
 
 const LINES: u128 = 100;
@@ -91,7 +92,7 @@ fn pricing(criterion: &mut Criterion) {
             "standard"
         }
         .to_owned(),
-        is_shipped: true,
+        requires_shipping: true,
         ..Traits::default()
     };
     let traits: Vec<Traits> = (0..LINES).map(traits).collect();

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use kernel::Currency;
 use kernel::address::Country;
-use kernel::id::{CategoryId, CollectionId, CustomerGroupId, GiftCardId, ItemId, ProductId, PromotionId, VariantId};
+use kernel::id::{CustomerGroupId, GiftCardId, ItemId, ProductId, PromotionId, VariantId};
+use product_api::Traits;
 
 use crate::promotion::Promotion;
 use crate::shipping::ShippingMethod;
@@ -47,23 +48,6 @@ pub struct Line<'a> {
     pub unit_price: i64,
     /// What promotions, shipping and taxes go by.
     pub traits: &'a Traits,
-}
-
-/// What the catalogue says of a variant that promotions, shipping and taxes go by.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Traits {
-    /// With all above them.
-    pub categories: Vec<CategoryId>,
-    /// All that it belongs to.
-    pub collections: Vec<CollectionId>,
-    /// As the product has them.
-    pub tags: Vec<String>,
-    /// Which taxes are on it.
-    pub tax_class: String,
-    /// Of one piece.
-    pub weight_grams: i64,
-    /// Whether it is sent at all.
-    pub is_shipped: bool,
 }
 
 /// Who buys.

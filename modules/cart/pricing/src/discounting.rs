@@ -69,7 +69,7 @@ pub(crate) fn discount(basket: &Basket<'_>, lines: &[Line<'_>], subtotals: &[i64
 
 fn delivery(basket: &Basket<'_>, lines: &[Line<'_>], left: &[i64]) -> Option<i64> {
     let delivery = basket.delivery.as_ref()?;
-    let sent = lines.iter().zip(left).filter(|(line, _)| line.traits.is_shipped);
+    let sent = lines.iter().zip(left).filter(|(line, _)| line.traits.requires_shipping);
     let (grams, subtotal) = sent.fold((0_i64, 0_i64), |(grams, subtotal), (line, left)| {
         let weight = line.traits.weight_grams.saturating_mul(line.quantity);
         (grams.saturating_add(weight), subtotal + left)

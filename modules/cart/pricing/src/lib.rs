@@ -26,9 +26,7 @@ use kernel::Money;
 use kernel::money::{MAX_AMOUNT, MoneyError};
 
 pub use area::{Area, Closeness, closeness};
-pub use basket::{
-    Allowance, Basket, Buyer, Delivery, Line, Offered, PromotionOutcome, TaxRelief, Tender, Traits, WhyNot,
-};
+pub use basket::{Allowance, Basket, Buyer, Delivery, Line, Offered, PromotionOutcome, TaxRelief, Tender, WhyNot};
 use cart_api::Totals;
 pub use discounting::Applied;
 pub use explanation::{Step, StepKind, explain};

@@ -9,12 +9,13 @@ use std::path::Path;
 
 use cart_pricing::{
     Allowance, Basket, Buyer, Delivery, Line, Offered, Prices, Promotion, ShippingMethod, ShippingTax, ShippingTerms,
-    StepKind, TaxRate, TaxRelief, TaxZone, Tender, Terms, Traits, explain, price,
+    StepKind, TaxRate, TaxRelief, TaxZone, Tender, Terms, explain, price,
 };
 use chrono::{DateTime, Utc};
 use kernel::Currency;
 use kernel::address::Country;
 use kernel::id::CustomerGroupId;
+use product_api::Traits;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -251,7 +252,7 @@ impl GoldenLine {
             tags: self.tags.clone(),
             tax_class: self.class.clone(),
             weight_grams: self.grams,
-            is_shipped: true,
+            requires_shipping: true,
             ..Traits::default()
         }
     }

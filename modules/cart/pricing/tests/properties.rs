@@ -124,7 +124,7 @@ proptest! {
 
 #[test]
 fn an_overflow_is_an_error_and_not_a_wrap() {
-    let traits = cart_pricing::Traits::default();
+    let traits = product_api::Traits::default();
     let line = |quantity, unit_price| made::line(quantity, unit_price, 1, &traits);
     let cost = |lines: Vec<cart_pricing::Line<'_>>| {
         price(&Basket {

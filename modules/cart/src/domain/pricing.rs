@@ -1,8 +1,9 @@
 //! What a cart costs, by the rules of `cart-pricing`.
 
 use cart_api::Totals;
-use cart_pricing::{Basket, Buyer, Line, Prices, Traits};
+use cart_pricing::{Basket, Buyer, Line, Prices};
 use kernel::money::{MAX_AMOUNT, MoneyError};
+use product_api::Traits;
 
 use super::{Cart, Item};
 

@@ -2,9 +2,10 @@
 
 use cart_pricing::{
     Action, Allowance, Basket, Buyer, Conditions, Delivery, Line, Offered, Promotion, Selection, ShippingMethod,
-    ShippingPrice, ShippingTax, ShippingTerms, TaxRate, TaxRelief, TaxZone, Tender, Terms, Traits,
+    ShippingPrice, ShippingTax, ShippingTerms, TaxRate, TaxRelief, TaxZone, Tender, Terms,
 };
 use kernel::{Currency, Money, Text};
+use product_api::Traits;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -116,12 +117,12 @@ fn bought() -> impl Strategy<Value = (i64, i64, Traits)> {
     let tags = prop::sample::subsequence(TAGS.to_vec(), 0..=TAGS.len());
     let class = prop::sample::select(CLASSES.to_vec());
     (1..=999_i64, price, tags, class, any::<bool>(), 0..3_000_i64).prop_map(
-        |(quantity, price, tags, class, is_shipped, weight_grams)| {
+        |(quantity, price, tags, class, requires_shipping, weight_grams)| {
             let traits = Traits {
                 tags: tags.into_iter().map(str::to_owned).collect(),
                 tax_class: class.to_owned(),
                 weight_grams,
-                is_shipped,
+                requires_shipping,
                 ..Traits::default()
             };
             (quantity, price, traits)
