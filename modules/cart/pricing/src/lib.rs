@@ -3,9 +3,9 @@
 //! The order of the steps is part of the contract, because each builds on the ones before:
 //!
 //! 1. a line's subtotal is its quantity times its unit price;
-//! 2. promotions take something off lines and off shipping, one after the other ([`discounting`]);
-//! 3. shipping costs what the chosen method costs, less what promotions take off it;
-//! 4. tax comes onto, or is in, the discounted lines and shipping ([`taxes`]);
+//! 2. promotions on goods take something off lines, one after the other (`discounting`);
+//! 3. shipping costs what the chosen method costs for the goods as they then are, less what promotions on shipping take off;
+//! 4. tax comes onto, or is in, the discounted lines and shipping (`taxes`);
 //! 5. the total is `subtotal - discount + shipping + tax`;
 //! 6. gift cards pay a part of the total; the rest is due.
 //!

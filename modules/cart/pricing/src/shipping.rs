@@ -145,11 +145,8 @@ impl ShippingTerms {
                 amount_in(&step.amounts, parcel.currency)?
             }
             ShippingPrice::BySubtotal { steps } => {
-                let own = steps.iter().filter(|step| step.from.currency == parcel.currency);
-                own.filter(|step| step.from.amount <= parcel.subtotal)
-                    .next_back()?
-                    .amount
-                    .amount
+                let mut own = steps.iter().filter(|step| step.from.currency == parcel.currency);
+                own.rfind(|step| step.from.amount <= parcel.subtotal)?.amount.amount
             }
             ShippingPrice::Carrier { fallback, .. } => {
                 parcel.quoted.or_else(|| amount_in(fallback, parcel.currency))?
