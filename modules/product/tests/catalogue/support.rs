@@ -629,9 +629,9 @@ fn is_search(job: &Job) -> bool {
     job.name() == "search"
 }
 
-/// Waits until something is so, for ten seconds at most.
+/// Waits until something is so, for a minute at most: machines may be slow.
 pub(crate) async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     while !is_so().await {
         assert!(Instant::now() < until, "it did not come about");
         tokio::time::sleep(Duration::from_millis(20)).await;
