@@ -61,7 +61,7 @@ fn promotions(currency: Currency) -> Vec<Offered> {
     (0..PROMOTIONS).map(offered).collect()
 }
 
-fn tag(number: u128) -> Text<1, 100> {
+fn tag(number: u128) -> Text<1, 120> {
     Text::parse(format!("tag {}", number % 20)).unwrap()
 }
 

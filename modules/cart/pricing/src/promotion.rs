@@ -67,7 +67,7 @@ pub struct Selection {
     /// What has one of these, exactly as it is written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
-    pub tags: Vec<Text<1, 100>>,
+    pub tags: Vec<Text<1, 120>>,
     /// Lines that are left out whatever the other lists say.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(no_recursion)]

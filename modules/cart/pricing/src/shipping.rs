@@ -193,6 +193,9 @@ impl ShippingPrice {
                         let detail = format!("from {least}, as steps ascend, to {MAX_GRAMS}");
                         errors.add(format!("{pointer}/up_to_grams"), "out_of_range", detail);
                     }
+                    if step.amounts.is_empty() {
+                        errors.add(format!("{pointer}/amounts"), "required", "there is no price");
+                    }
                     check_amounts(&step.amounts, &format!("{pointer}/amounts"), errors);
                 }
                 steps.len()
@@ -336,6 +339,10 @@ mod tests {
             refused(&descending),
             told("/terms/price/steps/1/up_to_grams", "out_of_range")
         );
+        let mut free = step(10);
+        free.amounts.clear();
+        let without = terms(ShippingPrice::ByWeight { steps: vec![free] });
+        assert_eq!(refused(&without), told("/terms/price/steps/0/amounts", "required"));
         let mut late = terms(ShippingPrice::Flat {
             amounts: vec![euros(1)],
         });

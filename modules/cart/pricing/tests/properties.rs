@@ -100,7 +100,6 @@ proptest! {
         let before = priced(&made);
         let mut with = made.clone();
         let mut added = added;
-        // Of another currency, of nothing that is there, or used up.
         added.allowance.is_used_up = true;
         with.promotions.push(added);
         let after = priced(&with);
@@ -118,6 +117,8 @@ proptest! {
         if !made.is_relieved {
             prop_assert_eq!(without.totals.total.amount, net(&with));
             prop_assert_eq!(without.totals.tax_included.amount, 0);
+            // Orders keep it so, too.
+            prop_assert!(without.lines.iter().all(|line| line.tax.amount >= -line.total.amount));
         }
     }
 }

@@ -1,8 +1,7 @@
 //! What a cart costs, by the rules of `cart-pricing`.
 
-use cart_api::Totals;
 use cart_pricing::{Basket, Buyer, Line, Prices};
-use kernel::money::{MAX_AMOUNT, MoneyError};
+use kernel::money::MoneyError;
 use product_api::Traits;
 
 use super::{Cart, Item};
@@ -32,9 +31,4 @@ pub(crate) fn price(cart: &Cart) -> Result<Prices, MoneyError> {
         tax: None,
         tenders: &[],
     })
-}
-
-/// Whether the shop can take so much money at once.
-pub(crate) fn is_payable(totals: &Totals) -> bool {
-    totals.total.amount <= MAX_AMOUNT
 }

@@ -1,5 +1,5 @@
-//! Products that satisfy at least so many of several queries. The library finds them with a heap, which takes longer than
-//! all the rest of a search.
+//! Products that satisfy at least so many of several queries. The library finds them with a heap, which took a sixth
+//! of the time of searches for several words.
 
 use tantivy::query::{
     BooleanQuery, BooleanWeight, EnableScoring, Explanation, Occur, Query, ScoreCombiner, Scorer, Weight,
