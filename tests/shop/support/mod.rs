@@ -41,6 +41,7 @@
 //!
 //! With `BODEGA_TEST_DATABASE_URL` set (a superuser's address, as a URI), stores use that server instead.
 
+mod addresses;
 mod caller;
 mod databases;
 mod echo;

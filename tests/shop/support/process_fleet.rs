@@ -1,7 +1,7 @@
 //! A store of several processes of the built binary, over one embedded database that loses nothing.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
@@ -9,6 +9,7 @@ use std::process::{Child, ExitStatus};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use super::addresses::own_address;
 use super::process::{end_of, findings, make_admin, make_folder, remove, send, serve};
 use super::store::Shop;
 use super::{Admin, eventually};
@@ -54,7 +55,7 @@ impl FleetPlan {
             copies,
             settings: Vec::new(),
             detours: Vec::new(),
-            addresses: names.into_iter().map(|(name, _)| (name, free_address())).collect(),
+            addresses: names.into_iter().map(|(name, _)| (name, own_address())).collect(),
         }
     }
 
@@ -84,11 +85,6 @@ fn names(copies: [usize; 5]) -> Vec<(String, &'static str)> {
     names.collect()
 }
 
-/// An address at which nobody listens yet.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 impl ProcessFleet {
     /// Starts a fleet, and waits until all of it is ready.
     pub(crate) async fn start(plan: FleetPlan) -> ProcessFleet {
@@ -96,7 +92,7 @@ impl ProcessFleet {
         let (mut gateways, mut managements) = (Vec::new(), Vec::new());
         let mut members = BTreeMap::new();
         for (name, run) in names(plan.copies) {
-            let (public, management) = (free_address(), free_address());
+            let (public, management) = (own_address(), own_address());
             let mut settings = vec![
                 ("run".to_owned(), run.to_owned()),
                 ("server.public".to_owned(), public.to_string()),

@@ -1,12 +1,13 @@
 //! A Redis of a test's own.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::addresses::own_address;
 use super::process::send;
 
 /// A Redis does not take this long to start.
@@ -20,13 +21,13 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    /// A Redis at a port that was free a moment ago.
+    /// A Redis at a port of its own.
     pub(crate) fn start() -> Redis {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = own_address();
         let folder = tempfile::tempdir().unwrap();
         Redis {
-            address: free,
-            server: serve(free, &folder),
+            address,
+            server: serve(address, &folder),
             folder,
         }
     }
