@@ -2,20 +2,34 @@
 
 mod cart;
 mod change;
+mod code;
+mod gift_card;
 mod item;
 mod pricing;
 mod problem;
 mod quantity;
 mod quotes;
+mod rules;
+mod shipping_zone;
+mod tax_number;
+mod tax_zone;
 
 pub(crate) use cart::{Cart, MAX_LINES, Status};
-pub(crate) use cart_pricing::{LinePrice, Prices, is_payable};
-pub(crate) use change::{Change, Details, NewLine, absorb, require_other};
+pub(crate) use cart_pricing::{LinePrice, is_payable};
+pub(crate) use change::{Change, Details, NewLine, absorb, reprice, require_other};
+pub(crate) use code::PromotionCode;
+pub(crate) use gift_card::gift_card_hash;
 pub(crate) use item::{Item, ItemProblem};
-pub(crate) use pricing::price;
+pub(crate) use pricing::{
+    Explanation, Facts, Known, KnownCard, KnownCode, OfferedMethod, Priced, Question, RefusedCode, ShippingProblem,
+    explain, offered_methods, price,
+};
 pub(crate) use problem::{blocks_checkout, email_required, problems};
 pub(crate) use quantity::Quantity;
 pub(crate) use quotes::Quotes;
+pub(crate) use rules::{Rule, Rules};
+pub(crate) use shipping_zone::ShippingZoneContent;
+pub(crate) use tax_zone::TaxZoneContent;
 
 #[cfg(test)]
 mod samples;

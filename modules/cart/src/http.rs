@@ -1,6 +1,7 @@
 //! The public routes.
 
 mod items;
+mod prices;
 mod refusal;
 mod request;
 
@@ -35,7 +36,13 @@ pub(crate) fn mount(config: &mut ServiceConfig<'_>, service: web::Data<Service>)
         .service(items::add_item)
         .service(items::update_item)
         .service(items::remove_item)
-        .service(merge_cart);
+        .service(merge_cart)
+        .service(prices::add_promotion)
+        .service(prices::remove_promotion)
+        .service(prices::add_gift_card)
+        .service(prices::remove_gift_card)
+        .service(prices::list_shipping_methods)
+        .service(prices::explain_cart);
 }
 
 /// Makes a cart. A signed-in user's newest open cart is the current one; a guest gets the secret of the cart, once.

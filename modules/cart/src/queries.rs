@@ -1,11 +1,23 @@
 //! Every query of the module. Rows become carts before they leave.
 
 mod checkout;
+mod claims;
+mod facts;
 mod read;
+pub(crate) mod rules;
 mod upkeep;
 mod write;
 
+use diesel::result::Error;
+
 pub(crate) use checkout::{Taking, claimed, complete, give_back, release, snapshot, take_all};
-pub(crate) use read::{current, find, find_all, lock, of_user, taken_by_orders};
+pub(crate) use claims::{Claims, claim, return_all};
+pub(crate) use facts::{gift_card, known};
+pub(crate) use read::{Found, current, find, find_all, lock, of_user, taken_by_orders};
 pub(crate) use upkeep::{expire, forget, orphans, remove_closed};
 pub(crate) use write::{delete, insert, save, save_for_order};
+
+/// What is stored is not what the module stores.
+fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::DeserializationError(error.into())
+}

@@ -3,9 +3,13 @@
 
 mod change;
 mod checkout;
+mod drafts;
 mod merge;
+mod prices;
+mod rules;
 mod upkeep;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cart_api::CartError;
@@ -25,9 +29,11 @@ use serde::Serialize;
 use user_api::UserApi;
 
 use crate::SCHEMA;
-use crate::domain::{Cart, Quotes, Status};
-use crate::queries::{self, Taking};
+use crate::domain::{Cart, Facts, Known, Quotes, Status, reprice};
+use crate::queries::{self, Found, Taking};
 use crate::view::CartView;
+
+use self::rules::RulesInMemory;
 
 pub(crate) use change::Request;
 
@@ -36,8 +42,9 @@ pub(crate) use change::Request;
 pub(crate) struct Service {
     database: Db,
     /// Carts that are read, and taken over by orders, at the same moment.
-    carts: Together<(CartId, DateTime<Utc>), Option<Cart>>,
+    carts: Together<(CartId, DateTime<Utc>), Option<Found>>,
     takings: Together<Taking, bool>,
+    rules: RulesInMemory,
     product: Arc<dyn ProductApi>,
     user: Arc<dyn UserApi>,
     key: SecretKey,
@@ -53,6 +60,7 @@ impl Service {
         Self {
             carts: Together::new(database.clone(), queries::find_all),
             takings: Together::new(database.clone(), queries::take_all),
+            rules: RulesInMemory::new(database.clone()),
             database,
             product,
             user,
@@ -65,12 +73,12 @@ impl Service {
         }
     }
 
-    /// The cart with what the catalogue says now. A changed price or problem is written back and raises the version;
-    /// whoever loses that race against another request shows what the other one wrote.
+    /// The cart with what the catalogue and the shop's rules say now. A changed price or problem is written back and raises
+    /// the version; whoever loses that race against another request shows what the other one wrote.
     pub(crate) async fn read(&self, id: CartId, holder: &Holder) -> Result<CartView, CartError> {
-        let cart = self.find_held(id, holder).await?;
-        let group = cart.group_of(holder);
-        self.show(cart, group).await
+        let found = self.find_held(id, holder).await?;
+        let group = found.cart.group_of(holder);
+        self.show(found, group).await
     }
 
     /// The newest open cart of a user, with the prices of the group that the user belongs to.
@@ -94,7 +102,7 @@ impl Service {
         let carts = self
             .query(move |connection| queries::of_user(connection, user, before, limit + 1, now))
             .await?;
-        let views = carts.iter().map(CartView::of).collect::<Result<Vec<_>, _>>()?;
+        let views = carts.iter().map(CartView::of).collect();
         Ok(Page::from_surplus(views, limit, |last| {
             self.cursors.seal(&list_of(user), &last.id)
         }))
@@ -107,16 +115,26 @@ impl Service {
             .transpose()
     }
 
-    async fn show(&self, seen: Cart, group: Option<CustomerGroupId>) -> Result<CartView, CartError> {
+    async fn show(&self, found: Found, group: Option<CustomerGroupId>) -> Result<CartView, CartError> {
+        Ok(CartView::of(&self.refreshed(found, group).await?))
+    }
+
+    /// An open cart as it is now, kept where that is another than its buyer was last shown; any other as it was.
+    async fn refreshed(&self, found: Found, group: Option<CustomerGroupId>) -> Result<Cart, CartError> {
+        let Found { cart: seen, revision } = found;
         if seen.status != Status::Open {
-            return CartView::of(&seen);
+            return Ok(seen);
         }
         let quotes = self.quote(&seen, group, seen.variants().collect()).await?;
+        let facts = self.facts(revision, group).await?;
         let mut cart = seen.clone();
-        if !cart.refresh(&quotes) {
-            return CartView::of(&cart);
+        let is_news = cart.refresh(&quotes);
+        let known = self.known(&cart, &facts).await?;
+        reprice(&mut cart, &facts, &known, None)?;
+        if !is_news && cart.priced == seen.priced {
+            return Ok(cart);
         }
-        let now = self.clock.now();
+        let now = facts.now;
         cart.advance(now);
         let stored = self
             .query(move |connection| match queries::save(connection, &seen, &cart)? {
@@ -124,16 +142,42 @@ impl Service {
                 false => queries::find(connection, seen.id, now),
             })
             .await?;
-        CartView::of(&stored.ok_or_else(not_found)?)
+        stored.ok_or_else(not_found)
     }
 
     /// The cart, if `holder` may see it; another's cart looks like none.
-    async fn find_held(&self, id: CartId, holder: &Holder) -> Result<Cart, CartError> {
+    async fn find_held(&self, id: CartId, holder: &Holder) -> Result<Found, CartError> {
         let now = self.clock.now();
         let found = self.carts.run((id, now)).await?;
         found
-            .filter(|cart| cart.is_held_by(holder, &self.key))
+            .filter(|found| found.cart.is_held_by(holder, &self.key))
             .ok_or_else(not_found)
+    }
+
+    /// What prices depend on for members of `group`, by rules that are no older than `revision`.
+    async fn facts(&self, revision: i64, group: Option<CustomerGroupId>) -> Result<Facts, Fault> {
+        Ok(Facts {
+            rules: self.rules.since(revision).await?,
+            now: self.clock.now(),
+            group,
+            rates: HashMap::new(),
+        })
+    }
+
+    /// The same by the rules as they are now, where no cart has been read that tells their revision.
+    async fn present_facts(&self, group: Option<CustomerGroupId>) -> Result<Facts, Fault> {
+        let revision = self.query(queries::rules::revision).await?;
+        self.facts(revision, group).await
+    }
+
+    /// What has to be known of the codes, cards and buyer of `cart` before it can be priced.
+    async fn known(&self, cart: &Cart, facts: &Facts) -> Result<Known, Fault> {
+        if facts.question(cart).is_none() {
+            return Ok(Known::default());
+        }
+        let (cart, facts) = (cart.clone(), facts.clone());
+        self.query(move |connection| queries::known(connection, &cart, &facts))
+            .await
     }
 
     /// What `variants` cost members of `group` in the currency of a cart, told in its language.

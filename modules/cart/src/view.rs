@@ -1,14 +1,14 @@
 //! What the API shows of a cart.
 
-use cart_api::{CartError, CartProblem, Totals};
+use cart_api::{CartProblem, Pricing, Totals};
 use chrono::{DateTime, Utc};
 use kernel::address::Address;
 use kernel::id::{CartId, ItemId, OrderId, ProductId, VariantId};
-use kernel::{Currency, Fault, Locale, Money};
+use kernel::{Currency, Locale, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Cart, Item, LinePrice, Prices, price, problems};
+use crate::domain::{Cart, Item, LinePrice, Priced, RefusedCode, problems};
 
 /// A cart with everything in it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -28,14 +28,18 @@ pub(crate) struct CartView {
     /// Where the confirmation goes; a signed-in user's own address where it is `null`.
     email: Option<String>,
     items: Vec<ItemView>,
-    /// The promotions in effect.
+    /// The codes that the buyer has given.
     promotion_codes: Vec<String>,
+    /// Those of them that take nothing off, and why.
+    refused_codes: Vec<RefusedCode>,
+    /// Whether the store credit of the signed-in user pays, too.
+    uses_store_credit: bool,
     shipping_address: Option<Address>,
     /// Where the bill goes; the same as the goods where it is `null`.
     billing_address: Option<Address>,
-    /// How the goods go.
-    shipping_method: Option<String>,
     totals: Totals,
+    #[serde(flatten)]
+    pricing: Pricing,
     /// All that keeps the cart from being checked out.
     problems: Vec<CartProblem>,
     /// When the cart expires unless it is changed before.
@@ -76,16 +80,21 @@ pub(crate) struct CreatedCart {
 }
 
 impl CartView {
-    /// Shows a priced cart.
-    pub(crate) fn of(cart: &Cart) -> Result<Self, CartError> {
-        let Prices { lines, totals, .. } =
-            price(cart).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;
+    /// Shows a cart with the prices that are kept with it.
+    pub(crate) fn of(cart: &Cart) -> Self {
+        let Priced {
+            lines,
+            totals,
+            pricing,
+            refused_codes,
+            ..
+        } = &cart.priced;
         let items = cart
             .items
             .iter()
             .zip(lines)
-            .map(|(item, price)| ItemView::of(item, price));
-        Ok(Self {
+            .map(|(item, price)| ItemView::of(item, *price));
+        Self {
             id: cart.id,
             status: cart.status.name(),
             order_id: cart.status.order(),
@@ -94,16 +103,18 @@ impl CartView {
             locale: cart.locale.clone(),
             email: cart.email.clone(),
             items: items.collect(),
-            promotion_codes: Vec::new(),
+            promotion_codes: cart.promotion_codes.clone(),
+            refused_codes: refused_codes.clone(),
+            uses_store_credit: cart.uses_store_credit,
             shipping_address: cart.shipping_address.clone(),
             billing_address: cart.billing_address.clone(),
-            shipping_method: None,
-            totals,
-            problems: problems(cart, &totals),
+            totals: *totals,
+            pricing: pricing.clone(),
+            problems: problems(cart),
             expires_at: cart.expires_at,
             created_at: cart.created_at,
             updated_at: cart.updated_at,
-        })
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 pub(crate) mod payment;
 pub(crate) mod view;
 
-use cart_api::Totals;
+use cart_api::{Pricing, Totals};
 use chrono::{DateTime, Utc};
 use kernel::address::Address;
 use kernel::id::{CartId, LineId, OrderId, ProductId, ReservationId, UserId, VariantId};
@@ -95,7 +95,7 @@ pub(crate) struct Content {
     pub(crate) totals: Totals,
     pub(crate) shipping_address: Option<Address>,
     pub(crate) billing_address: Option<Address>,
-    pub(crate) shipping_method: Option<String>,
+    pub(crate) pricing: Pricing,
 }
 
 /// A line of an order.

@@ -12,7 +12,7 @@ use kernel::address::Address;
 use kernel::http::{
     FromQuery, IdempotencyKey, IfMatch, Json, Path, Query, QueryParameters, query::NoParameters, version_tag,
 };
-use kernel::id::{CartId, OrderId};
+use kernel::id::{CartId, OrderId, ShippingMethodId};
 use kernel::identity::{Caller, CartSecret, Holder, OrderSecret, SignedIn};
 use kernel::keys::SecretKey;
 use kernel::problem::ProblemSchema;
@@ -63,7 +63,7 @@ struct NewOrder {
     #[serde(default)]
     billing_address: Option<Address>,
     #[serde(default)]
-    shipping_method: Option<Text<1, 100>>,
+    shipping_method: Option<ShippingMethodId>,
 }
 
 /// How to pay.

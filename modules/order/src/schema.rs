@@ -19,7 +19,6 @@ diesel::table! {
         amount_due -> Nullable<Int8>,
         shipping_address -> Nullable<Jsonb>,
         billing_address -> Nullable<Jsonb>,
-        shipping_method -> Nullable<Text>,
         fulfilment_status -> Text,
         leased_until -> Timestamptz,
         payment_due_at -> Nullable<Timestamptz>,
@@ -29,6 +28,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         locale -> Nullable<Text>,
         tax_included -> Nullable<Int8>,
+        pricing -> Nullable<Json>,
     }
 }
 

@@ -4,7 +4,9 @@ pub mod remote;
 
 use async_trait::async_trait;
 use kernel::address::Address;
-use kernel::id::{CartId, ItemId, OrderId, ProductId, UserId, VariantId};
+use kernel::id::{
+    CartId, CustomerGroupId, GiftCardId, ItemId, OrderId, ProductId, PromotionId, ShippingMethodId, UserId, VariantId,
+};
 use kernel::identity::Holder;
 use kernel::text::Email;
 use kernel::{Currency, Fault, FieldErrors, Locale, Money, Problem, Text};
@@ -35,6 +37,10 @@ pub trait CartApi: Send + Sync {
             false => Err(CartError::NotFound("cart".to_owned())),
         }
     }
+
+    /// Prices lines that are in no cart, by the same rules: for drafts of orders, and for changes of placed ones. Nothing is
+    /// kept and nothing is used up. Repeatable.
+    async fn price(&self, request: PriceRequest) -> Result<PricedDraft, CartError>;
 
     /// The carts that are locked or completed by an order, in the order of their ids, after `after`; for verification.
     /// Repeatable.
@@ -68,7 +74,7 @@ pub struct Overrides {
     /// Where the bill goes.
     pub billing_address: Option<Address>,
     /// How the goods go.
-    pub shipping_method: Option<Text<1, 100>>,
+    pub shipping_method: Option<ShippingMethodId>,
 }
 
 /// A cart as an order takes it over.
@@ -90,12 +96,123 @@ pub struct FrozenCart {
     pub shipping_address: Option<Address>,
     /// Where the bill goes.
     pub billing_address: Option<Address>,
-    /// How the goods go.
-    pub shipping_method: Option<String>,
     /// What is bought.
     pub lines: Vec<PricedLine>,
     /// What it costs.
     pub totals: Totals,
+    /// How that came about.
+    pub pricing: Pricing,
+}
+
+/// What stands behind the totals of a cart or an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Pricing {
+    /// How the goods go; `null` where that is not chosen, or there is nothing to choose.
+    pub shipping_method: Option<ChosenMethod>,
+    /// By which a tax office knows the buyer.
+    pub tax_number: Option<String>,
+    /// The tax in, or on, shipping; a part of `totals.tax` or `totals.tax_included`.
+    pub shipping_tax: Option<Money>,
+    /// The promotions that take something off, in the order in which they do.
+    pub promotions: Vec<GivenPromotion>,
+    /// What each tax comes to.
+    pub taxes: Vec<TaxTotal>,
+    /// What each gift card, and store credit, pays.
+    pub gift_cards: Vec<GiftCardPayment>,
+}
+
+/// How the goods go, as the buyer has chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ChosenMethod {
+    /// The method.
+    pub id: ShippingMethodId,
+    /// What it is called.
+    pub name: String,
+    /// Whether the buyer fetches the goods.
+    pub pick_up: bool,
+    /// What it costs before promotions.
+    pub price: Money,
+    /// How many working days it takes at least, where the shop says so.
+    pub min_days: Option<u16>,
+    /// How many it takes at most.
+    pub max_days: Option<u16>,
+}
+
+/// A promotion that takes something off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct GivenPromotion {
+    /// The promotion.
+    pub promotion_id: PromotionId,
+    /// What it is called.
+    pub name: String,
+    /// The code by which the buyer asked for it.
+    pub code: Option<String>,
+    /// What it takes off.
+    pub amount: Money,
+}
+
+/// What a tax comes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TaxTotal {
+    /// As it stands on a bill.
+    pub name: String,
+    /// How many percent of the base, as text: `8.875`.
+    pub percent: String,
+    /// What it is reckoned on: without tax where it is added, with it where prices contain it.
+    pub base: Money,
+    /// How much; less than nothing where it is taken off prices that contain it.
+    pub amount: Money,
+}
+
+/// What a gift card, or store credit, pays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct GiftCardPayment {
+    /// The card.
+    pub gift_card_id: GiftCardId,
+    /// The last characters of its code; `null` for store credit.
+    pub last_characters: Option<String>,
+    /// How much; nothing where the card is empty, or not needed.
+    pub amount: Money,
+}
+
+/// What is to be priced without a cart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceRequest {
+    /// The currency.
+    pub currency: Currency,
+    /// The language in which lines are told.
+    pub locale: Locale,
+    /// Whose order it is, where it is somebody's with an account.
+    pub user: Option<UserId>,
+    /// The group of customers that the account belongs to.
+    pub group: Option<CustomerGroupId>,
+    /// Where the confirmation goes.
+    pub email: Option<Email>,
+    /// What is bought, each variant once: 1 to 999 pieces of it.
+    pub lines: Vec<(VariantId, i64)>,
+    /// Where the goods go.
+    pub shipping_address: Option<Address>,
+    /// Where the bill goes.
+    pub billing_address: Option<Address>,
+    /// How the goods go.
+    pub shipping_method: Option<ShippingMethodId>,
+    /// Codes of promotions.
+    pub promotion_codes: Vec<String>,
+    /// By which a tax office knows the buyer.
+    pub tax_number: Option<Text<1, 40>>,
+}
+
+/// What lines without a cart cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PricedDraft {
+    /// In the order in which they were asked for.
+    pub lines: Vec<PricedLine>,
+    /// What all of it costs.
+    pub totals: Totals,
+    /// How that came about.
+    pub pricing: Pricing,
+    /// What would keep a cart with these lines from being checked out.
+    pub problems: Vec<CartProblem>,
 }
 
 /// A priced line.
@@ -201,6 +318,14 @@ pub enum CartError {
         /// What it is.
         new: Money,
     },
+    /// Gift cards pay less than the buyer was shown.
+    #[error("gift cards pay less than before")]
+    GiftCardsChanged {
+        /// What the buyer was shown.
+        old: Money,
+        /// What they pay now.
+        new: Money,
+    },
     /// Something is missing or wrong; each problem is named.
     #[error("the cart cannot be checked out")]
     NotReady(Vec<CartProblem>),
@@ -221,6 +346,9 @@ impl From<CartError> for Problem {
             CartError::Changed(version) => Self::conflict("cart_changed", detail).with("version", version),
             CartError::VersionMismatch(version) => kernel::http::precondition::precondition_failed(version),
             CartError::PriceChanged { old, new } => Self::conflict("price_changed", detail)
+                .with("old", old)
+                .with("new", new),
+            CartError::GiftCardsChanged { old, new } => Self::conflict("gift_cards_changed", detail)
                 .with("old", old)
                 .with("new", new),
             CartError::NotReady(problems) => {
@@ -261,7 +389,11 @@ mod tests {
                 old: money(1),
                 new: money(-2),
             },
-            CartError::PriceChanged { .. } => CartError::NotReady(vec![
+            CartError::PriceChanged { .. } => CartError::GiftCardsChanged {
+                old: money(5),
+                new: money(0),
+            },
+            CartError::GiftCardsChanged { .. } => CartError::NotReady(vec![
                 CartProblem {
                     code: "insufficient_stock".to_owned(),
                     item_id: Some(ItemId::generate()),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use kernel::id::{CartId, OrderId};
 use kernel::remote::{Remote, Repeat, answer};
 
-use crate::{CartApi, CartError, ClaimedCart, Freeze, FrozenCart};
+use crate::{CartApi, CartError, ClaimedCart, Freeze, FrozenCart, PriceRequest, PricedDraft};
 
 const MODULE: &str = "cart";
 
@@ -36,6 +36,10 @@ impl CartApi for RemoteCart {
         self.0.call("complete-all", &carts, Repeat::Yes).await
     }
 
+    async fn price(&self, request: PriceRequest) -> Result<PricedDraft, CartError> {
+        self.0.call("price", &request, Repeat::Yes).await
+    }
+
     async fn claimed(&self, after: Option<CartId>, limit: i64) -> Result<Vec<ClaimedCart>, CartError> {
         self.0.call("claimed", &(after, limit), Repeat::Yes).await
     }
@@ -51,6 +55,9 @@ pub fn serve(config: &mut ServiceConfig, module: &Arc<dyn CartApi>) {
     });
     answer(config, MODULE, "complete-all", module, |this, carts| async move {
         this.complete_all(carts).await
+    });
+    answer(config, MODULE, "price", module, |this, request| async move {
+        this.price(request).await
     });
     answer(config, MODULE, "claimed", module, |this, (after, limit)| async move {
         this.claimed(after, limit).await

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use cart_pricing::{
     Action, Allowance, Basket, Buyer, Conditions, Line, Offered, Promotion, Selection, ShippingTax, TaxRate, TaxZone,
@@ -38,7 +39,7 @@ fn promotions(currency: Currency) -> Vec<Offered> {
         };
         let tags = if number < 10 { Vec::new() } else { vec![tag(number)] };
         Offered {
-            promotion: Promotion {
+            promotion: Arc::new(Promotion {
                 id: Uuid::from_u128(number).into(),
                 name: format!("Promotion {number}"),
                 priority: i32::try_from(number % 7).unwrap(),
@@ -53,7 +54,7 @@ fn promotions(currency: Currency) -> Vec<Offered> {
                     conditions: Conditions::default(),
                     action,
                 },
-            },
+            }),
             code: None,
             allowance: Allowance::default(),
         }

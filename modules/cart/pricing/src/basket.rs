@@ -1,10 +1,13 @@
 //! All that a price depends on, loaded before anything is reckoned.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use kernel::Currency;
 use kernel::address::Country;
 use kernel::id::{CustomerGroupId, GiftCardId, ItemId, ProductId, PromotionId, VariantId};
 use product_api::Traits;
+use serde::{Deserialize, Serialize};
 
 use crate::promotion::Promotion;
 use crate::shipping::ShippingMethod;
@@ -76,11 +79,10 @@ pub enum TaxRelief {
 #[derive(Clone, Debug)]
 pub struct Offered {
     /// What it says.
-    pub promotion: Promotion,
+    pub promotion: Arc<Promotion>,
     /// The code by which the buyer asks for it, as the shop writes it.
     pub code: Option<String>,
     /// What is left of it for this buyer.
-    /// How much of it is left.
     pub allowance: Allowance,
 }
 
@@ -125,7 +127,8 @@ pub struct PromotionOutcome {
 }
 
 /// Why a promotion takes nothing off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WhyNot {
     /// It has not begun.
     NotYet,

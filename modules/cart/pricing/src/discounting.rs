@@ -180,7 +180,7 @@ impl Round<'_> {
             ends_at,
             terms,
             ..
-        } = &offered.promotion;
+        } = &*offered.promotion;
         let (conditions, basket) = (&terms.conditions, self.basket);
         let require = |holds: bool, why: WhyNot| if holds { Ok(()) } else { Err(why) };
         require(starts_at.is_none_or(|start| start <= basket.now), WhyNot::NotYet)?;

@@ -24,6 +24,7 @@ mod taxes;
 
 use kernel::Money;
 use kernel::money::{MAX_AMOUNT, MoneyError};
+use serde::{Deserialize, Serialize};
 
 pub use area::{Area, Closeness, closeness};
 pub use basket::{Allowance, Basket, Buyer, Delivery, Line, Offered, PromotionOutcome, TaxRelief, Tender, WhyNot};
@@ -60,7 +61,7 @@ pub struct Prices {
 }
 
 /// The price of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinePrice {
     /// What is taken off the line.
     pub discount: Money,

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use cart_pricing::{
     Allowance, Basket, Buyer, Delivery, Line, Offered, Prices, Promotion, ShippingMethod, ShippingTax, ShippingTerms,
@@ -273,7 +274,7 @@ impl GoldenPromotion {
     fn offered(&self, number: u128) -> Offered {
         self.terms.check("").unwrap();
         Offered {
-            promotion: Promotion {
+            promotion: Arc::new(Promotion {
                 id: Uuid::from_u128(number).into(),
                 name: format!("promotion {number}"),
                 priority: self.priority,
@@ -281,7 +282,7 @@ impl GoldenPromotion {
                 starts_at: self.starts_at,
                 ends_at: self.ends_at,
                 terms: self.terms.clone(),
-            },
+            }),
             code: self.code.clone(),
             allowance: Allowance {
                 is_used_up: self.used_up,

@@ -3,12 +3,12 @@
 use cart_api::CartError;
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::address::Address;
-use kernel::id::{CartId, CustomerGroupId, ItemId, OrderId, UserId, VariantId};
+use kernel::id::{CartId, CustomerGroupId, GiftCardId, ItemId, OrderId, ShippingMethodId, UserId, VariantId};
 use kernel::identity::Holder;
 use kernel::keys::SecretKey;
 use kernel::{Currency, Locale};
 
-use super::{Item, Quotes};
+use super::{Item, Priced, Quotes};
 
 /// The most lines a cart can have.
 pub(crate) const MAX_LINES: usize = 100;
@@ -28,8 +28,19 @@ pub(crate) struct Cart {
     pub(crate) email: Option<String>,
     pub(crate) shipping_address: Option<Address>,
     pub(crate) billing_address: Option<Address>,
+    /// By which a tax office knows the buyer.
+    pub(crate) tax_number: Option<String>,
+    /// How the goods are to go.
+    pub(crate) shipping_method: Option<ShippingMethodId>,
+    /// In the order in which they were given.
+    pub(crate) promotion_codes: Vec<String>,
+    /// Likewise.
+    pub(crate) gift_cards: Vec<GiftCardId>,
+    pub(crate) uses_store_credit: bool,
     /// In the order in which they were added, at most one per variant.
     pub(crate) items: Vec<Item>,
+    /// What everything costs, as the buyer was last shown it.
+    pub(crate) priced: Priced,
     pub(crate) expires_at: DateTime<Utc>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
@@ -90,7 +101,13 @@ impl Cart {
             email: None,
             shipping_address: None,
             billing_address: None,
+            tax_number: None,
+            shipping_method: None,
+            promotion_codes: Vec::new(),
+            gift_cards: Vec::new(),
+            uses_store_credit: false,
             items: Vec::new(),
+            priced: Priced::nothing(currency),
             expires_at: now + lifetime,
             created_at: now,
             updated_at: now,
@@ -114,6 +131,19 @@ impl Cart {
             Status::Checkout(order) => Err(CartError::InCheckout(order)),
             Status::Completed(order) => Err(CartError::Completed(order)),
             Status::Merged(_) | Status::Expired => Err(CartError::Closed(self.status.name().to_owned())),
+        }
+    }
+
+    /// Whether anything in it has to be sent, or fetched.
+    pub(crate) fn requires_shipping(&self) -> bool {
+        self.items.iter().any(|item| item.traits.requires_shipping)
+    }
+
+    /// By whom uses of promotions are counted: the account, or else the address of the confirmation.
+    pub(crate) fn customer(&self) -> Option<String> {
+        match self.user {
+            Some(user) => Some(user.to_string()),
+            None => self.email.as_ref().map(|email| email.to_lowercase()),
         }
     }
 

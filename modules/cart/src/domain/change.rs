@@ -1,15 +1,21 @@
 //! What a buyer may do to an open cart. Every change goes on from the prices that the cart showed, and then takes over
 //! what the catalogue says now.
 
-use cart_api::{CartError, Overrides};
+use cart_api::{CartError, Overrides, PriceRequest};
 use kernel::address::{Address, AddressPatch};
-use kernel::id::{CartId, ItemId, VariantId};
+use kernel::id::{CartId, GiftCardId, ItemId, ShippingMethodId, VariantId};
 use kernel::text::Email;
-use kernel::{Currency, FieldErrors, Money, Patch, Text};
+use kernel::{Currency, Fault, FieldErrors, Money, Patch, Text};
 use product_api::Quote;
 
 use super::quantity::MAX_QUANTITY;
-use super::{Cart, Item, MAX_LINES, Quotes, is_payable, price};
+use super::tax_number::{is_sound, normal};
+use super::{Cart, Facts, Item, Known, MAX_LINES, PromotionCode, Quotes, Rules, ShippingProblem, is_payable, price};
+
+/// The most codes of promotions in a cart.
+const MAX_CODES: usize = 10;
+/// The most gift cards in a cart.
+const MAX_GIFT_CARDS: usize = 10;
 
 /// A change of one cart.
 #[derive(Clone, Debug)]
@@ -25,6 +31,14 @@ pub(crate) enum Change {
     },
     /// Says who and where.
     SetDetails(Box<Details>),
+    /// Asks for a promotion.
+    AddCode(PromotionCode),
+    /// Does without it again.
+    RemoveCode(PromotionCode),
+    /// Pays with a gift card.
+    AddGiftCard(GiftCardId),
+    /// Does not.
+    RemoveGiftCard(GiftCardId),
 }
 
 /// A variant to put into a cart.
@@ -43,7 +57,9 @@ pub(crate) struct Details {
     pub(crate) email: Patch<Email>,
     pub(crate) shipping_address: Patch<AddressPatch>,
     pub(crate) billing_address: Patch<AddressPatch>,
-    pub(crate) shipping_method: Patch<Text<1, 100>>,
+    pub(crate) shipping_method: Patch<ShippingMethodId>,
+    pub(crate) tax_number: Patch<Text<1, 40>>,
+    pub(crate) uses_store_credit: Option<bool>,
 }
 
 impl Change {
@@ -51,12 +67,12 @@ impl Change {
     pub(crate) fn variants(&self) -> Vec<VariantId> {
         match self {
             Self::Add(lines) => lines.iter().map(|line| line.variant).collect(),
-            Self::SetQuantity { .. } | Self::SetDetails(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
-    /// Changes an open cart.
-    pub(crate) fn apply(&self, cart: &mut Cart, quotes: &Quotes) -> Result<(), CartError> {
+    /// Changes an open cart; answers the pointer of what makes it dearer. It has to be priced then.
+    pub(crate) fn apply(&self, cart: &mut Cart, quotes: &Quotes) -> Result<Option<String>, CartError> {
         cart.accept_prices();
         let grown = match self {
             Self::Add(lines) => add(cart, lines, quotes).map_err(CartError::Invalid)?,
@@ -65,11 +81,52 @@ impl Change {
                 details.apply(cart)?;
                 None
             }
+            Self::AddCode(code) => {
+                add_once(&mut cart.promotion_codes, code.as_str().to_owned(), MAX_CODES)?;
+                None
+            }
+            Self::RemoveCode(code) => {
+                remove(&mut cart.promotion_codes, &code.as_str().to_owned(), "code in the cart")?;
+                None
+            }
+            Self::AddGiftCard(card) => {
+                add_once(&mut cart.gift_cards, *card, MAX_GIFT_CARDS)?;
+                None
+            }
+            Self::RemoveGiftCard(card) => {
+                remove(&mut cart.gift_cards, card, "gift card in the cart")?;
+                None
+            }
         };
         cart.refresh(quotes);
-        match grown {
-            Some(pointer) => require_payable(cart, &pointer),
-            None => Ok(()),
+        Ok(grown)
+    }
+
+    /// Refuses what can only be seen once the changed cart is priced: a code that nobody can use, and a method that is not
+    /// offered. A code whose conditions are not met yet is kept.
+    pub(crate) fn check(&self, cart: &Cart, rules: &Rules) -> Result<(), CartError> {
+        let refuse =
+            |pointer, code: &str, detail: &str| Err(CartError::Invalid(FieldErrors::one(pointer, code, detail)));
+        match self {
+            Self::AddCode(code) => {
+                let refused = &cart.priced.refused_codes;
+                let found = refused.iter().find(|refused| refused.code == code.as_str());
+                match found.filter(|refused| !refused.is_curable()) {
+                    Some(refused) => refuse("/code", &refused.reason, &refused.detail),
+                    None => Ok(()),
+                }
+            }
+            Self::SetDetails(details) => match details.shipping_method {
+                Patch::Set(method) if rules.method(method).is_none() => {
+                    refuse("/shipping_method", "unknown_shipping_method", "there is no such method")
+                }
+                Patch::Set(_) if cart.priced.shipping_problem == Some(ShippingProblem::MethodUnavailable) => {
+                    let detail = "the method is not offered for these goods and that address";
+                    refuse("/shipping_method", "shipping_method_unavailable", detail)
+                }
+                _ => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
 }
@@ -77,12 +134,18 @@ impl Change {
 impl Details {
     /// Sets what the patch has.
     pub(crate) fn apply(&self, cart: &mut Cart) -> Result<(), CartError> {
-        if let Patch::Set(method) = &self.shipping_method {
-            let detail = format!("there is no shipping method `{method}`");
-            let error = FieldErrors::one("/shipping_method", "unknown_shipping_method", detail);
+        let details = self.clone();
+        let number = details.tax_number.map(|number| normal(number.as_str()));
+        if let Patch::Set(number) = &number
+            && !is_sound(number)
+        {
+            let detail = "not a tax number, or not as its country writes them";
+            let error = FieldErrors::one("/tax_number", "invalid_tax_number", detail);
             return Err(CartError::Invalid(error));
         }
-        let details = self.clone();
+        cart.tax_number = number.apply(cart.tax_number.take());
+        cart.shipping_method = details.shipping_method.apply(cart.shipping_method);
+        cart.uses_store_credit = details.uses_store_credit.unwrap_or(cart.uses_store_credit);
         cart.email = details.email.map(|email| email.to_string()).apply(cart.email.take());
         let merge =
             |pointer| move |patch: AddressPatch, before| patch.apply(before, pointer).map_err(CartError::Invalid);
@@ -90,6 +153,20 @@ impl Details {
         cart.shipping_address = details.shipping_address.merge(shipping, merge("/shipping_address"))?;
         cart.billing_address = details.billing_address.merge(billing, merge("/billing_address"))?;
         Ok(())
+    }
+}
+
+impl From<PriceRequest> for Details {
+    fn from(request: PriceRequest) -> Self {
+        Self {
+            tax_number: request.tax_number.map_or(Patch::Keep, Patch::Set),
+            ..Self::from(Overrides {
+                email: request.email,
+                shipping_address: request.shipping_address,
+                billing_address: request.billing_address,
+                shipping_method: request.shipping_method,
+            })
+        }
     }
 }
 
@@ -101,16 +178,16 @@ impl From<Overrides> for Details {
             shipping_address: whole(overrides.shipping_address),
             billing_address: whole(overrides.billing_address),
             shipping_method: overrides.shipping_method.map_or(Patch::Keep, Patch::Set),
+            ..Self::default()
         }
     }
 }
 
-/// Puts everything of `source` into `target`: quantities of the same variant are summed, and what the target does not
-/// say about its buyer the source says. Refused where a line or the cart would become too large; both are then as they
-/// were.
+/// Puts everything of `source` into `target`: quantities of the same variant are summed, codes and gift cards added, and what
+/// the target does not say about its buyer the source says. Refused where a line or the cart would become too large; both
+/// are then as they were. The target has to be priced then.
 pub(crate) fn absorb(target: &mut Cart, source: &Cart, quotes: &Quotes) -> Result<(), CartError> {
-    const POINTER: &str = "/from/id";
-    let refuse = |code, detail: String| Err(CartError::Invalid(FieldErrors::one(POINTER, code, detail)));
+    let refuse = |code, detail: String| Err(CartError::Invalid(FieldErrors::one("/from/id", code, detail)));
     if source.currency != target.currency {
         return refuse("currency_mismatch", format!("that cart is in {}", source.currency));
     }
@@ -139,8 +216,20 @@ pub(crate) fn absorb(target: &mut Cart, source: &Cart, quotes: &Quotes) -> Resul
         .take()
         .or_else(|| source.shipping_address.clone());
     target.billing_address = target.billing_address.take().or_else(|| source.billing_address.clone());
+    target.tax_number = target.tax_number.take().or_else(|| source.tax_number.clone());
+    target.shipping_method = target.shipping_method.or(source.shipping_method);
+    for code in &source.promotion_codes {
+        if target.promotion_codes.len() < MAX_CODES && !target.promotion_codes.contains(code) {
+            target.promotion_codes.push(code.clone());
+        }
+    }
+    for card in &source.gift_cards {
+        if target.gift_cards.len() < MAX_GIFT_CARDS && !target.gift_cards.contains(card) {
+            target.gift_cards.push(*card);
+        }
+    }
     target.refresh(quotes);
-    require_payable(target, POINTER)
+    Ok(())
 }
 
 /// Adds lines; answers the pointer of the quantity that made the cart dearer.
@@ -203,10 +292,16 @@ fn for_sale(
     }
 }
 
-fn require_payable(cart: &Cart, pointer: &str) -> Result<(), CartError> {
-    match price(cart) {
-        Ok(prices) if is_payable(&prices.totals) => Ok(()),
-        _ => {
+/// Prices a cart that has been changed; refused where that has made it dearer than the shop can take at once, by what
+/// `grown` points at.
+pub(crate) fn reprice(cart: &mut Cart, facts: &Facts, known: &Known, grown: Option<&str>) -> Result<(), CartError> {
+    let priced = price(cart, facts, known);
+    match (priced, grown) {
+        (Ok(priced), grown) if grown.is_none() || is_payable(&priced.totals) => {
+            cart.priced = priced;
+            Ok(())
+        }
+        (_, Some(pointer)) => {
             let detail = "the total would have more than twelve digits";
             Err(CartError::Invalid(FieldErrors::one(
                 pointer,
@@ -214,6 +309,29 @@ fn require_payable(cart: &Cart, pointer: &str) -> Result<(), CartError> {
                 detail,
             )))
         }
+        (Err(error), None) => Err(Fault::internal(format!("cart {}: {error}", cart.id)).into()),
+        (Ok(_), None) => Ok(()),
+    }
+}
+
+fn add_once<T: PartialEq>(list: &mut Vec<T>, new: T, most: usize) -> Result<(), CartError> {
+    if list.contains(&new) {
+        return Ok(());
+    }
+    if list.len() >= most {
+        let detail = format!("a cart has at most {most}");
+        return Err(CartError::Invalid(FieldErrors::one("/code", "too_many", detail)));
+    }
+    list.push(new);
+    Ok(())
+}
+
+fn remove<T: PartialEq>(list: &mut Vec<T>, old: &T, what: &str) -> Result<(), CartError> {
+    let before = list.len();
+    list.retain(|present| present != old);
+    match list.len() < before {
+        true => Ok(()),
+        false => Err(CartError::NotFound(what.to_owned())),
     }
 }
 

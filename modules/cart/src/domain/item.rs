@@ -2,7 +2,7 @@
 
 use kernel::Money;
 use kernel::id::{ItemId, ProductId, VariantId};
-use product_api::Quote;
+use product_api::{Quote, Traits};
 
 /// A line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) struct Item {
     /// What one cost when the buyer last changed the cart.
     pub(crate) accepted_price: Money,
     pub(crate) problem: Option<ItemProblem>,
+    /// What promotions, shipping and taxes go by.
+    pub(crate) traits: Traits,
 }
 
 /// Why a line cannot be bought as it is.
@@ -50,6 +52,7 @@ impl Item {
             unit_price,
             accepted_price: unit_price,
             problem: None,
+            traits: Traits::default(),
         };
         item.take_over(quote, unit_price);
         item
@@ -91,6 +94,7 @@ impl Item {
         self.title.clone_from(&quote.title);
         self.variant_title.clone_from(&quote.variant_title);
         self.image_url.clone_from(&quote.image_url);
+        self.traits.clone_from(&quote.traits);
         self.unit_price = unit_price;
         let available = quote.available.max(0);
         self.problem = (available < self.quantity).then_some(ItemProblem::InsufficientStock { available });

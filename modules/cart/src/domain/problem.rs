@@ -1,13 +1,13 @@
 //! What keeps a cart from being checked out, as the buyer is told.
 
-use cart_api::{CartProblem, Totals};
+use cart_api::CartProblem;
 use kernel::id::ItemId;
 
-use super::{Cart, Item, ItemProblem, Status, is_payable};
+use super::{Cart, Item, ItemProblem, ShippingProblem, Status, is_payable};
 
 /// All that keeps `cart` from being checked out; nothing where it is not open. The address of a signed-in user is known
 /// from the account, so that only guests have to give one.
-pub(crate) fn problems(cart: &Cart, totals: &Totals) -> Vec<CartProblem> {
+pub(crate) fn problems(cart: &Cart) -> Vec<CartProblem> {
     if cart.status != Status::Open {
         return Vec::new();
     }
@@ -18,10 +18,13 @@ pub(crate) fn problems(cart: &Cart, totals: &Totals) -> Vec<CartProblem> {
     if cart.email.is_none() && cart.user.is_none() {
         problems.push(email_required());
     }
-    if cart.shipping_address.is_none() {
+    let method = &cart.priced.pricing.shipping_method;
+    let is_fetched = method.as_ref().is_some_and(|method| method.pick_up);
+    if cart.shipping_address.is_none() && !is_fetched && (cart.items.is_empty() || cart.requires_shipping()) {
         problems.push(of_cart("shipping_address_required", "say where the goods go"));
     }
-    if !is_payable(totals) {
+    problems.extend(cart.priced.shipping_problem.map(of_shipping));
+    if !is_payable(&cart.priced.totals) {
         problems.push(of_cart("amount_too_large", "the total has more than twelve digits"));
     }
     problems
@@ -39,6 +42,18 @@ pub(crate) fn blocks_checkout(problem: &CartProblem) -> bool {
 }
 
 const INSUFFICIENT_STOCK: &str = "insufficient_stock";
+
+fn of_shipping(problem: ShippingProblem) -> CartProblem {
+    match problem {
+        ShippingProblem::NotSentThere => of_cart("not_sent_there", "the shop does not send goods to the address"),
+        ShippingProblem::MethodRequired => of_cart("shipping_method_required", "say how the goods go"),
+        ShippingProblem::BillingAddressRequired => of_cart("billing_address_required", "say where the bill goes"),
+        ShippingProblem::MethodUnavailable => of_cart(
+            "shipping_method_unavailable",
+            "the method is not offered for these goods and that address",
+        ),
+    }
+}
 
 fn of_item(item: &Item) -> Option<CartProblem> {
     let (code, detail) = match item.problem? {
@@ -67,14 +82,18 @@ fn new(code: &str, item_id: Option<ItemId>, detail: String) -> CartProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::price;
-    use crate::domain::samples::{address, cart, item};
+    use crate::domain::samples::{address, cart, item, now};
+    use crate::domain::{Facts, Known, price};
     use kernel::id::{OrderId, UserId};
     use kernel::money::MAX_AMOUNT;
 
+    fn priced(cart: &Cart) -> Cart {
+        let priced = price(cart, &Facts::without_rules(now()), &Known::default()).unwrap();
+        Cart { priced, ..cart.clone() }
+    }
+
     fn codes(cart: &Cart) -> Vec<String> {
-        let totals = price(cart).unwrap().totals;
-        problems(cart, &totals)
+        problems(&priced(cart))
             .into_iter()
             .map(|problem| problem.code)
             .collect()
@@ -107,8 +126,7 @@ mod tests {
         let mut cart = cart(vec![short, gone]);
         cart.email = Some("ada@example.com".to_owned());
         cart.shipping_address = Some(address());
-        let totals = price(&cart).unwrap().totals;
-        let found = problems(&cart, &totals);
+        let found = problems(&priced(&cart));
         assert_eq!(found[0].item_id, Some(short_id));
         assert_eq!(found[0].detail, "3 asked for, 2 available");
         assert_eq!(

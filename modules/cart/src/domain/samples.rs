@@ -40,6 +40,7 @@ pub(crate) fn item(quantity: i64, price: i64) -> Item {
         unit_price: dollars(price),
         accepted_price: dollars(price),
         problem: None,
+        traits: Traits::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kernel::address::AddressPatch;
 use kernel::http::{FromQuery, QueryParameters};
-use kernel::id::{CartId, VariantId};
+use kernel::id::{CartId, ShippingMethodId, VariantId};
 use kernel::text::Email;
 use kernel::{Currency, Locale, Patch, Text};
 use serde::Deserialize;
@@ -71,10 +71,18 @@ pub(super) struct CartPatch {
     #[serde(default)]
     #[schema(value_type = Option<AddressPatch>)]
     billing_address: Patch<AddressPatch>,
-    /// How the goods go; the shop has no methods to choose from yet.
+    /// How the goods go: one of `GET /carts/{id}/shipping-methods`.
     #[serde(default)]
-    #[schema(value_type = Option<Text<1, 100>>)]
-    shipping_method: Patch<Text<1, 100>>,
+    #[schema(value_type = Option<ShippingMethodId>)]
+    shipping_method: Patch<ShippingMethodId>,
+    /// By which a tax office knows the buyer; one of a member state of the European Union has to be written as VIES has it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    tax_number: Patch<Text<1, 40>>,
+    /// Whether the store credit of the signed-in user pays, too.
+    #[serde(default, deserialize_with = "kernel::patch::present")]
+    #[schema(nullable = false)]
+    uses_store_credit: Option<bool>,
 }
 
 impl From<CartPatch> for Details {
@@ -84,8 +92,18 @@ impl From<CartPatch> for Details {
             shipping_address: patch.shipping_address,
             billing_address: patch.billing_address,
             shipping_method: patch.shipping_method,
+            tax_number: patch.tax_number,
+            uses_store_credit: patch.uses_store_credit,
         }
     }
+}
+
+/// A code of a promotion, or of a gift card, as the buyer has typed it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CodeRequest {
+    #[schema(value_type = String)]
+    pub(super) code: Text<1, 100>,
 }
 
 /// The guest's cart that goes into another.

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::Uuid as SqlUuid;
 use kernel::address::Address;
-use kernel::id::{CartId, OrderId};
+use kernel::id::{CartId, OrderId, ShippingMethodId};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -31,26 +31,31 @@ pub(crate) fn snapshot(connection: &mut PgConnection, cart: CartId, order: Order
 /// A cart that an order takes over: as it was seen, as it becomes, and the snapshot that the order gets, as JSON.
 pub(crate) struct Taking {
     pub(crate) seen_version: i64,
+    /// Of the rules that the cart is priced by.
+    pub(crate) revision: i64,
     pub(crate) cart: Cart,
     pub(crate) order: OrderId,
     pub(crate) snapshot: String,
 }
 
 /// Locks carts for their orders by one statement; their lines stay as they are. False where somebody has written the cart
-/// since it was seen, another order was faster, or the order has given the cart back before.
+/// or the rules since they were seen, another order was faster, or the order has given the cart back before.
 pub(crate) fn take_all(connection: &mut PgConnection, takings: &[Taking]) -> QueryResult<Vec<bool>> {
     const SQL: &str = "WITH wanted AS MATERIALIZED ( \
-            SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS wanted (cart_id, seen_version, version, order_id, \
-                snapshot, email, shipping_address, billing_address, expires_at, updated_at) \
+            SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS wanted (cart_id, seen_version, version, \
+                order_id, revision, snapshot, email, shipping_address, billing_address, shipping_method_id, prices, \
+                expires_at, updated_at) \
         ), held AS MATERIALIZED ( \
             SELECT cart.id, wanted.order_id FROM @.carts AS cart \
             JOIN wanted ON cart.id = wanted.cart_id AND cart.version = wanted.seen_version \
             WHERE wanted.order_id <> ALL (cart.released_order_ids) \
+                AND wanted.revision = (SELECT revision FROM @.rules) \
             ORDER BY cart.id FOR UPDATE OF cart \
         ), taken AS ( \
             UPDATE @.carts AS cart SET version = wanted.version, status = 'checkout', order_id = wanted.order_id, \
                 snapshot = wanted.snapshot::json, email = wanted.email, \
                 shipping_address = wanted.shipping_address::jsonb, billing_address = wanted.billing_address::jsonb, \
+                shipping_method_id = wanted.shipping_method_id, prices = wanted.prices::json, \
                 expires_at = wanted.expires_at, updated_at = wanted.updated_at \
             FROM held JOIN wanted ON wanted.cart_id = held.id AND wanted.order_id = held.order_id \
             WHERE cart.id = held.id RETURNING cart.order_id \
@@ -62,15 +67,23 @@ pub(crate) fn take_all(connection: &mut PgConnection, takings: &[Taking]) -> Que
         let texts = texts.collect::<Result<Vec<Option<String>>, _>>();
         texts.map_err(|error| Error::SerializationError(error.into()))
     };
+    let prices: Result<Vec<String>, _> = carts().map(|cart| serde_json::to_string(&cart.priced)).collect();
     let binds = [
         Bind::Uuids(carts().map(|cart| cart.id.uuid()).collect()),
         Bind::BigInts(takings.iter().map(|taking| taking.seen_version).collect()),
         Bind::BigInts(carts().map(|cart| cart.version).collect()),
         Bind::Uuids(takings.iter().map(|taking| taking.order.uuid()).collect()),
+        Bind::BigInts(takings.iter().map(|taking| taking.revision).collect()),
         Bind::Texts(takings.iter().map(|taking| taking.snapshot.clone()).collect()),
         Bind::NullableTexts(carts().map(|cart| cart.email.clone()).collect()),
         Bind::NullableTexts(json(|cart| &cart.shipping_address)?),
         Bind::NullableTexts(json(|cart| &cart.billing_address)?),
+        Bind::NullableUuids(
+            carts()
+                .map(|cart| cart.shipping_method.map(ShippingMethodId::uuid))
+                .collect(),
+        ),
+        Bind::Texts(prices.map_err(|error| Error::SerializationError(error.into()))?),
         Bind::Times(carts().map(|cart| cart.expires_at).collect()),
         Bind::Times(carts().map(|cart| cart.updated_at).collect()),
     ];

@@ -4,40 +4,55 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::result::Error;
 use kernel::address::Address;
-use kernel::id::{CartId, UserId};
+use kernel::id::{CartId, GiftCardId, ShippingMethodId, UserId};
 use kernel::{Currency, Money};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::{Cart, Item, ItemProblem, Status};
-use crate::schema::{carts, items};
+use super::rules::content_of;
+use super::unreadable;
+use crate::domain::{Cart, Facts, Item, ItemProblem, Known, Priced, Status, price};
+use crate::schema::{carts, items, rules};
+
+/// A cart, and the revision of the shop's rules at that moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) cart: Cart,
+    pub(crate) revision: i64,
+}
 
 /// The cart, with its lines; as it stands at `now`.
 pub(crate) fn find(connection: &mut PgConnection, id: CartId, now: DateTime<Utc>) -> QueryResult<Option<Cart>> {
-    Ok(find_all(connection, &[(id, now)])?.pop().flatten())
+    let found = find_all(connection, &[(id, now)])?.pop().flatten();
+    Ok(found.map(|found| found.cart))
 }
 
 /// Carts with their lines, each as it stands at its time, by one statement.
 pub(crate) fn find_all(
     connection: &mut PgConnection,
     wanted: &[(CartId, DateTime<Utc>)],
-) -> QueryResult<Vec<Option<Cart>>> {
+) -> QueryResult<Vec<Option<Found>>> {
     let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| id.uuid()).collect();
-    let rows: Vec<(CartRow, Option<ItemRow>)> = carts::table
+    let rows: Vec<(CartRow, Option<ItemRow>, i64)> = carts::table
         .left_join(items::table)
+        .inner_join(rules::table.on(rules::id))
         .filter(carts::id.eq_any(ids))
         .order(items::id)
-        .select((CartRow::as_select(), Option::<ItemRow>::as_select()))
+        .select((CartRow::as_select(), Option::<ItemRow>::as_select(), rules::revision))
         .load(connection)?;
+    let mut revision = 0;
     let mut found: HashMap<Uuid, (CartRow, Vec<ItemRow>)> = HashMap::with_capacity(wanted.len());
-    for (row, line) in rows {
+    for (row, line, current) in rows {
+        revision = current;
         let (_, lines) = found.entry(row.id).or_insert_with(|| (row, Vec::new()));
         lines.extend(line);
     }
     let cart = |(id, now): &(CartId, DateTime<Utc>)| match found.get(&id.uuid()) {
-        Some((row, lines)) => row.clone().into_cart(lines.clone(), *now).map(Some),
+        Some((row, lines)) => {
+            let cart = row.clone().into_cart(lines.clone(), *now)?;
+            Ok(Some(Found { cart, revision }))
+        }
         None => Ok(None),
     };
     wanted.iter().map(cart).collect()
@@ -57,16 +72,21 @@ pub(crate) fn lock(connection: &mut PgConnection, ids: &[CartId], now: DateTime<
 }
 
 /// The newest open cart of `user`.
-pub(crate) fn current(connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> QueryResult<Option<Cart>> {
-    let row: Option<CartRow> = carts::table
+pub(crate) fn current(connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> QueryResult<Option<Found>> {
+    let row: Option<(CartRow, i64)> = carts::table
+        .inner_join(rules::table.on(rules::id))
         .filter(carts::user_id.eq(user.uuid()))
         .filter(carts::status.eq(Status::Open.name()))
         .filter(carts::expires_at.gt(now))
         .order(carts::id.desc())
-        .select(CartRow::as_select())
+        .select((CartRow::as_select(), rules::revision))
         .first(connection)
         .optional()?;
-    Ok(with_items(connection, row.into_iter().collect(), now)?.pop())
+    let Some((row, revision)) = row else {
+        return Ok(None);
+    };
+    let cart = with_items(connection, vec![row], now)?.pop();
+    Ok(cart.map(|cart| Found { cart, revision }))
 }
 
 /// At most `limit` carts of `user`, newest first, older than `before`.
@@ -143,6 +163,12 @@ struct CartRow {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     locale: String,
+    shipping_method_id: Option<Uuid>,
+    tax_number: Option<String>,
+    promotion_codes: Vec<String>,
+    gift_card_ids: Vec<Uuid>,
+    uses_store_credit: bool,
+    prices: Option<Value>,
 }
 
 #[derive(Clone, Queryable, Selectable)]
@@ -160,6 +186,7 @@ struct ItemRow {
     accepted_price_minor: i64,
     problem: Option<String>,
     available: Option<i64>,
+    traits: Value,
 }
 
 impl CartRow {
@@ -167,7 +194,7 @@ impl CartRow {
         let status = self.status(now)?;
         let currency: Currency = self.currency.parse().map_err(unreadable)?;
         let items = lines.into_iter().map(|line| line.into_item(currency));
-        Ok(Cart {
+        let mut cart = Cart {
             id: self.id.into(),
             user: self.user_id.map(UserId::from),
             status,
@@ -177,11 +204,23 @@ impl CartRow {
             email: self.email,
             shipping_address: address(self.shipping_address)?,
             billing_address: address(self.billing_address)?,
+            tax_number: self.tax_number,
+            shipping_method: self.shipping_method_id.map(ShippingMethodId::from),
+            promotion_codes: self.promotion_codes,
+            gift_cards: self.gift_card_ids.into_iter().map(GiftCardId::from).collect(),
+            uses_store_credit: self.uses_store_credit,
+            priced: Priced::nothing(currency),
             items: items.collect::<QueryResult<_>>()?,
             expires_at: self.expires_at,
             created_at: self.created_at,
             updated_at: self.updated_at,
-        })
+        };
+        cart.priced = match self.prices {
+            Some(prices) => content_of(prices)?,
+            // Written before prices were kept, when there were no rules.
+            None => price(&cart, &Facts::without_rules(now), &Known::default()).map_err(unreadable)?,
+        };
+        Ok(cart)
     }
 
     /// The status at `now`: an open cart has expired when its time is over, whether or not the job has been there.
@@ -218,6 +257,7 @@ impl ItemRow {
             unit_price: Money::new(self.unit_price_minor, currency),
             accepted_price: Money::new(self.accepted_price_minor, currency),
             problem,
+            traits: content_of(self.traits)?,
         })
     }
 }
@@ -226,8 +266,4 @@ fn address(value: Option<Value>) -> QueryResult<Option<Address>> {
     value
         .map(|value| serde_json::from_value(value).map_err(unreadable))
         .transpose()
-}
-
-fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::DeserializationError(error.into())
 }

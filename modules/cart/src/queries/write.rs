@@ -9,10 +9,10 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::Error;
 use diesel::serialize::ToSql;
 use diesel::sql_types::{
-    Array, BigInt, HasSqlType, Integer, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Bool, HasSqlType, Integer, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
 };
-use kernel::address::Address;
-use kernel::id::{CartId, ItemId, OrderId, UserId};
+use kernel::id::{CartId, ItemId, OrderId, ShippingMethodId, UserId};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -24,6 +24,7 @@ pub(crate) fn insert(connection: &mut PgConnection, cart: &Cart) -> QueryResult<
     let statement = Insert {
         id: cart.id.uuid(),
         user: cart.user.map(UserId::uuid),
+        prices: json(&cart.priced)?,
         cart,
         lines: Lines::of(cart.items.iter())?,
     };
@@ -69,8 +70,11 @@ fn write(connection: &mut PgConnection, seen: &Cart, cart: &Cart, snapshot: Opti
             _ => None,
         },
         snapshot,
-        shipping_address: json(cart.shipping_address.as_ref())?,
-        billing_address: json(cart.billing_address.as_ref())?,
+        shipping_address: cart.shipping_address.as_ref().map(json).transpose()?,
+        billing_address: cart.billing_address.as_ref().map(json).transpose()?,
+        shipping_method: cart.shipping_method.map(ShippingMethodId::uuid),
+        gift_cards: cart.gift_cards.iter().map(|card| card.uuid()).collect(),
+        prices: json(&cart.priced)?,
         removed: seen.items.iter().filter(gone).map(|item| item.id.uuid()).collect(),
         lines: Lines::of(changed)?,
     };
@@ -80,6 +84,7 @@ fn write(connection: &mut PgConnection, seen: &Cart, cart: &Cart, snapshot: Opti
 struct Insert<'a> {
     id: Uuid,
     user: Option<Uuid>,
+    prices: Value,
     cart: &'a Cart,
     lines: Lines<'a>,
 }
@@ -88,7 +93,7 @@ impl QueryFragment<Pg> for Insert<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "WITH cart AS (INSERT INTO carts.carts \
-             (id, user_id, status, version, currency, locale, expires_at, created_at, updated_at)",
+             (id, user_id, status, version, currency, locale, prices, expires_at, created_at, updated_at)",
         );
         bind::<SqlUuid, _>(&mut out, " VALUES (", &self.id)?;
         bind::<Nullable<SqlUuid>, _>(&mut out, ", ", &self.user)?;
@@ -96,6 +101,7 @@ impl QueryFragment<Pg> for Insert<'_> {
         bind::<BigInt, _>(&mut out, ", ", &self.cart.version)?;
         bind::<Text, _>(&mut out, ", ", self.cart.currency.code())?;
         bind::<Text, _>(&mut out, ", ", self.cart.locale.as_str())?;
+        bind::<Json, _>(&mut out, ", ", &self.prices)?;
         bind::<Timestamptz, _>(&mut out, ", ", &self.cart.expires_at)?;
         bind::<Timestamptz, _>(&mut out, ", ", &self.cart.created_at)?;
         bind::<Timestamptz, _>(&mut out, ", ", &self.cart.updated_at)?;
@@ -115,6 +121,9 @@ struct Save<'a> {
     snapshot: Option<Value>,
     shipping_address: Option<Value>,
     billing_address: Option<Value>,
+    shipping_method: Option<Uuid>,
+    gift_cards: Vec<Uuid>,
+    prices: Value,
     removed: Vec<Uuid>,
     lines: Lines<'a>,
 }
@@ -130,6 +139,12 @@ impl QueryFragment<Pg> for Save<'_> {
         bind::<Nullable<Text>, _>(&mut out, ", email = ", &self.cart.email)?;
         bind::<Nullable<Jsonb>, _>(&mut out, ", shipping_address = ", &self.shipping_address)?;
         bind::<Nullable<Jsonb>, _>(&mut out, ", billing_address = ", &self.billing_address)?;
+        bind::<Nullable<SqlUuid>, _>(&mut out, ", shipping_method_id = ", &self.shipping_method)?;
+        bind::<Nullable<Text>, _>(&mut out, ", tax_number = ", &self.cart.tax_number)?;
+        bind::<Array<Text>, _>(&mut out, ", promotion_codes = ", &self.cart.promotion_codes)?;
+        bind::<Array<SqlUuid>, _>(&mut out, ", gift_card_ids = ", &self.gift_cards)?;
+        bind::<Bool, _>(&mut out, ", uses_store_credit = ", &self.cart.uses_store_credit)?;
+        bind::<Json, _>(&mut out, ", prices = ", &self.prices)?;
         bind::<Timestamptz, _>(&mut out, ", expires_at = ", &self.cart.expires_at)?;
         bind::<Timestamptz, _>(&mut out, ", updated_at = ", &self.cart.updated_at)?;
         bind::<SqlUuid, _>(&mut out, " WHERE id = ", &self.id)?;
@@ -161,6 +176,7 @@ struct Lines<'a> {
     accepted_prices: Vec<i64>,
     problems: Vec<Option<&'static str>>,
     availables: Vec<Option<i64>>,
+    traits: Vec<Value>,
 }
 
 impl<'a> Lines<'a> {
@@ -191,6 +207,7 @@ impl<'a> Lines<'a> {
         self.accepted_prices.push(item.accepted_price.amount);
         self.problems.push(problem);
         self.availables.push(available);
+        self.traits.push(json(&item.traits)?);
         Ok(())
     }
 }
@@ -199,7 +216,7 @@ impl QueryFragment<Pg> for Lines<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "written AS (INSERT INTO carts.items (cart_id, id, variant_id, product_id, sku, title, variant_title, \
-             image_url, quantity, unit_price_minor, accepted_price_minor, problem, available) \
+             image_url, quantity, unit_price_minor, accepted_price_minor, problem, available, traits) \
              SELECT cart.id, line.* FROM cart, unnest(",
         );
         bind::<Array<SqlUuid>, _>(&mut out, "", &self.ids)?;
@@ -214,12 +231,13 @@ impl QueryFragment<Pg> for Lines<'_> {
         bind::<Array<BigInt>, _>(&mut out, ", ", &self.accepted_prices)?;
         bind::<Array<Nullable<Text>>, _>(&mut out, ", ", &self.problems)?;
         bind::<Array<Nullable<BigInt>>, _>(&mut out, ", ", &self.availables)?;
+        bind::<Array<Json>, _>(&mut out, ", ", &self.traits)?;
         out.push_sql(
             ") AS line ON CONFLICT (id) DO UPDATE SET product_id = excluded.product_id, sku = excluded.sku, \
              title = excluded.title, variant_title = excluded.variant_title, image_url = excluded.image_url, \
              quantity = excluded.quantity, unit_price_minor = excluded.unit_price_minor, \
              accepted_price_minor = excluded.accepted_price_minor, problem = excluded.problem, \
-             available = excluded.available)",
+             available = excluded.available, traits = excluded.traits)",
         );
         Ok(())
     }
@@ -257,7 +275,6 @@ where
     out.push_bind_param::<T, U>(value)
 }
 
-fn json(address: Option<&Address>) -> QueryResult<Option<Value>> {
-    let json = address.map(serde_json::to_value).transpose();
-    json.map_err(|error| Error::SerializationError(error.into()))
+fn json(content: &impl Serialize) -> QueryResult<Value> {
+    serde_json::to_value(content).map_err(|error| Error::SerializationError(error.into()))
 }

@@ -1,7 +1,7 @@
 //! What buyers do to their carts.
 
 use cart_api::CartError;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use database::{Failure, OrRefuse, refuse};
 use diesel::prelude::*;
 use kernel::http::idempotency::Call;
@@ -11,8 +11,8 @@ use kernel::identity::{Caller, Holder};
 use kernel::{Currency, FieldError, FieldErrors, Locale};
 
 use super::{Service, not_found};
-use crate::domain::{Cart, Change, MAX_LINES, NewLine, Quotes};
-use crate::queries;
+use crate::domain::{Cart, Change, Facts, MAX_LINES, NewLine, Quotes, reprice};
+use crate::queries::{self, Found};
 use crate::view::{CartView, CreatedCart};
 
 /// Who wants to change which cart, and under which condition.
@@ -49,16 +49,21 @@ impl Service {
             errors.push(FieldError::from_message("/locale", error));
             return Err(CartError::Invalid(errors));
         }
+        let facts = self.present_facts(caller.group()).await?;
         let user = caller.user();
         let mut cart = Cart::new(user, currency, locale, self.clock.now(), self.lifetime);
         let change = Change::Add(lines);
         let quotes = self.quote(&cart, caller.group(), change.variants()).await?;
         let secret = user.is_none().then(|| self.key.guest_secret(cart.id));
         self.carry_out(call, 201, move |connection| {
-            change.apply(&mut cart, &quotes).or_refuse()?;
-            let view = CartView::of(&cart).or_refuse()?;
+            let grown = change.apply(&mut cart, &quotes).or_refuse()?;
+            let known = queries::known(connection, &cart, &facts)?;
+            reprice(&mut cart, &facts, &known, grown.as_deref()).or_refuse()?;
             queries::insert(connection, &cart)?;
-            Ok(CreatedCart { cart: view, secret })
+            Ok(CreatedCart {
+                cart: CartView::of(&cart),
+                secret,
+            })
         })
         .await
     }
@@ -70,13 +75,14 @@ impl Service {
         change: Change,
         success: u16,
     ) -> Result<Answer<CartView>, CartError> {
-        let seen = self.find_held(request.cart, &request.holder).await?;
+        let Found { cart: seen, revision } = self.find_held(request.cart, &request.holder).await?;
         let variants = seen.variants().chain(change.variants()).collect();
+        let group = seen.group_of(&request.holder);
         let edit = Edit {
-            quotes: self.quote(&seen, seen.group_of(&request.holder), variants).await?,
+            quotes: self.quote(&seen, group, variants).await?,
+            facts: self.facts(revision, group).await?,
             change,
             condition: request.condition,
-            now: self.clock.now(),
             lifetime: self.lifetime,
         };
         self.carry_out(request.call, success, move |connection| {
@@ -105,7 +111,7 @@ struct Edit {
     change: Change,
     condition: IfMatch,
     quotes: Quotes,
-    now: DateTime<Utc>,
+    facts: Facts,
     lifetime: TimeDelta,
 }
 
@@ -113,27 +119,30 @@ impl Edit {
     /// Writes the change over the cart as it was seen; where somebody else was faster, over the cart as it is now, under
     /// its lock. Nobody's change is lost either way.
     fn carry_out(&self, connection: &mut PgConnection, seen: &Cart) -> Result<CartView, Failure<CartError>> {
-        let (changed, view) = self.apply(seen).or_refuse()?;
+        let (changed, view) = self.apply(connection, seen)?;
         if queries::save(connection, seen, &changed)? {
             return Ok(view);
         }
         connection.transaction(|connection| {
-            let Some(present) = queries::lock(connection, &[seen.id], self.now)?.pop() else {
+            let Some(present) = queries::lock(connection, &[seen.id], self.facts.now)?.pop() else {
                 return refuse(not_found());
             };
-            let (changed, view) = self.apply(&present).or_refuse()?;
+            let (changed, view) = self.apply(connection, &present)?;
             queries::save(connection, &present, &changed)?;
             Ok(view)
         })
     }
 
-    fn apply(&self, seen: &Cart) -> Result<(Cart, CartView), CartError> {
-        require_changeable(seen, &self.condition)?;
+    fn apply(&self, connection: &mut PgConnection, seen: &Cart) -> Result<(Cart, CartView), Failure<CartError>> {
+        require_changeable(seen, &self.condition).or_refuse()?;
         let mut cart = seen.clone();
-        self.change.apply(&mut cart, &self.quotes)?;
-        cart.advance(self.now);
-        cart.expires_at = self.now + self.lifetime;
-        let view = CartView::of(&cart)?;
+        let grown = self.change.apply(&mut cart, &self.quotes).or_refuse()?;
+        let known = queries::known(connection, &cart, &self.facts)?;
+        reprice(&mut cart, &self.facts, &known, grown.as_deref()).or_refuse()?;
+        self.change.check(&cart, &self.facts.rules).or_refuse()?;
+        cart.advance(self.facts.now);
+        cart.expires_at = self.facts.now + self.lifetime;
+        let view = CartView::of(&cart);
         Ok((cart, view))
     }
 }

@@ -1,50 +1,42 @@
 //! The cart's part in placing an order.
 
 use async_trait::async_trait;
-use cart_api::{CartApi, CartError, ClaimedCart, Freeze, FrozenCart, PricedLine, Totals};
+use cart_api::{CartApi, CartError, ClaimedCart, Freeze, FrozenCart, PriceRequest, PricedDraft, PricedLine};
+use chrono::{DateTime, Utc};
+use database::refuse;
 use diesel::PgConnection;
-use kernel::Fault;
 use kernel::id::{CartId, OrderId};
+use kernel::{Fault, Money};
 use serde_json::Value;
 use user_api::UserError;
 
 use super::{Service, not_found};
-use crate::domain::{Cart, Details, Item, LinePrice, Prices, Status, blocks_checkout, email_required, price, problems};
-use crate::queries::{self, Taking};
+use crate::domain::{
+    Cart, Details, Facts, Item, LinePrice, Status, blocks_checkout, email_required, problems, reprice,
+};
+use crate::queries::{self, Claims, Found, Taking};
+
+/// How often a cart is priced anew before the order has to try again: each time somebody else was faster with a promotion, a
+/// gift card, or the rules.
+const ATTEMPTS: usize = 5;
 
 #[async_trait]
 impl CartApi for Service {
     async fn freeze(&self, request: Freeze) -> Result<FrozenCart, CartError> {
-        let seen = self.find_held(request.cart, &request.holder).await?;
-        if seen.status.order() == Some(request.order) {
-            return self.frozen(request.cart, request.order).await;
-        }
-        seen.require_open()?;
-        if seen.version != request.version {
-            return Err(CartError::Changed(seen.version));
-        }
-        let (cart, frozen) = self.prepare(&seen, &request).await?;
-        let snapshot = serde_json::to_string(&frozen).map_err(|error| Fault::internal(error.to_string()))?;
-        let taking = Taking {
-            seen_version: seen.version,
-            cart,
-            order: request.order,
-            snapshot,
-        };
-        let taken = match taking.cart.items == seen.items {
-            true => self.takings.run(taking).await?,
-            // The catalogue says something new of a line, which is written with the cart.
-            false => {
-                let save = move |connection: &mut PgConnection| {
-                    queries::save_for_order(connection, &seen, &taking.cart, &taking.snapshot)
-                };
-                self.query(save).await?
+        for _ in 0..ATTEMPTS {
+            let found = self.find_held(request.cart, &request.holder).await?;
+            if found.cart.status.order() == Some(request.order) {
+                return self.frozen(request.cart, request.order).await;
             }
-        };
-        match taken {
-            true => Ok(frozen),
-            false => self.overtaken(&request).await,
+            found.cart.require_open()?;
+            if found.cart.version != request.version {
+                return Err(CartError::Changed(found.cart.version));
+            }
+            if let Some(frozen) = self.take(found, &request).await? {
+                return Ok(frozen);
+            }
         }
+        self.overtaken(&request).await
     }
 
     async fn unfreeze(&self, cart: CartId, order: OrderId) -> Result<(), CartError> {
@@ -53,6 +45,7 @@ impl CartApi for Service {
         self.database
             .transaction(move |connection| {
                 queries::release(connection, cart, order)?;
+                queries::return_all(connection, order, now)?;
                 Ok(queries::give_back(connection, cart, order, now, expires_at)?)
             })
             .await
@@ -65,6 +58,10 @@ impl CartApi for Service {
             .await?)
     }
 
+    async fn price(&self, request: PriceRequest) -> Result<PricedDraft, CartError> {
+        self.price_draft(request).await
+    }
+
     async fn claimed(&self, after: Option<CartId>, limit: i64) -> Result<Vec<ClaimedCart>, CartError> {
         Ok(self
             .query(move |connection| queries::claimed(connection, after, limit))
@@ -73,28 +70,56 @@ impl CartApi for Service {
 }
 
 impl Service {
+    /// Locks the cart as it was found, with all that it uses up; `None` where the cart, the rules, or what is left of a
+    /// promotion or a gift card are not what they were a moment ago.
+    async fn take(&self, found: Found, request: &Freeze) -> Result<Option<FrozenCart>, CartError> {
+        let Found { cart: seen, revision } = found;
+        let facts = self.facts(revision, seen.group_of(&request.holder)).await?;
+        let (cart, frozen) = self.prepare(&seen, request, &facts).await?;
+        let snapshot = serde_json::to_string(&frozen).map_err(|error| Fault::internal(error.to_string()))?;
+        let taking = Taking {
+            seen_version: seen.version,
+            revision: facts.rules.revision,
+            cart,
+            order: request.order,
+            snapshot,
+        };
+        let claims = claims(&taking, facts.now);
+        if claims.is_empty() && taking.cart.items == seen.items {
+            return Ok(self.takings.run(taking).await?.then_some(frozen));
+        }
+        let take = move |connection: &mut PgConnection| {
+            let is_taken = queries::save_for_order(connection, &seen, &taking.cart, &taking.snapshot)?
+                && queries::claim(connection, &claims, taking.revision)?;
+            match is_taken {
+                true => Ok(()),
+                false => refuse(CartError::Changed(seen.version)),
+            }
+        };
+        match self.database.transaction(take).await {
+            Ok(()) => Ok(Some(frozen)),
+            Err(CartError::Changed(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The cart as `request` would lock it, and the snapshot that its order takes over.
-    async fn prepare(&self, seen: &Cart, request: &Freeze) -> Result<(Cart, FrozenCart), CartError> {
+    async fn prepare(&self, seen: &Cart, request: &Freeze, facts: &Facts) -> Result<(Cart, FrozenCart), CartError> {
         let mut cart = seen.clone();
         Details::from(request.overrides.clone()).apply(&mut cart)?;
         cart.email = match cart.email.take() {
             Some(email) => Some(email),
             None => self.email_of_account(&cart).await?,
         };
-        let group = cart.group_of(&request.holder);
-        let quotes = self.quote(&cart, group, cart.variants().collect()).await?;
+        let quotes = self.quote(&cart, facts.group, cart.variants().collect()).await?;
         cart.refresh(&quotes);
-        let prices = price(&cart).map_err(|error| Fault::internal(format!("cart {}: {error}", cart.id)))?;
-        let email = require_complete(&cart, &prices.totals)?;
-        if prices.totals.total != request.expected_total {
-            return Err(CartError::PriceChanged {
-                old: request.expected_total,
-                new: prices.totals.total,
-            });
-        }
+        let known = self.known(&cart, facts).await?;
+        reprice(&mut cart, facts, &known, None)?;
+        let email = require_complete(&cart)?;
+        require_as_shown(seen, &cart, request.expected_total)?;
         cart.status = Status::Checkout(request.order);
-        cart.advance(self.clock.now());
-        let frozen = freeze(&cart, email, prices);
+        cart.advance(facts.now);
+        let frozen = freeze(&cart, email);
         Ok((cart, frozen))
     }
 
@@ -112,7 +137,7 @@ impl Service {
     /// Somebody else has written the cart since it was read: perhaps this very freeze, sent twice. Otherwise the cart is
     /// not the one that the buyer was shown any more, or the order has given it back before it was locked.
     async fn overtaken(&self, request: &Freeze) -> Result<FrozenCart, CartError> {
-        let present = self.find_held(request.cart, &request.holder).await?;
+        let present = self.find_held(request.cart, &request.holder).await?.cart;
         if present.status.order() == Some(request.order) {
             return self.frozen(request.cart, request.order).await;
         }
@@ -135,8 +160,8 @@ pub(super) fn read_snapshot(snapshot: Value) -> Result<FrozenCart, CartError> {
 }
 
 /// Refuses a cart that lacks something; answers where the confirmation goes.
-fn require_complete(cart: &Cart, totals: &Totals) -> Result<String, CartError> {
-    let mut problems = problems(cart, totals);
+fn require_complete(cart: &Cart) -> Result<String, CartError> {
+    let mut problems = problems(cart);
     problems.retain(blocks_checkout);
     if cart.email.is_none() && cart.user.is_some() {
         problems.push(email_required());
@@ -147,12 +172,44 @@ fn require_complete(cart: &Cart, totals: &Totals) -> Result<String, CartError> {
     }
 }
 
-fn freeze(cart: &Cart, email: String, prices: Prices) -> FrozenCart {
-    let lines = cart
-        .items
-        .iter()
-        .zip(prices.lines)
-        .map(|(item, price)| line(item, price));
+/// Refuses where the buyer was shown another total, or that gift cards pay more of it.
+fn require_as_shown(seen: &Cart, cart: &Cart, expected: Money) -> Result<(), CartError> {
+    let (shown, now) = (&seen.priced.totals, &cart.priced.totals);
+    if now.total != expected {
+        return Err(CartError::PriceChanged {
+            old: expected,
+            new: now.total,
+        });
+    }
+    if now.gift_cards.amount < shown.gift_cards.amount && now.total == shown.total {
+        return Err(CartError::GiftCardsChanged {
+            old: shown.gift_cards,
+            new: now.gift_cards,
+        });
+    }
+    Ok(())
+}
+
+/// What an order uses up with its cart.
+fn claims(taking: &Taking, now: DateTime<Utc>) -> Claims {
+    let (cart, pricing) = (&taking.cart, &taking.cart.priced.pricing);
+    let promotions = pricing.promotions.iter();
+    let paid = pricing.gift_cards.iter().filter(|payment| payment.amount.amount > 0);
+    Claims {
+        order: taking.order,
+        customer: cart.customer().unwrap_or_default(),
+        currency: cart.currency,
+        promotions: promotions
+            .map(|given| (given.promotion_id, given.code.clone(), given.amount.amount))
+            .collect(),
+        cards: paid
+            .map(|payment| (payment.gift_card_id, payment.amount.amount))
+            .collect(),
+        now,
+    }
+}
+
+fn freeze(cart: &Cart, email: String) -> FrozenCart {
     FrozenCart {
         cart: cart.id,
         version: cart.version,
@@ -162,10 +219,16 @@ fn freeze(cart: &Cart, email: String, prices: Prices) -> FrozenCart {
         email,
         shipping_address: cart.shipping_address.clone(),
         billing_address: cart.billing_address.clone(),
-        shipping_method: None,
-        lines: lines.collect(),
-        totals: prices.totals,
+        lines: priced_lines(cart),
+        totals: cart.priced.totals,
+        pricing: cart.priced.pricing.clone(),
     }
+}
+
+/// The lines of a priced cart, as orders take them over.
+pub(super) fn priced_lines(cart: &Cart) -> Vec<PricedLine> {
+    let lines = cart.items.iter().zip(&cart.priced.lines);
+    lines.map(|(item, price)| line(item, *price)).collect()
 }
 
 fn line(item: &Item, price: LinePrice) -> PricedLine {

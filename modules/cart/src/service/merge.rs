@@ -1,7 +1,7 @@
 //! What a guest has collected goes into the cart of the account, once the guest has signed in.
 
 use cart_api::CartError;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use database::{Failure, OrRefuse, refuse};
 use diesel::prelude::*;
 use kernel::http::Answer;
@@ -10,8 +10,8 @@ use kernel::identity::Holder;
 
 use super::change::require_changeable;
 use super::{Request, Service, not_found};
-use crate::domain::{Cart, Quotes, Status, absorb, require_other};
-use crate::queries;
+use crate::domain::{Cart, Facts, Quotes, Status, absorb, reprice, require_other};
+use crate::queries::{self, Found};
 use crate::view::CartView;
 
 impl Service {
@@ -29,21 +29,22 @@ impl Service {
             group: None,
             secret: Some(secret),
         };
-        let target = self.find_held(request.cart, &request.holder).await?;
-        let source = self.find_held(source, &guest).await?;
+        let Found { cart: target, revision } = self.find_held(request.cart, &request.holder).await?;
+        let source = self.find_held(source, &guest).await?.cart;
+        let group = target.group_of(&request.holder);
         let variants = target.variants().chain(source.variants()).collect();
         let merge = Merge {
             target: target.id,
             source: source.id,
-            quotes: self.quote(&target, target.group_of(&request.holder), variants).await?,
-            now: self.clock.now(),
+            quotes: self.quote(&target, group, variants).await?,
+            facts: self.facts(revision, group).await?,
             lifetime: self.lifetime,
         };
         self.carry_out(request.call, 200, move |connection| {
             connection.transaction(|connection| {
                 let (target, source) = merge.lock(connection)?;
                 if source.status == Status::Merged(target.id) {
-                    return CartView::of(&target).or_refuse();
+                    return Ok(CartView::of(&target));
                 }
                 require_changeable(&target, &request.condition).or_refuse()?;
                 source.require_open().or_refuse()?;
@@ -58,13 +59,13 @@ struct Merge {
     target: CartId,
     source: CartId,
     quotes: Quotes,
-    now: DateTime<Utc>,
+    facts: Facts,
     lifetime: TimeDelta,
 }
 
 impl Merge {
     fn lock(&self, connection: &mut PgConnection) -> Result<(Cart, Cart), Failure<CartError>> {
-        let mut carts = queries::lock(connection, &[self.target, self.source], self.now)?;
+        let mut carts = queries::lock(connection, &[self.target, self.source], self.facts.now)?;
         let mut take = |id| {
             carts
                 .iter()
@@ -86,13 +87,15 @@ impl Merge {
     ) -> Result<CartView, Failure<CartError>> {
         let mut merged = target.clone();
         absorb(&mut merged, source, &self.quotes).or_refuse()?;
-        merged.advance(self.now);
-        merged.expires_at = self.now + self.lifetime;
+        let known = queries::known(connection, &merged, &self.facts)?;
+        reprice(&mut merged, &self.facts, &known, Some("/from/id")).or_refuse()?;
+        merged.advance(self.facts.now);
+        merged.expires_at = self.facts.now + self.lifetime;
         let mut closed = source.clone();
         closed.status = Status::Merged(target.id);
-        closed.advance(self.now);
+        closed.advance(self.facts.now);
         queries::save(connection, target, &merged)?;
         queries::save(connection, source, &closed)?;
-        CartView::of(&merged).or_refuse()
+        Ok(CartView::of(&merged))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cart_api::{CartError, FrozenCart};
+use cart_api::{FrozenCart, PricedLine};
 use chrono::TimeDelta;
 use database::consumer::parked;
 use database::{Failure, idempotency};
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::Service;
 use super::checkout::read_snapshot;
 use crate::SCHEMA;
-use crate::domain::{Cart, price};
+use crate::domain::Cart;
 use crate::queries;
 
 /// How many carts a job takes at a time: few enough to hold their locks for a moment only.
@@ -134,12 +134,45 @@ fn disagreement(cart: &Cart, frozen: &FrozenCart) -> Option<String> {
     {
         return Some("the lines differ".to_owned());
     }
-    match price(cart) {
-        Ok(prices) if prices.totals == frozen.totals => None,
-        Ok(prices) => Some(format!(
-            "expected a total of {}, found {}",
-            prices.totals.total, frozen.totals.total
-        )),
-        Err(error) => Some(CartError::from(Fault::internal(error.to_string())).to_string()),
+    let shown = &cart.priced;
+    if (&shown.totals, &shown.pricing) != (&frozen.totals, &frozen.pricing) {
+        return Some("the prices differ".to_owned());
     }
+    unbalanced(frozen)
+}
+
+/// Which of its sums does not come out, if one does not.
+fn unbalanced(frozen: &FrozenCart) -> Option<String> {
+    let (lines, totals) = (&frozen.lines, &frozen.totals);
+    let sum = |amount: fn(&PricedLine) -> i64| lines.iter().map(amount).sum::<i64>();
+    let goods = sum(|line| line.unit_price.amount * line.quantity);
+    let left = sum(|line| line.total.amount);
+    let given: i64 = frozen.pricing.promotions.iter().map(|given| given.amount.amount).sum();
+    let shipping = frozen
+        .pricing
+        .shipping_method
+        .as_ref()
+        .map_or(0, |method| method.price.amount);
+    let tax = sum(|line| line.tax.amount) + frozen.pricing.shipping_tax.map_or(0, |tax| tax.amount);
+    let paid: i64 = frozen
+        .pricing
+        .gift_cards
+        .iter()
+        .map(|payment| payment.amount.amount)
+        .sum();
+    let sums = [
+        ("subtotal", goods, totals.subtotal.amount),
+        ("discount", goods - left, totals.discount.amount),
+        (
+            "promotions",
+            totals.discount.amount + shipping - totals.shipping.amount,
+            given,
+        ),
+        ("tax", tax, totals.tax.amount + totals.tax_included.amount),
+        ("gift cards", paid, totals.gift_cards.amount),
+    ];
+    let mut wrong = sums.into_iter().filter(|(_, expected, found)| expected != found);
+    wrong
+        .next()
+        .map(|(what, expected, found)| format!("{what}: expected {expected}, found {found}"))
 }

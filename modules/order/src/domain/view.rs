@@ -1,5 +1,6 @@
 //! The order as the API shows it.
 
+use cart_api::Pricing;
 use chrono::{DateTime, Utc};
 use kernel::address::Address;
 use kernel::id::{CartId, OrderId, PaymentId};
@@ -33,7 +34,8 @@ pub(crate) struct OrderView {
     pub(crate) totals: OrderTotals,
     pub(crate) shipping_address: Option<Address>,
     pub(crate) billing_address: Option<Address>,
-    pub(crate) shipping_method: Option<String>,
+    #[serde(flatten)]
+    pub(crate) pricing: Pricing,
     pub(crate) payments: Vec<PaymentView>,
     pub(crate) timeline: Vec<TimelineEntry>,
     pub(crate) placed_at: Option<DateTime<Utc>>,
@@ -124,7 +126,7 @@ impl WholeOrder {
             },
             shipping_address: content.shipping_address,
             billing_address: content.billing_address,
-            shipping_method: content.shipping_method,
+            pricing: content.pricing,
             payments: payments.iter().map(show).collect(),
             timeline,
             placed_at: order.placed_at,

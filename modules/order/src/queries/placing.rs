@@ -95,11 +95,11 @@ pub(crate) fn take_over(connection: &mut PgConnection, taken: &[TakeOver]) -> Qu
                 tax_included = wanted.tax_included, \
                 total = wanted.total, gift_cards = wanted.gift_cards, amount_due = wanted.amount_due, \
                 shipping_address = wanted.shipping_address::jsonb, billing_address = wanted.billing_address::jsonb, \
-                shipping_method = wanted.shipping_method, leased_until = '-infinity', \
+                pricing = wanted.pricing::json, leased_until = '-infinity', \
                 payment_due_at = wanted.payment_due_at, placed_at = wanted.placed_at, updated_at = wanted.now \
             FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS wanted (id, version, status, \
                 user_id, currency, locale, email, subtotal, discount, shipping, tax, tax_included, total, gift_cards, \
-                amount_due, shipping_address, billing_address, shipping_method, payment_due_at, placed_at, now, lease) \
+                amount_due, shipping_address, billing_address, pricing, payment_due_at, placed_at, now, lease) \
             WHERE orders.id = wanted.id AND orders.status = 'placing' AND orders.version = wanted.version \
             RETURNING orders.id, orders.status, orders.currency, wanted.now, \
                 clock_timestamp() + wanted.lease * interval '1 millisecond' AS leased_until \
@@ -157,6 +157,9 @@ fn order_binds(taken: &[TakeOver]) -> QueryResult<Vec<Bind>> {
             .map(Bind::NullableTexts)
             .map_err(|error| diesel::result::Error::SerializationError(error.into()))
     };
+    let pricing: Result<Vec<String>, _> = contents()
+        .map(|content| serde_json::to_string(&content.pricing))
+        .collect();
     Ok(vec![
         Bind::Uuids(orders().map(|order| order.id.uuid()).collect()),
         Bind::BigInts(orders().map(|order| order.version - 1).collect()),
@@ -175,7 +178,7 @@ fn order_binds(taken: &[TakeOver]) -> QueryResult<Vec<Bind>> {
         amounts(|totals| totals.amount_due),
         addresses(|content| &content.shipping_address)?,
         addresses(|content| &content.billing_address)?,
-        Bind::NullableTexts(contents().map(|content| content.shipping_method.clone()).collect()),
+        Bind::Texts(pricing.map_err(|error| diesel::result::Error::SerializationError(error.into()))?),
         Bind::NullableTimes(orders().map(|order| order.payment_due_at).collect()),
         Bind::NullableTimes(orders().map(|order| order.placed_at).collect()),
         Bind::Times(orders().map(|order| order.updated_at).collect()),

@@ -1,10 +1,11 @@
 //! Rows, and how they become domain types. What the database holds and the code does not know is a bug, and said so.
 
-use cart_api::Totals;
+use cart_api::{Pricing, Totals};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use kernel::address::Address;
 use kernel::{Currency, Money};
+use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -32,7 +33,6 @@ pub(super) struct OrderRow {
     amount_due: Option<i64>,
     shipping_address: Option<Value>,
     billing_address: Option<Value>,
-    shipping_method: Option<String>,
     fulfilment_status: String,
     payment_due_at: Option<DateTime<Utc>>,
     placed_at: Option<DateTime<Utc>>,
@@ -40,6 +40,7 @@ pub(super) struct OrderRow {
     updated_at: DateTime<Utc>,
     locale: Option<String>,
     tax_included: Option<i64>,
+    pricing: Option<Value>,
 }
 
 impl OrderRow {
@@ -84,7 +85,13 @@ impl OrderRow {
             totals,
             shipping_address: address(self.shipping_address.as_ref())?,
             billing_address: address(self.billing_address.as_ref())?,
-            shipping_method: self.shipping_method.clone(),
+            pricing: match &self.pricing {
+                Some(pricing) => {
+                    Pricing::deserialize(pricing).map_err(|error| unreadable("orders.pricing", &error.to_string()))?
+                }
+                // Placed before anything stood behind the totals.
+                None => Pricing::default(),
+            },
         }))
     }
 }

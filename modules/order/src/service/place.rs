@@ -336,7 +336,7 @@ impl Taken {
             totals: cart.totals,
             shipping_address: cart.shipping_address,
             billing_address: cart.billing_address,
-            shipping_method: cart.shipping_method,
+            pricing: cart.pricing,
         };
         let order = Order {
             status: if placed { Status::Placed } else { Status::PendingPayment },

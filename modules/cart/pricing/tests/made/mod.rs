@@ -1,5 +1,7 @@
 //! Carts that nobody would think of.
 
+use std::sync::Arc;
+
 use cart_pricing::{
     Action, Allowance, Basket, Buyer, Conditions, Delivery, Line, Offered, Promotion, Selection, ShippingMethod,
     ShippingPrice, ShippingTax, ShippingTerms, TaxRate, TaxRelief, TaxZone, Tender, Terms,
@@ -74,7 +76,7 @@ pub(crate) fn made() -> impl Strategy<Value = Made> {
     let currency = prop::sample::select(vec!["EUR", "JPY", "KWD"]).prop_map(|code| code.parse().unwrap());
     let promotions = prop::collection::vec(promotion(1), 0..8).prop_map(|mut promotions| {
         for (offered, number) in promotions.iter_mut().zip(1..) {
-            offered.promotion.id = Uuid::from_u128(number).into();
+            Arc::make_mut(&mut offered.promotion).id = Uuid::from_u128(number).into();
         }
         promotions
     });
@@ -148,7 +150,7 @@ pub(crate) fn promotion(id: u128) -> impl Strategy<Value = Offered> {
     )
         .prop_map(
             move |(items, conditions, action, priority, exclusive, budget_left)| Offered {
-                promotion: Promotion {
+                promotion: Arc::new(Promotion {
                     id: Uuid::from_u128(id).into(),
                     name: "promotion".to_owned(),
                     priority,
@@ -160,7 +162,7 @@ pub(crate) fn promotion(id: u128) -> impl Strategy<Value = Offered> {
                         conditions,
                         action,
                     },
-                },
+                }),
                 code: None,
                 allowance: Allowance {
                     budget_left,

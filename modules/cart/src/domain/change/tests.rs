@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::ItemProblem;
-use crate::domain::samples::{address, cart, dollars, item, quote};
+use crate::domain::samples::{address, cart, dollars, item, now, quote};
 use kernel::money::MAX_AMOUNT;
 use product_api::QuotedPrice;
 
@@ -29,7 +29,13 @@ fn field_error(error: CartError) -> (String, String) {
 }
 
 fn refusal(change: &Change, cart: &mut Cart, quotes: &Quotes) -> (String, String) {
-    field_error(change.apply(cart, quotes).unwrap_err())
+    field_error(applied(change, cart, quotes).unwrap_err())
+}
+
+/// A change, with the price that the shop without rules puts on the cart then.
+fn applied(change: &Change, cart: &mut Cart, quotes: &Quotes) -> Result<(), CartError> {
+    let grown = change.apply(cart, quotes)?;
+    reprice(cart, &Facts::without_rules(now()), &Known::default(), grown.as_deref())
 }
 
 #[test]
@@ -146,9 +152,8 @@ fn a_line_can_be_taken_out_of_a_cart_that_became_too_dear() {
     let line = item(2, MAX_AMOUNT);
     let id = line.id;
     let mut cart = cart(vec![line, item(9, MAX_AMOUNT)]);
-    Change::SetQuantity { item: id, quantity: 1 }
-        .apply(&mut cart, &Quotes::default())
-        .unwrap();
+    let fewer = Change::SetQuantity { item: id, quantity: 1 };
+    applied(&fewer, &mut cart, &Quotes::default()).unwrap();
 }
 
 #[test]
@@ -219,16 +224,35 @@ fn details_follow_the_rules_of_a_merge_patch() {
 }
 
 #[test]
-fn there_is_no_shipping_method_yet() {
-    let details = Details {
-        shipping_method: Patch::Set(Text::parse("drone").unwrap()),
+fn a_method_that_the_shop_does_not_have_is_refused() {
+    let mut cart = cart(vec![item(1, 100)]);
+    let method = Change::SetDetails(Box::new(Details {
+        shipping_method: Patch::Set(ShippingMethodId::generate()),
         ..Details::default()
-    };
-    let refused = field_error(details.apply(&mut cart(Vec::new())).unwrap_err());
+    }));
+    applied(&method, &mut cart, &Quotes::default()).unwrap();
+    let refused = field_error(method.check(&cart, &Rules::default()).unwrap_err());
     assert_eq!(
         refused,
         ("/shipping_method".to_owned(), "unknown_shipping_method".to_owned())
     );
+}
+
+#[test]
+fn a_code_that_nobody_can_use_is_refused_and_a_tax_number_has_to_be_one() {
+    let mut cart = cart(vec![item(1, 100)]);
+    let change = Change::AddCode(PromotionCode::parse("summer").unwrap());
+    applied(&change, &mut cart, &Quotes::default()).unwrap();
+    let refused = field_error(change.check(&cart, &Rules::default()).unwrap_err());
+    assert_eq!(refused, ("/code".to_owned(), "unknown_code".to_owned()));
+    let number = |number| Details {
+        tax_number: Patch::Set(Text::parse(number).unwrap()),
+        ..Details::default()
+    };
+    number("at u12345678").apply(&mut cart).unwrap();
+    assert_eq!(cart.tax_number.as_deref(), Some("ATU12345678"));
+    let refused = field_error(number("DE12").apply(&mut cart).unwrap_err());
+    assert_eq!(refused, ("/tax_number".to_owned(), "invalid_tax_number".to_owned()));
 }
 
 #[test]
@@ -285,12 +309,12 @@ proptest! {
             };
             let before = cart.clone();
             let quotes = quotes(vec![quote(variant, 1_000_000, 10)]);
-            if change.apply(&mut cart, &quotes).is_err() {
+            if applied(&change, &mut cart, &quotes).is_err() {
                 cart = before;
             }
             prop_assert!(cart.items.len() <= MAX_LINES);
             prop_assert!(cart.items.iter().all(|item| (1..=MAX_QUANTITY).contains(&item.quantity)));
-            prop_assert!(is_payable(&price(&cart).unwrap().totals));
+            prop_assert!(is_payable(&cart.priced.totals));
         }
     }
 }

@@ -1,0 +1,1 @@
+ALTER TABLE orders DROP COLUMN pricing, ADD COLUMN shipping_method TEXT;

@@ -1,0 +1,40 @@
+//! Lines without a cart, priced as if they were in one.
+
+use cart_api::{CartError, PriceRequest, PricedDraft};
+
+use super::Service;
+use super::checkout::priced_lines;
+use crate::domain::{Cart, Change, Details, NewLine, problems, reprice};
+
+impl Service {
+    /// What the lines of a draft cost.
+    pub(super) async fn price_draft(&self, request: PriceRequest) -> Result<PricedDraft, CartError> {
+        let facts = self.present_facts(request.group).await?;
+        let mut cart = Cart::new(
+            request.user,
+            request.currency,
+            request.locale.clone(),
+            facts.now,
+            self.lifetime,
+        );
+        cart.promotion_codes.clone_from(&request.promotion_codes);
+        let lines = request.lines.iter().enumerate();
+        let lines = lines.map(|(index, (variant, quantity))| NewLine {
+            pointer: format!("/lines/{index}"),
+            variant: *variant,
+            quantity: *quantity,
+        });
+        let change = Change::Add(lines.collect());
+        let quotes = self.quote(&cart, facts.group, change.variants()).await?;
+        let grown = change.apply(&mut cart, &quotes)?;
+        Details::from(request).apply(&mut cart)?;
+        let known = self.known(&cart, &facts).await?;
+        reprice(&mut cart, &facts, &known, grown.as_deref())?;
+        Ok(PricedDraft {
+            lines: priced_lines(&cart),
+            totals: cart.priced.totals,
+            pricing: cart.priced.pricing.clone(),
+            problems: problems(&cart),
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! The shop's rules in the memory of this process.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use database::Db;
+use kernel::Fault;
+
+use crate::domain::Rules;
+use crate::queries;
+
+/// The rules as this process last read them. Every cart that is read tells how often they have changed, so that a process
+/// that has missed a change reads them again before it prices that cart.
+#[derive(Clone)]
+pub(super) struct RulesInMemory {
+    database: Db,
+    current: Arc<RwLock<Arc<Rules>>>,
+}
+
+impl RulesInMemory {
+    /// Nothing is read yet.
+    pub(super) fn new(database: Db) -> Self {
+        Self {
+            database,
+            current: Arc::default(),
+        }
+    }
+
+    /// Rules that are no older than `revision`.
+    pub(super) async fn since(&self, revision: i64) -> Result<Arc<Rules>, Fault> {
+        let current = self.current();
+        if current.revision >= revision.max(1) {
+            return Ok(current);
+        }
+        self.read().await
+    }
+
+    /// Reads them again, as they are now.
+    pub(super) async fn read(&self) -> Result<Arc<Rules>, Fault> {
+        let read = self
+            .database
+            .run(|connection| Ok::<_, database::Failure<Fault>>(queries::rules::read(connection)?))
+            .await?;
+        let read = Arc::new(read);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have read newer ones meanwhile.
+        if current.revision < read.revision {
+            *current = Arc::clone(&read);
+        }
+        Ok(Arc::clone(&current))
+    }
+
+    fn current(&self) -> Arc<Rules> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
