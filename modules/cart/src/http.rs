@@ -1,9 +1,12 @@
 //! The public routes.
 
+mod administration;
 mod items;
 mod prices;
 mod refusal;
 mod request;
+mod saved;
+mod sharing;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, delete, get, patch, post, web};
@@ -18,10 +21,10 @@ use kernel::problem::ProblemSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::refusal::NotOpen;
-use self::request::{CartPatch, CartRequest, ListCarts, MergeRequest};
+use self::request::{CartPatch, CartRequest, ListCarts, MergeRequest, UndoMergeRequest};
 use crate::domain::Change;
 use crate::service::{Request, Service};
-use crate::view::{CartView, CreatedCart};
+use crate::view::{CartView, CreatedCart, UndoneMerge};
 
 /// Mounts the routes.
 pub(crate) fn mount(config: &mut ServiceConfig<'_>, service: web::Data<Service>) {
@@ -34,15 +37,26 @@ pub(crate) fn mount(config: &mut ServiceConfig<'_>, service: web::Data<Service>)
         .service(delete_cart)
         .service(update_cart)
         .service(items::add_item)
+        .service(items::add_items)
         .service(items::update_item)
         .service(items::remove_item)
         .service(merge_cart)
+        .service(undo_merge)
         .service(prices::add_promotion)
         .service(prices::remove_promotion)
         .service(prices::add_gift_card)
         .service(prices::remove_gift_card)
         .service(prices::list_shipping_methods)
-        .service(prices::explain_cart);
+        .service(prices::explain_cart)
+        .service(administration::list_admin_carts)
+        .service(administration::read_admin_cart)
+        .service(sharing::share_cart)
+        .service(sharing::remove_share)
+        .service(sharing::read_shared_cart)
+        .service(saved::list_saved_items)
+        .service(saved::save_cart_item)
+        .service(saved::move_saved_item)
+        .service(saved::remove_saved_item);
 }
 
 /// Makes a cart. A signed-in user's newest open cart is the current one; a guest gets the secret of the cart, once.
@@ -68,16 +82,8 @@ async fn create_cart(
     let user = caller.user();
     // A guest cannot be recognised before there is a cart, so that a key would be anybody's.
     let call = user.and_then(|user| key.call("create_cart", user, &[body.bytes()]));
-    let CartRequest {
-        currency,
-        locale,
-        items,
-    } = body.into_inner();
-    let items = items.unwrap_or_default().into_iter().enumerate();
-    let lines = items
-        .map(|(index, item)| item.into_line(format!("/items/{index}")))
-        .collect();
-    let answer = service.create(&caller, currency, locale, lines, call).await?;
+    let new = body.into_inner().into_cart();
+    let answer = service.create(&caller, new, call).await?;
     Ok(answer.respond(StatusCode::CREATED, Some("/api/v1/carts/{id}")))
 }
 
@@ -255,6 +261,39 @@ async fn merge_cart(
     let from = body.into_inner().from;
     let answer = service.merge(request, from.id, from.secret.into_string()).await?;
     Ok(answer.respond(StatusCode::OK, None))
+}
+
+/// Takes a cart out again that was merged into this one in the last day, and opens it as it was: what this cart has of it is
+/// gone from it then, as far as it is still there.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "undo_cart_merge",
+    request_body = UndoMergeRequest,
+    params(
+        ("id" = CartId, Path),
+        ("If-Match" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "both carts; the guest's with its secret", body = UndoneMerge),
+        (status = 404, description = "unknown, or not yours; or the other one was not merged into it", body = ProblemSchema),
+        (status = 409, description = "`cart_in_checkout`, `cart_completed`; `cart_closed`: it was merged more than a day ago", body = NotOpen),
+        (status = 412, description = "changed meanwhile", body = ProblemSchema),
+    ),
+    security(("cart_secret" = []), ("bearer" = []))
+)]
+#[post("/carts/{id}/undo-merge")]
+async fn undo_merge(
+    service: web::Data<Service>,
+    id: Path<CartId>,
+    caller: Caller,
+    secret: CartSecret,
+    condition: IfMatch,
+    _: Query<NoParameters>,
+    body: Json<UndoMergeRequest>,
+) -> Result<HttpResponse, Problem> {
+    let request = request(*id, &caller, secret, condition);
+    let undone = service.undo_merge(request, body.into_inner().from.id).await?;
+    Ok(private(HttpResponse::Ok().json(undone)))
 }
 
 fn holder(caller: &Caller, secret: CartSecret) -> Holder {

@@ -100,6 +100,7 @@ impl kernel::module::Module for Module {
         vec![
             self.service.expiry(),
             self.service.removal(),
+            self.service.leaving(),
             accounts::job(self.service.clone(), accounts),
             housekeeping,
         ]

@@ -5,6 +5,7 @@ mod claims;
 mod facts;
 mod read;
 pub(crate) mod rules;
+pub(crate) mod saved;
 mod upkeep;
 mod write;
 
@@ -13,8 +14,8 @@ use diesel::result::Error;
 pub(crate) use checkout::{Taking, claimed, complete, give_back, release, snapshot, take_all};
 pub(crate) use claims::{Claims, claim, return_all};
 pub(crate) use facts::{gift_card, known};
-pub(crate) use read::{Found, current, find, find_all, lock, of_user, taken_by_orders};
-pub(crate) use upkeep::{expire, forget, orphans, remove_closed};
+pub(crate) use read::{CartFilter, Found, current, find, find_all, lock, of_user, page, taken_by_orders};
+pub(crate) use upkeep::{Left, expire, forget, leave, orphans, remove_closed};
 pub(crate) use write::{delete, insert, save, save_for_order};
 
 /// What is stored is not what the module stores.

@@ -24,6 +24,10 @@ diesel::table! {
         gift_card_ids -> Array<Uuid>,
         uses_store_credit -> Bool,
         prices -> Nullable<Json>,
+        touched_at -> Timestamptz,
+        left_at -> Nullable<Timestamptz>,
+        gave -> Nullable<Json>,
+        share_number -> Integer,
     }
 }
 
@@ -43,6 +47,19 @@ diesel::table! {
         problem -> Nullable<Text>,
         available -> Nullable<BigInt>,
         traits -> Json,
+    }
+}
+
+diesel::table! {
+    carts.saved_items (user_id, variant_id) {
+        user_id -> Uuid,
+        variant_id -> Uuid,
+        product_id -> Uuid,
+        title -> Text,
+        variant_title -> Text,
+        image_url -> Nullable<Text>,
+        quantity -> Integer,
+        saved_at -> Timestamptz,
     }
 }
 

@@ -7,6 +7,8 @@ mod drafts;
 mod merge;
 mod prices;
 mod rules;
+mod saved;
+mod sharing;
 mod upkeep;
 
 use std::collections::HashMap;
@@ -23,19 +25,22 @@ use kernel::identity::{Holder, SignedIn};
 use kernel::keys::SecretKey;
 use kernel::module::Context;
 use kernel::page::{Cursors, Page};
-use kernel::{Clock, Currencies, Fault, FieldError, Locales};
+use kernel::{Clock, Currencies, Currency, Fault, FieldError, Locale, Locales};
 use product_api::{ProductApi, ProductError};
 use serde::Serialize;
 use user_api::UserApi;
 
 use crate::SCHEMA;
 use crate::domain::{Cart, Facts, Known, Quotes, Status, reprice};
-use crate::queries::{self, Found, Taking};
-use crate::view::CartView;
+use crate::queries::{self, CartFilter, Found, Taking};
+use crate::view::{AdminCart, CartView};
+
+/// What cursors of the list of all carts belong to.
+const ALL: &str = "carts of everybody";
 
 use self::rules::RulesInMemory;
 
-pub(crate) use change::Request;
+pub(crate) use change::{NewCart, Request};
 
 /// The cart module's use cases. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +58,7 @@ pub(crate) struct Service {
     currencies: Currencies,
     locales: Locales,
     lifetime: TimeDelta,
+    left_after: TimeDelta,
 }
 
 impl Service {
@@ -70,6 +76,7 @@ impl Service {
             currencies: context.settings.shop.all_currencies(),
             locales: Locales::of(&context.settings.shop),
             lifetime: TimeDelta::from_std(context.settings.cart.lifetime).unwrap_or(TimeDelta::MAX),
+            left_after: TimeDelta::from_std(context.settings.cart.left_after).unwrap_or(TimeDelta::days(36_500)),
         }
     }
 
@@ -113,6 +120,35 @@ impl Service {
         cursor
             .map(|cursor| self.cursors.open(&list_of(user), &cursor))
             .transpose()
+    }
+
+    /// Carts of everybody, newest first.
+    pub(crate) async fn list_all(
+        &self,
+        filter: CartFilter,
+        limit: i64,
+        before: Option<CartId>,
+    ) -> Result<Page<AdminCart>, CartError> {
+        let now = self.clock.now();
+        let carts = self
+            .query(move |connection| queries::page(connection, filter, before, limit + 1, now))
+            .await?;
+        let views = carts.iter().map(AdminCart::of).collect();
+        Ok(Page::from_surplus(views, limit, |last: &AdminCart| {
+            self.cursors.seal(ALL, &last.cart.id)
+        }))
+    }
+
+    /// The cart at which a page of all carts begins.
+    pub(crate) fn position_among_all(&self, cursor: Option<String>) -> Result<Option<CartId>, FieldError> {
+        cursor.map(|cursor| self.cursors.open(ALL, &cursor)).transpose()
+    }
+
+    /// A cart, whoever's it is.
+    pub(crate) async fn find_any(&self, id: CartId) -> Result<AdminCart, CartError> {
+        let now = self.clock.now();
+        let found = self.query(move |connection| queries::find(connection, id, now)).await?;
+        found.as_ref().map(AdminCart::of).ok_or_else(not_found)
     }
 
     async fn show(&self, found: Found, group: Option<CustomerGroupId>) -> Result<CartView, CartError> {
@@ -185,6 +221,17 @@ impl Service {
         &self,
         cart: &Cart,
         group: Option<CustomerGroupId>,
+        variants: Vec<VariantId>,
+    ) -> Result<Quotes, CartError> {
+        self.quote_variants(cart.currency, &cart.locale, group, variants).await
+    }
+
+    /// What `variants` cost members of `group` in a currency, told in a language.
+    async fn quote_variants(
+        &self,
+        currency: Currency,
+        locale: &Locale,
+        group: Option<CustomerGroupId>,
         mut variants: Vec<VariantId>,
     ) -> Result<Quotes, CartError> {
         variants.sort_unstable();
@@ -194,7 +241,7 @@ impl Service {
         }
         let answers = self
             .product
-            .quote(variants.clone(), cart.currency, Some(cart.locale.clone()), group)
+            .quote(variants.clone(), currency, Some(locale.clone()), group)
             .await
             .map_err(unexpected)?;
         Ok(Quotes::new(variants, answers))

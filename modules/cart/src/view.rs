@@ -3,12 +3,13 @@
 use cart_api::{CartProblem, Pricing, Totals};
 use chrono::{DateTime, Utc};
 use kernel::address::Address;
-use kernel::id::{CartId, ItemId, OrderId, ProductId, VariantId};
+use kernel::id::{CartId, ItemId, OrderId, ProductId, UserId, VariantId};
 use kernel::{Currency, Locale, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Cart, Item, LinePrice, Priced, RefusedCode, problems};
+use crate::domain::{Cart, Item, LinePrice, Priced, Quotes, RefusedCode, problems};
+use crate::queries::saved::Saved;
 
 /// A cart with everything in it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -79,6 +80,68 @@ pub(crate) struct CreatedCart {
     pub(crate) secret: Option<String>,
 }
 
+/// A cart as staff see it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct AdminCart {
+    #[serde(flatten)]
+    pub(crate) cart: CartView,
+    /// Its user; `null` for a guest's.
+    user_id: Option<UserId>,
+    /// When the buyer last changed it.
+    touched_at: DateTime<Utc>,
+}
+
+/// What others see of a cart: nothing of its buyer.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct SharedCart {
+    currency: Currency,
+    items: Vec<SharedItem>,
+    /// Quantity times unit price, over all lines.
+    subtotal: Money,
+}
+
+/// A line of a shared cart.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = SharedCartItem)]
+struct SharedItem {
+    variant_id: VariantId,
+    product_id: ProductId,
+    title: String,
+    variant_title: String,
+    image_url: Option<String>,
+    #[schema(minimum = 1, maximum = 999)]
+    quantity: i64,
+    unit_price: Money,
+    /// Whether it is still sold.
+    on_sale: bool,
+}
+
+/// Something that a user has put aside for later.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct SavedItem {
+    variant_id: VariantId,
+    product_id: ProductId,
+    title: String,
+    variant_title: String,
+    image_url: Option<String>,
+    #[schema(minimum = 1, maximum = 999)]
+    quantity: i64,
+    /// What one costs now; `null` where it is not sold any more.
+    unit_price: Option<Money>,
+    /// How many can be bought now.
+    available: i64,
+    saved_at: DateTime<Utc>,
+}
+
+/// Two carts that were one.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct UndoneMerge {
+    /// The one that the other had been merged into.
+    pub(crate) cart: CartView,
+    /// The other one, open again, with its secret.
+    pub(crate) merged: CreatedCart,
+}
+
 impl CartView {
     /// Shows a cart with the prices that are kept with it.
     pub(crate) fn of(cart: &Cart) -> Self {
@@ -114,6 +177,63 @@ impl CartView {
             expires_at: cart.expires_at,
             created_at: cart.created_at,
             updated_at: cart.updated_at,
+        }
+    }
+}
+
+impl AdminCart {
+    /// A cart with the prices that are kept with it.
+    pub(crate) fn of(cart: &Cart) -> Self {
+        Self {
+            cart: CartView::of(cart),
+            user_id: cart.user,
+            touched_at: cart.touched_at,
+        }
+    }
+}
+
+impl SharedCart {
+    /// What others see of a cart.
+    pub(crate) fn of(cart: &Cart) -> Self {
+        let item = |item: &Item| SharedItem {
+            variant_id: item.variant,
+            product_id: item.product,
+            title: item.title.clone(),
+            variant_title: item.variant_title.clone(),
+            image_url: item.image_url.clone(),
+            quantity: item.quantity,
+            unit_price: item.unit_price,
+            on_sale: item.is_sold(),
+        };
+        let subtotal = cart
+            .items
+            .iter()
+            .map(|item| item.unit_price.amount.saturating_mul(item.quantity));
+        Self {
+            currency: cart.currency,
+            items: cart.items.iter().map(item).collect(),
+            subtotal: Money::new(subtotal.fold(0, i64::saturating_add), cart.currency),
+        }
+    }
+}
+
+impl SavedItem {
+    /// What was put aside, with what the catalogue says now.
+    pub(crate) fn of(saved: Saved, quotes: &Quotes) -> Self {
+        let quantity = i64::from(saved.quantity);
+        let quote = quotes.of(saved.variant_id.into()).flatten();
+        Self {
+            variant_id: saved.variant_id.into(),
+            product_id: saved.product_id.into(),
+            title: saved.title,
+            variant_title: saved.variant_title,
+            image_url: saved.image_url,
+            quantity,
+            unit_price: quote
+                .filter(|quote| quote.on_sale)
+                .and_then(|quote| quote.unit_price(quantity)),
+            available: quote.map_or(0, |quote| quote.available.max(0)),
+            saved_at: saved.saved_at,
         }
     }
 }

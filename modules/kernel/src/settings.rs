@@ -252,6 +252,9 @@ pub struct Cart {
     /// How long a cart lives after its last change.
     #[serde(deserialize_with = "duration")]
     pub lifetime: Duration,
+    /// How long after its last change an open cart counts as left behind: others are told of it then.
+    #[serde(deserialize_with = "duration")]
+    pub left_after: Duration,
 }
 
 /// Orders.

@@ -3,7 +3,9 @@
 pub mod remote;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use kernel::address::Address;
+use kernel::event::Payload;
 use kernel::id::{
     CartId, CustomerGroupId, GiftCardId, ItemId, OrderId, ProductId, PromotionId, ShippingMethodId, UserId, VariantId,
 };
@@ -13,7 +15,7 @@ use kernel::{Currency, Fault, FieldErrors, Locale, Money, Problem, Text};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["carts"];
+pub const PREFIXES: &[&str] = &["carts", "saved-items", "shared-carts"];
 
 /// The cart module, here or elsewhere.
 #[async_trait]
@@ -261,6 +263,30 @@ pub struct Totals {
     pub gift_cards: Money,
     /// `total - gift_cards`.
     pub amount_due: Money,
+}
+
+/// A buyer has left an open cart behind for a while. Told once for each state in which the buyer leaves it, and not where
+/// the buyer has ordered something since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CartLeft {
+    /// The cart, with the address in it for whoever may read it.
+    pub cart: CartId,
+    /// Its user; `None` for a guest's, who has given an address.
+    pub user: Option<UserId>,
+    /// When the buyer last changed it.
+    pub touched_at: DateTime<Utc>,
+    /// What was due for it then.
+    pub amount_due: Money,
+    /// Opens the cart for whoever gets it: `shared_cart` of `POST /carts`.
+    pub share_token: String,
+}
+
+impl Payload for CartLeft {
+    const TYPE: &'static str = "cart.left";
+
+    fn subject(&self) -> String {
+        self.cart.to_string()
+    }
 }
 
 /// A cart that an order holds.

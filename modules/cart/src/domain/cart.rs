@@ -7,6 +7,7 @@ use kernel::id::{CartId, CustomerGroupId, GiftCardId, ItemId, OrderId, ShippingM
 use kernel::identity::Holder;
 use kernel::keys::SecretKey;
 use kernel::{Currency, Locale};
+use serde::{Deserialize, Serialize};
 
 use super::{Item, Priced, Quotes};
 
@@ -44,6 +45,24 @@ pub(crate) struct Cart {
     pub(crate) expires_at: DateTime<Utc>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
+    /// When the buyer last changed it.
+    pub(crate) touched_at: DateTime<Utc>,
+    /// What it gave to the cart that it was merged into, beside its lines.
+    pub(crate) gave: Option<Gift>,
+    /// Counts how often its links were withdrawn.
+    pub(crate) share_number: i32,
+}
+
+/// What a merged cart gave to the other one beside its lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Gift {
+    pub(crate) email: bool,
+    pub(crate) shipping_address: bool,
+    pub(crate) billing_address: bool,
+    pub(crate) tax_number: bool,
+    pub(crate) shipping_method: bool,
+    pub(crate) promotion_codes: Vec<String>,
+    pub(crate) gift_cards: Vec<GiftCardId>,
 }
 
 /// Where a cart stands.
@@ -111,6 +130,9 @@ impl Cart {
             expires_at: now + lifetime,
             created_at: now,
             updated_at: now,
+            touched_at: now,
+            gave: None,
+            share_number: 0,
         }
     }
 
@@ -176,6 +198,13 @@ impl Cart {
         for item in &mut self.items {
             item.accepted_price = item.unit_price;
         }
+    }
+
+    /// The next version, made by the buyer at `now`; the cart lives on for `lifetime`.
+    pub(crate) fn touch(&mut self, now: DateTime<Utc>, lifetime: TimeDelta) {
+        self.advance(now);
+        self.touched_at = now;
+        self.expires_at = now + lifetime;
     }
 
     /// The next version, made at `now`.

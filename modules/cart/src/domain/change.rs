@@ -10,7 +10,9 @@ use product_api::Quote;
 
 use super::quantity::MAX_QUANTITY;
 use super::tax_number::{is_sound, normal};
-use super::{Cart, Facts, Item, Known, MAX_LINES, PromotionCode, Quotes, Rules, ShippingProblem, is_payable, price};
+use super::{
+    Cart, Facts, Gift, Item, Known, MAX_LINES, PromotionCode, Quotes, Rules, ShippingProblem, is_payable, price,
+};
 
 /// The most codes of promotions in a cart.
 const MAX_CODES: usize = 10;
@@ -185,8 +187,8 @@ impl From<Overrides> for Details {
 
 /// Puts everything of `source` into `target`: quantities of the same variant are summed, codes and gift cards added, and what
 /// the target does not say about its buyer the source says. Refused where a line or the cart would become too large; both
-/// are then as they were. The target has to be priced then.
-pub(crate) fn absorb(target: &mut Cart, source: &Cart, quotes: &Quotes) -> Result<(), CartError> {
+/// are then as they were. Answers what the source gave beside its lines; the target has to be priced then.
+pub(crate) fn absorb(target: &mut Cart, source: &Cart, quotes: &Quotes) -> Result<Gift, CartError> {
     let refuse = |code, detail: String| Err(CartError::Invalid(FieldErrors::one("/from/id", code, detail)));
     if source.currency != target.currency {
         return refuse("currency_mismatch", format!("that cart is in {}", source.currency));
@@ -210,26 +212,83 @@ pub(crate) fn absorb(target: &mut Cart, source: &Cart, quotes: &Quotes) -> Resul
     if target.items.len() > MAX_LINES {
         return refuse("too_many_lines", format!("together more than {MAX_LINES} lines"));
     }
-    target.email = target.email.take().or_else(|| source.email.clone());
-    target.shipping_address = target
-        .shipping_address
-        .take()
-        .or_else(|| source.shipping_address.clone());
-    target.billing_address = target.billing_address.take().or_else(|| source.billing_address.clone());
-    target.tax_number = target.tax_number.take().or_else(|| source.tax_number.clone());
-    target.shipping_method = target.shipping_method.or(source.shipping_method);
-    for code in &source.promotion_codes {
-        if target.promotion_codes.len() < MAX_CODES && !target.promotion_codes.contains(code) {
-            target.promotion_codes.push(code.clone());
-        }
-    }
-    for card in &source.gift_cards {
-        if target.gift_cards.len() < MAX_GIFT_CARDS && !target.gift_cards.contains(card) {
-            target.gift_cards.push(*card);
-        }
-    }
+    let gift = Gift {
+        email: take_over(&mut target.email, &source.email),
+        shipping_address: take_over(&mut target.shipping_address, &source.shipping_address),
+        billing_address: take_over(&mut target.billing_address, &source.billing_address),
+        tax_number: take_over(&mut target.tax_number, &source.tax_number),
+        shipping_method: take_over(&mut target.shipping_method, &source.shipping_method),
+        promotion_codes: add_new(&mut target.promotion_codes, &source.promotion_codes, MAX_CODES),
+        gift_cards: add_new(&mut target.gift_cards, &source.gift_cards, MAX_GIFT_CARDS),
+    };
     target.refresh(quotes);
-    Ok(())
+    Ok(gift)
+}
+
+/// Takes out of `target` what `source` once put into it, as far as it is still there. The target has to be priced then.
+pub(crate) fn give_back(target: &mut Cart, source: &Cart, quotes: &Quotes) {
+    target.accept_prices();
+    for item in &source.items {
+        if let Some(line) = target.line_of(item.variant) {
+            line.resize(
+                (line.quantity - item.quantity).max(0),
+                quotes.of(item.variant).flatten(),
+            );
+        }
+    }
+    target.items.retain(|item| item.quantity > 0);
+    let gift = source.gave.clone().unwrap_or_default();
+    lose(gift.email, &mut target.email, &source.email);
+    lose(
+        gift.shipping_address,
+        &mut target.shipping_address,
+        &source.shipping_address,
+    );
+    lose(
+        gift.billing_address,
+        &mut target.billing_address,
+        &source.billing_address,
+    );
+    lose(gift.tax_number, &mut target.tax_number, &source.tax_number);
+    lose(
+        gift.shipping_method,
+        &mut target.shipping_method,
+        &source.shipping_method,
+    );
+    target
+        .promotion_codes
+        .retain(|code| !gift.promotion_codes.contains(code));
+    target.gift_cards.retain(|card| !gift.gift_cards.contains(card));
+    target.refresh(quotes);
+}
+
+/// Fills what is empty; answers whether that was so.
+fn take_over<T: Clone>(own: &mut Option<T>, other: &Option<T>) -> bool {
+    let takes = own.is_none() && other.is_some();
+    if takes {
+        own.clone_from(other);
+    }
+    takes
+}
+
+/// Empties what was taken over, where nobody has changed it since.
+fn lose<T: PartialEq>(was_taken_over: bool, own: &mut Option<T>, other: &Option<T>) {
+    if was_taken_over && own == other {
+        *own = None;
+    }
+}
+
+/// Adds what is new to a list, as long as there is room; answers what that was.
+fn add_new<T: Clone + PartialEq>(own: &mut Vec<T>, others: &[T], most: usize) -> Vec<T> {
+    let room = most.saturating_sub(own.len());
+    let new: Vec<T> = others
+        .iter()
+        .filter(|other| !own.contains(other))
+        .take(room)
+        .cloned()
+        .collect();
+    own.extend(new.iter().cloned());
+    new
 }
 
 /// Adds lines; answers the pointer of the quantity that made the cart dearer.

@@ -83,6 +83,11 @@ impl Item {
         self.quantity = quantity;
     }
 
+    /// Whether it can be bought at all, as the catalogue last said.
+    pub(crate) fn is_sold(&self) -> bool {
+        self.problem != Some(ItemProblem::NotForSale)
+    }
+
     /// The price that the buyer last went on with, where it is another than now.
     pub(crate) fn price_changed_from(&self) -> Option<Money> {
         (self.accepted_price != self.unit_price).then_some(self.accepted_price)

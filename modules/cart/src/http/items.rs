@@ -10,7 +10,7 @@ use kernel::identity::{Caller, CartSecret};
 use kernel::problem::ProblemSchema;
 
 use super::refusal::NotOpen;
-use super::request::{ItemPatch, ItemRequest};
+use super::request::{ItemPatch, ItemRequest, ItemsRequest};
 use super::{call, request};
 use crate::domain::Change;
 use crate::service::Service;
@@ -54,6 +54,47 @@ pub(super) async fn add_item(
     request.call = call(key, "add_cart_item", *id, &caller, body.bytes());
     let line = body.into_inner().into_line(String::new());
     let answer = service.change(request, Change::Add(vec![line]), 201).await?;
+    Ok(answer.respond(StatusCode::CREATED, None))
+}
+
+/// Adds several variants to a cart, as if one after the other: all of them, or none where one cannot be added.
+#[utoipa::path(
+    tag = "carts",
+    operation_id = "add_cart_items",
+    request_body = ItemsRequest,
+    params(
+        ("id" = CartId, Path),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    responses(
+        (status = 201, description = "the cart", body = CartView, headers(("ETag" = String))),
+        (status = 404, description = "unknown, or not yours", body = ProblemSchema),
+        (status = 409, description = "`cart_in_checkout`, `cart_completed`, `cart_closed`", body = NotOpen),
+        (status = 412, description = "changed meanwhile", body = ProblemSchema),
+        (status = 422, description = "one of them cannot be added; all that cannot are named", body = ProblemSchema),
+    ),
+    security(("cart_secret" = []), ("bearer" = []))
+)]
+#[post("/carts/{id}/items/bulk")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one part of the request, checked by its type"
+)]
+pub(super) async fn add_items(
+    service: web::Data<Service>,
+    id: Path<CartId>,
+    caller: Caller,
+    secret: CartSecret,
+    condition: IfMatch,
+    key: IdempotencyKey,
+    _: Query<NoParameters>,
+    body: Json<ItemsRequest>,
+) -> Result<HttpResponse, Problem> {
+    let mut request = request(*id, &caller, secret, condition);
+    request.call = call(key, "add_cart_items", *id, &caller, body.bytes());
+    let lines = body.into_inner().into_lines();
+    let answer = service.add(request, lines).await?;
     Ok(answer.respond(StatusCode::CREATED, None))
 }
 

@@ -2,13 +2,15 @@
 
 use kernel::address::AddressPatch;
 use kernel::http::{FromQuery, QueryParameters};
-use kernel::id::{CartId, ShippingMethodId, VariantId};
+use kernel::id::{CartId, ItemId, ShippingMethodId, VariantId};
 use kernel::text::Email;
 use kernel::{Currency, Locale, Patch, Text};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::domain::{Details, NewLine, Quantity};
+use crate::queries::CartFilter;
+use crate::service::NewCart;
 
 /// A new cart.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -17,15 +19,47 @@ pub(super) struct CartRequest {
     /// Any in which the shop sells; the shop's own where it is absent. It stays the cart's.
     #[serde(default, deserialize_with = "kernel::patch::present")]
     #[schema(nullable = false)]
-    pub(super) currency: Option<Currency>,
+    currency: Option<Currency>,
     /// The language in which its lines are told, one of the shop's; the shop's own where it is absent.
     #[serde(default, deserialize_with = "kernel::patch::present")]
     #[schema(nullable = false)]
-    pub(super) locale: Option<Locale>,
+    locale: Option<Locale>,
     /// What to put into it, at most 100 lines.
     #[serde(default, deserialize_with = "kernel::patch::present")]
     #[schema(nullable = false, max_items = 100)]
-    pub(super) items: Option<Vec<ItemRequest>>,
+    items: Option<Vec<ItemRequest>>,
+    /// The token of a shared cart: what is in it, and can be bought, is copied; its currency and language as well, where none
+    /// is named.
+    #[serde(default, deserialize_with = "kernel::patch::present")]
+    #[schema(nullable = false, value_type = Option<String>)]
+    shared_cart: Option<Text<1, 200>>,
+}
+
+impl CartRequest {
+    /// The cart that is asked for.
+    pub(super) fn into_cart(self) -> NewCart {
+        NewCart {
+            currency: self.currency,
+            locale: self.locale,
+            lines: lines(self.items.unwrap_or_default()),
+            shared_cart: self.shared_cart.map(Text::into_string),
+        }
+    }
+}
+
+/// A line of a cart to put aside.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SaveRequest {
+    pub(super) cart_id: CartId,
+    pub(super) item_id: ItemId,
+}
+
+/// Where to put what was put aside.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoveSavedRequest {
+    pub(super) cart_id: CartId,
 }
 
 /// A variant to put into a cart.
@@ -113,6 +147,44 @@ pub(super) struct MergeRequest {
     pub(super) from: MergeSource,
 }
 
+/// The cart that had gone into another.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UndoMergeRequest {
+    pub(super) from: MergedCart,
+}
+
+/// A merged cart.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MergedCart {
+    pub(super) id: CartId,
+}
+
+/// Several variants to put into a cart.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ItemsRequest {
+    /// At most 100.
+    #[schema(max_items = 100)]
+    pub(super) items: Vec<ItemRequest>,
+}
+
+impl ItemsRequest {
+    /// The lines that the request names.
+    pub(super) fn into_lines(self) -> Vec<NewLine> {
+        lines(self.items)
+    }
+}
+
+/// The lines that a request names under `/items`.
+fn lines(items: Vec<ItemRequest>) -> Vec<NewLine> {
+    let items = items.into_iter().enumerate();
+    items
+        .map(|(index, item)| item.into_line(format!("/items/{index}")))
+        .collect()
+}
+
 /// A guest's cart and the proof of it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -128,6 +200,28 @@ impl std::fmt::Debug for MergeSource {
             .debug_struct("MergeSource")
             .field("id", &self.id)
             .finish_non_exhaustive()
+    }
+}
+
+/// Which page of the list of all carts.
+#[derive(Debug)]
+pub(super) struct ListAllCarts {
+    pub(super) filter: CartFilter,
+    pub(super) limit: i64,
+    pub(super) cursor: Option<String>,
+}
+
+impl FromQuery for ListAllCarts {
+    fn from_query(parameters: &mut QueryParameters) -> Self {
+        let names = ["open", "checkout", "completed", "merged", "expired"].map(|name| (name, name));
+        Self {
+            filter: CartFilter {
+                status: parameters.choice("status", &names),
+                user: parameters.parsed("user_id"),
+            },
+            limit: parameters.limit(),
+            cursor: parameters.cursor(),
+        }
     }
 }
 

@@ -145,6 +145,7 @@ pub(crate) fn give_back(
             carts::version.eq(carts::version + 1),
             carts::expires_at.eq(expires_at),
             carts::updated_at.eq(now),
+            carts::touched_at.eq(now),
         ))
         .execute(connection)
         .map(drop)

@@ -108,6 +108,43 @@ pub(crate) fn of_user(
     with_items(connection, rows, now)
 }
 
+/// Which carts staff want to see.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CartFilter {
+    /// By its name; `open` carts whose time is over are `expired`.
+    pub(crate) status: Option<&'static str>,
+    pub(crate) user: Option<UserId>,
+}
+
+/// At most `limit` carts of everybody, newest first, older than `before`.
+pub(crate) fn page(
+    connection: &mut PgConnection,
+    filter: CartFilter,
+    before: Option<CartId>,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<Cart>> {
+    let newest = CartId::from(Uuid::max());
+    let mut query = carts::table
+        .filter(carts::id.lt(before.unwrap_or(newest).uuid()))
+        .order(carts::id.desc())
+        .limit(limit)
+        .select(CartRow::as_select())
+        .into_boxed();
+    if let Some(user) = filter.user {
+        query = query.filter(carts::user_id.eq(user.uuid()));
+    }
+    let is_over = carts::status.eq("open").and(carts::expires_at.le(now));
+    query = match filter.status {
+        None => query,
+        Some("expired") => query.filter(carts::status.eq("expired").or(is_over)),
+        Some("open") => query.filter(carts::status.eq("open")).filter(carts::expires_at.gt(now)),
+        Some(status) => query.filter(carts::status.eq(status)),
+    };
+    let rows = query.load(connection)?;
+    with_items(connection, rows, now)
+}
+
 /// At most `limit` carts that an order holds, in the order of their ids, after `after`, each with its snapshot.
 pub(crate) fn taken_by_orders(
     connection: &mut PgConnection,
@@ -169,6 +206,9 @@ struct CartRow {
     gift_card_ids: Vec<Uuid>,
     uses_store_credit: bool,
     prices: Option<Value>,
+    touched_at: DateTime<Utc>,
+    gave: Option<Value>,
+    share_number: i32,
 }
 
 #[derive(Clone, Queryable, Selectable)]
@@ -214,6 +254,9 @@ impl CartRow {
             expires_at: self.expires_at,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            touched_at: self.touched_at,
+            gave: self.gave.map(content_of).transpose()?,
+            share_number: self.share_number,
         };
         cart.priced = match self.prices {
             Some(prices) => content_of(prices)?,

@@ -1,11 +1,16 @@
 //! Carts that nobody needs any more, and lines that should not be.
 
 use chrono::{DateTime, Utc};
+use database::{Bind, Statement};
 use diesel::prelude::*;
-use kernel::id::UserId;
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use kernel::Money;
+use kernel::id::{CartId, UserId};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::{saved, unreadable};
+use crate::SCHEMA;
 use crate::schema::{carts, items};
 
 /// Marks at most `limit` open carts whose time was over at `now`; answers how many. Never one that an order holds.
@@ -30,6 +35,77 @@ pub(crate) fn expire(connection: &mut PgConnection, now: DateTime<Utc>, limit: i
     })
 }
 
+/// A cart that its buyer has left behind.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) cart: CartId,
+    pub(crate) user: Option<UserId>,
+    pub(crate) touched_at: DateTime<Utc>,
+    pub(crate) share_number: i32,
+    /// What was due for it, as it is kept with the cart.
+    pub(crate) amount_due: Money,
+}
+
+/// Notes at most `limit` open carts that were last changed `before`, but not before `oldest`, as left behind, and answers
+/// those of whose buyers something is known, that are not empty, and after which the buyer has ordered nothing; and how many
+/// were noted. What is noted is no new version: it changes nothing that anybody is shown.
+pub(crate) fn leave(
+    connection: &mut PgConnection,
+    oldest: DateTime<Utc>,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<(Vec<Left>, usize)> {
+    const SQL: &str = "WITH due AS MATERIALIZED ( \
+            SELECT id FROM @.carts WHERE status = 'open' AND (left_at IS NULL OR left_at < touched_at) \
+                AND touched_at >= ? AND touched_at < ? ORDER BY touched_at LIMIT ? FOR UPDATE SKIP LOCKED \
+        ) \
+        UPDATE @.carts AS cart SET left_at = ? FROM due WHERE cart.id = due.id \
+        RETURNING cart.id, cart.user_id, cart.touched_at, cart.share_number, cart.currency, \
+            coalesce((cart.prices -> 'totals' -> 'amount_due' ->> 'amount')::bigint, 0) AS amount_due, \
+            cart.expires_at > ? AND (cart.email IS NOT NULL OR cart.user_id IS NOT NULL) \
+                AND EXISTS (SELECT FROM @.items AS item WHERE item.cart_id = cart.id) \
+                AND NOT EXISTS (SELECT FROM @.carts AS bought WHERE bought.user_id = cart.user_id \
+                    AND bought.status IN ('checkout', 'completed') AND bought.updated_at > cart.touched_at) AS is_news";
+    let binds = [
+        Bind::Time(oldest),
+        Bind::Time(before),
+        Bind::BigInt(limit),
+        Bind::Time(now),
+        Bind::Time(now),
+    ];
+    let rows: Vec<LeftRow> = Statement::new(SCHEMA, SQL, binds).load(connection)?;
+    let noted = rows.len();
+    let news = rows.into_iter().filter(|row| row.is_news).map(|row| {
+        Ok(Left {
+            cart: row.id.into(),
+            user: row.user_id.map(UserId::from),
+            touched_at: row.touched_at,
+            share_number: row.share_number,
+            amount_due: Money::new(row.amount_due, row.currency.parse().map_err(unreadable)?),
+        })
+    });
+    Ok((news.collect::<QueryResult<_>>()?, noted))
+}
+
+#[derive(QueryableByName)]
+struct LeftRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    user_id: Option<Uuid>,
+    #[diesel(sql_type = Timestamptz)]
+    touched_at: DateTime<Utc>,
+    #[diesel(sql_type = Integer)]
+    share_number: i32,
+    #[diesel(sql_type = Text)]
+    currency: String,
+    #[diesel(sql_type = BigInt)]
+    amount_due: i64,
+    #[diesel(sql_type = Bool)]
+    is_news: bool,
+}
+
 /// Removes at most `limit` carts that have been expired or merged since `before`; answers how many.
 pub(crate) fn remove_closed(connection: &mut PgConnection, before: DateTime<Utc>, limit: i64) -> QueryResult<usize> {
     connection.transaction(|connection| {
@@ -48,6 +124,7 @@ pub(crate) fn remove_closed(connection: &mut PgConnection, before: DateTime<Utc>
 
 /// Empties the carts of `user` that no order holds of what is personal, and ends those that are open.
 pub(crate) fn forget(connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> QueryResult<()> {
+    saved::forget(connection, user)?;
     let held: Vec<(Uuid, String)> = carts::table
         .filter(carts::user_id.eq(user.uuid()))
         .filter(carts::status.eq_any(["open", "expired", "merged"]))

@@ -74,6 +74,7 @@ fn write(connection: &mut PgConnection, seen: &Cart, cart: &Cart, snapshot: Opti
         billing_address: cart.billing_address.as_ref().map(json).transpose()?,
         shipping_method: cart.shipping_method.map(ShippingMethodId::uuid),
         gift_cards: cart.gift_cards.iter().map(|card| card.uuid()).collect(),
+        gave: cart.gave.as_ref().map(json).transpose()?,
         prices: json(&cart.priced)?,
         removed: seen.items.iter().filter(gone).map(|item| item.id.uuid()).collect(),
         lines: Lines::of(changed)?,
@@ -93,7 +94,8 @@ impl QueryFragment<Pg> for Insert<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "WITH cart AS (INSERT INTO carts.carts \
-             (id, user_id, status, version, currency, locale, prices, expires_at, created_at, updated_at)",
+             (id, user_id, status, version, currency, locale, prices, expires_at, created_at, updated_at, \
+             touched_at)",
         );
         bind::<SqlUuid, _>(&mut out, " VALUES (", &self.id)?;
         bind::<Nullable<SqlUuid>, _>(&mut out, ", ", &self.user)?;
@@ -105,6 +107,7 @@ impl QueryFragment<Pg> for Insert<'_> {
         bind::<Timestamptz, _>(&mut out, ", ", &self.cart.expires_at)?;
         bind::<Timestamptz, _>(&mut out, ", ", &self.cart.created_at)?;
         bind::<Timestamptz, _>(&mut out, ", ", &self.cart.updated_at)?;
+        bind::<Timestamptz, _>(&mut out, ", ", &self.cart.touched_at)?;
         out.push_sql(") RETURNING id), ");
         self.lines.walk_ast(out.reborrow())?;
         out.push_sql(" SELECT id FROM cart");
@@ -123,6 +126,7 @@ struct Save<'a> {
     billing_address: Option<Value>,
     shipping_method: Option<Uuid>,
     gift_cards: Vec<Uuid>,
+    gave: Option<Value>,
     prices: Value,
     removed: Vec<Uuid>,
     lines: Lines<'a>,
@@ -147,6 +151,9 @@ impl QueryFragment<Pg> for Save<'_> {
         bind::<Json, _>(&mut out, ", prices = ", &self.prices)?;
         bind::<Timestamptz, _>(&mut out, ", expires_at = ", &self.cart.expires_at)?;
         bind::<Timestamptz, _>(&mut out, ", updated_at = ", &self.cart.updated_at)?;
+        bind::<Timestamptz, _>(&mut out, ", touched_at = ", &self.cart.touched_at)?;
+        bind::<Nullable<Json>, _>(&mut out, ", gave = ", &self.gave)?;
+        bind::<Integer, _>(&mut out, ", share_number = ", &self.cart.share_number)?;
         bind::<SqlUuid, _>(&mut out, " WHERE id = ", &self.id)?;
         bind::<BigInt, _>(&mut out, " AND version = ", &self.seen_version)?;
         // Unknown, and therefore not true, where no order takes the cart.

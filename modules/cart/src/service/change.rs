@@ -23,19 +23,35 @@ pub(crate) struct Request {
     pub(crate) call: Option<Call>,
 }
 
+/// A cart that somebody wants.
+pub(crate) struct NewCart {
+    pub(crate) currency: Option<Currency>,
+    pub(crate) locale: Option<Locale>,
+    pub(crate) lines: Vec<NewLine>,
+    /// The token of a shared cart whose lines it begins with.
+    pub(crate) shared_cart: Option<String>,
+}
+
 impl Service {
     /// Makes a cart for a user, or for a guest, who then gets its secret.
     pub(crate) async fn create(
         &self,
         caller: &Caller,
-        currency: Option<Currency>,
-        locale: Option<Locale>,
-        lines: Vec<NewLine>,
+        new: NewCart,
         call: Option<Call>,
     ) -> Result<Answer<CreatedCart>, CartError> {
-        if lines.len() > MAX_LINES {
-            let detail = format!("a cart has at most {MAX_LINES} lines");
-            return Err(CartError::Invalid(FieldErrors::one("/items", "too_many_lines", detail)));
+        let NewCart {
+            mut currency,
+            mut locale,
+            mut lines,
+            shared_cart,
+        } = new;
+        require_few(&lines)?;
+        if let Some(token) = shared_cart {
+            let (shared, copied) = self.shared_lines(&token).await?;
+            currency = currency.or(Some(shared.currency));
+            locale = locale.or(Some(shared.locale));
+            lines.extend(copied);
         }
         let currency = currency.unwrap_or(self.currencies.main());
         if !self.currencies.has(currency) {
@@ -68,6 +84,12 @@ impl Service {
         .await
     }
 
+    /// Adds lines to a cart, all or none.
+    pub(crate) async fn add(&self, request: Request, lines: Vec<NewLine>) -> Result<Answer<CartView>, CartError> {
+        require_few(&lines)?;
+        self.change(request, Change::Add(lines), 201).await
+    }
+
     /// Changes a cart; `success` is the status that the client is answered with.
     pub(crate) async fn change(
         &self,
@@ -76,19 +98,33 @@ impl Service {
         success: u16,
     ) -> Result<Answer<CartView>, CartError> {
         let Found { cart: seen, revision } = self.find_held(request.cart, &request.holder).await?;
-        let variants = seen.variants().chain(change.variants()).collect();
-        let group = seen.group_of(&request.holder);
-        let edit = Edit {
-            quotes: self.quote(&seen, group, variants).await?,
-            facts: self.facts(revision, group).await?,
-            change,
-            condition: request.condition,
-            lifetime: self.lifetime,
-        };
+        let edit = self
+            .edit(&seen, revision, &request.holder, change, request.condition)
+            .await?;
         self.carry_out(request.call, success, move |connection| {
-            edit.carry_out(connection, &seen)
+            Ok(edit.carry_out(connection, &seen)?.1)
         })
         .await
+    }
+
+    /// A change of a cart that was found under a revision of the rules, with all that it needs.
+    pub(super) async fn edit(
+        &self,
+        seen: &Cart,
+        revision: i64,
+        holder: &Holder,
+        change: Change,
+        condition: IfMatch,
+    ) -> Result<Edit, CartError> {
+        let variants = seen.variants().chain(change.variants()).collect();
+        let group = seen.group_of(holder);
+        Ok(Edit {
+            quotes: self.quote(seen, group, variants).await?,
+            facts: self.facts(revision, group).await?,
+            change,
+            condition,
+            lifetime: self.lifetime,
+        })
     }
 
     /// Removes an open cart.
@@ -107,7 +143,7 @@ impl Service {
 }
 
 /// A change with all that it needs, so that it can be applied to whichever state of the cart is the present one.
-struct Edit {
+pub(super) struct Edit {
     change: Change,
     condition: IfMatch,
     quotes: Quotes,
@@ -117,11 +153,15 @@ struct Edit {
 
 impl Edit {
     /// Writes the change over the cart as it was seen; where somebody else was faster, over the cart as it is now, under
-    /// its lock. Nobody's change is lost either way.
-    fn carry_out(&self, connection: &mut PgConnection, seen: &Cart) -> Result<CartView, Failure<CartError>> {
+    /// its lock. Nobody's change is lost either way. Answers the cart before, and what is shown of it after.
+    pub(super) fn carry_out(
+        &self,
+        connection: &mut PgConnection,
+        seen: &Cart,
+    ) -> Result<(Cart, CartView), Failure<CartError>> {
         let (changed, view) = self.apply(connection, seen)?;
         if queries::save(connection, seen, &changed)? {
-            return Ok(view);
+            return Ok((seen.clone(), view));
         }
         connection.transaction(|connection| {
             let Some(present) = queries::lock(connection, &[seen.id], self.facts.now)?.pop() else {
@@ -129,7 +169,7 @@ impl Edit {
             };
             let (changed, view) = self.apply(connection, &present)?;
             queries::save(connection, &present, &changed)?;
-            Ok(view)
+            Ok((present, view))
         })
     }
 
@@ -140,11 +180,18 @@ impl Edit {
         let known = queries::known(connection, &cart, &self.facts)?;
         reprice(&mut cart, &self.facts, &known, grown.as_deref()).or_refuse()?;
         self.change.check(&cart, &self.facts.rules).or_refuse()?;
-        cart.advance(self.facts.now);
-        cart.expires_at = self.facts.now + self.lifetime;
+        cart.touch(self.facts.now, self.lifetime);
         let view = CartView::of(&cart);
         Ok((cart, view))
     }
+}
+
+fn require_few(lines: &[NewLine]) -> Result<(), CartError> {
+    if lines.len() <= MAX_LINES {
+        return Ok(());
+    }
+    let detail = format!("a cart has at most {MAX_LINES} lines");
+    Err(CartError::Invalid(FieldErrors::one("/items", "too_many_lines", detail)))
 }
 
 /// Refuses where the cart is not open, or not the version that the client wants to change.

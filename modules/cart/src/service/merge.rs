@@ -10,9 +10,12 @@ use kernel::identity::Holder;
 
 use super::change::require_changeable;
 use super::{Request, Service, not_found};
-use crate::domain::{Cart, Facts, Quotes, Status, absorb, reprice, require_other};
+use crate::domain::{Cart, Facts, Quotes, Status, absorb, give_back, reprice, require_other};
 use crate::queries::{self, Found};
-use crate::view::CartView;
+use crate::view::{CartView, CreatedCart, UndoneMerge};
+
+/// How long a merge can be undone.
+const UNDO: TimeDelta = TimeDelta::days(1);
 
 impl Service {
     /// Puts everything of the guest cart `source`, proven by `secret`, into the cart of the request, in one transaction.
@@ -53,6 +56,41 @@ impl Service {
         })
         .await
     }
+
+    /// Takes out of the cart of the request what a merge has put into it, and opens the guest's cart again as it was. Where
+    /// the merge is more than a day old, it stays.
+    pub(crate) async fn undo_merge(&self, request: Request, source: CartId) -> Result<UndoneMerge, CartError> {
+        let Found { cart: target, revision } = self.find_held(request.cart, &request.holder).await?;
+        let source = self.carts.run((source, self.clock.now())).await?;
+        let is_of_target = |found: &Found| found.cart.status == Status::Merged(target.id);
+        let source = source.filter(is_of_target).ok_or_else(not_found)?.cart;
+        let group = target.group_of(&request.holder);
+        let variants = target.variants().chain(source.variants()).collect();
+        let merge = Merge {
+            target: target.id,
+            source: source.id,
+            quotes: self.quote(&target, group, variants).await?,
+            facts: self.facts(revision, group).await?,
+            lifetime: self.lifetime,
+        };
+        let secret = source.user.is_none().then(|| self.key.guest_secret(source.id));
+        let undo = move |connection: &mut PgConnection| {
+            let (target, source) = merge.lock(connection)?;
+            require_changeable(&target, &request.condition).or_refuse()?;
+            if source.status != Status::Merged(target.id) {
+                return refuse(not_found());
+            }
+            if merge.facts.now > source.updated_at + UNDO {
+                return refuse(CartError::Closed(source.status.name().to_owned()));
+            }
+            merge.undo(connection, &target, &source)
+        };
+        let (cart, merged) = self.database.transaction(undo).await?;
+        Ok(UndoneMerge {
+            cart,
+            merged: CreatedCart { cart: merged, secret },
+        })
+    }
 }
 
 struct Merge {
@@ -86,16 +124,36 @@ impl Merge {
         source: &Cart,
     ) -> Result<CartView, Failure<CartError>> {
         let mut merged = target.clone();
-        absorb(&mut merged, source, &self.quotes).or_refuse()?;
+        let gift = absorb(&mut merged, source, &self.quotes).or_refuse()?;
         let known = queries::known(connection, &merged, &self.facts)?;
         reprice(&mut merged, &self.facts, &known, Some("/from/id")).or_refuse()?;
-        merged.advance(self.facts.now);
-        merged.expires_at = self.facts.now + self.lifetime;
+        merged.touch(self.facts.now, self.lifetime);
         let mut closed = source.clone();
         closed.status = Status::Merged(target.id);
+        closed.gave = Some(gift);
         closed.advance(self.facts.now);
         queries::save(connection, target, &merged)?;
         queries::save(connection, source, &closed)?;
         Ok(CartView::of(&merged))
+    }
+
+    fn undo(
+        &self,
+        connection: &mut PgConnection,
+        target: &Cart,
+        source: &Cart,
+    ) -> Result<(CartView, CartView), Failure<CartError>> {
+        let mut parted = target.clone();
+        give_back(&mut parted, source, &self.quotes);
+        let known = queries::known(connection, &parted, &self.facts)?;
+        reprice(&mut parted, &self.facts, &known, None).or_refuse()?;
+        parted.touch(self.facts.now, self.lifetime);
+        let mut opened = source.clone();
+        opened.status = Status::Open;
+        opened.gave = None;
+        opened.touch(self.facts.now, self.lifetime);
+        queries::save(connection, target, &parted)?;
+        queries::save(connection, source, &opened)?;
+        Ok((CartView::of(&parted), CartView::of(&opened)))
     }
 }

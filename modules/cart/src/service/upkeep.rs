@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use cart_api::{FrozenCart, PricedLine};
-use chrono::TimeDelta;
+use cart_api::{CartLeft, FrozenCart, PricedLine};
+use chrono::{DateTime, TimeDelta, Utc};
 use database::consumer::parked;
-use database::{Failure, idempotency};
+use database::{Failure, OrRefuse, idempotency, outbox};
+use diesel::PgConnection;
 use kernel::Fault;
+use kernel::event::Event;
 use kernel::id::{CartId, ItemId, UserId};
 use kernel::job::{Job, Round, Wake};
 use kernel::module::Finding;
@@ -16,12 +18,16 @@ use super::Service;
 use super::checkout::read_snapshot;
 use crate::SCHEMA;
 use crate::domain::Cart;
-use crate::queries;
+use crate::queries::{self, Left};
 
 /// How many carts a job takes at a time: few enough to hold their locks for a moment only.
 const BATCH: i64 = 500;
 /// How long an expired or merged cart can still be looked at.
 const RETENTION: TimeDelta = TimeDelta::days(30);
+
+/// A cart that was left behind longer ago than this, and a while, is no news any more: where the shop was down that long, or
+/// has only just begun to tell.
+const NEWS: TimeDelta = TimeDelta::days(7);
 
 impl Service {
     /// The job that marks carts whose time is over.
@@ -36,6 +42,39 @@ impl Service {
                 expired.map(round)
             }
         })
+    }
+
+    /// The job that tells of carts that were left behind.
+    pub(crate) fn leaving(&self) -> Job {
+        let service = self.clone();
+        Job::new("cart_leaving", Duration::from_secs(60), Wake::default(), move || {
+            let service = service.clone();
+            async move { service.tell_of_left_carts().await }
+        })
+    }
+
+    async fn tell_of_left_carts(&self) -> Result<Round, Fault> {
+        let (service, now) = (self.clone(), self.clock.now());
+        let before = now - self.left_after;
+        let tell = move |connection: &mut PgConnection| {
+            let (left, noted) = queries::leave(connection, before - NEWS, before, now, BATCH)?;
+            let events = left.iter().map(|left| service.event_of(left, now));
+            let events = events.collect::<Result<Vec<_>, Fault>>().or_refuse()?;
+            outbox::append_all(connection, SCHEMA, &events)?;
+            Ok::<_, Failure<Fault>>(noted)
+        };
+        Ok(round(self.database.transaction(tell).await?))
+    }
+
+    fn event_of(&self, left: &Left, now: DateTime<Utc>) -> Result<Event, Fault> {
+        let event = CartLeft {
+            cart: left.cart,
+            user: left.user,
+            touched_at: left.touched_at,
+            amount_due: left.amount_due,
+            share_token: self.token_of(left.cart, left.share_number),
+        };
+        Event::of(&event, now)
     }
 
     /// The job that removes carts that nobody can buy any more, with the addresses in them.

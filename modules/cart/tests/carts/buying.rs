@@ -229,7 +229,7 @@ async fn bad_requests_are_named_and_change_nothing() {
             "required",
         ),
         (
-            json!({"shipping_method": "drone"}),
+            json!({"shipping_method": "shipping_00000000000000000000000000"}),
             "/shipping_method",
             "unknown_shipping_method",
         ),
