@@ -27,7 +27,7 @@ pub(crate) use pricing::{
 pub(crate) use problem::{blocks_checkout, email_required, problems};
 pub(crate) use quantity::Quantity;
 pub(crate) use quotes::Quotes;
-pub(crate) use rules::{Rule, Rules};
+pub(crate) use rules::{Rule, Rules, TaxRule};
 pub(crate) use shipping_zone::ShippingZoneContent;
 pub(crate) use tax_zone::TaxZoneContent;
 

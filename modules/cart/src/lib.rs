@@ -2,6 +2,7 @@
 
 mod accounts;
 mod domain;
+mod external;
 mod http;
 mod queries;
 mod schema;

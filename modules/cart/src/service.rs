@@ -5,6 +5,7 @@ mod change;
 mod checkout;
 mod drafts;
 mod merge;
+mod outside;
 mod prices;
 mod rules;
 mod saved;
@@ -32,12 +33,14 @@ use user_api::UserApi;
 
 use crate::SCHEMA;
 use crate::domain::{Cart, Facts, Known, Quotes, Status, reprice};
+use crate::external::External;
 use crate::queries::{self, CartFilter, Found, Taking};
 use crate::view::{AdminCart, CartView};
 
 /// What cursors of the list of all carts belong to.
 const ALL: &str = "carts of everybody";
 
+use self::outside::Methods;
 use self::rules::RulesInMemory;
 
 pub(crate) use change::{NewCart, Request};
@@ -52,6 +55,7 @@ pub(crate) struct Service {
     rules: RulesInMemory,
     product: Arc<dyn ProductApi>,
     user: Arc<dyn UserApi>,
+    external: External,
     key: SecretKey,
     cursors: Cursors,
     clock: Clock,
@@ -70,6 +74,7 @@ impl Service {
             database,
             product,
             user,
+            external: External::new(&context.settings.cart.carriers, &context.settings.cart.taxes),
             key: context.keys.secret.clone(),
             cursors: Cursors::new(context.keys.secret.clone()),
             clock: context.clock.clone(),
@@ -162,9 +167,10 @@ impl Service {
             return Ok(seen);
         }
         let quotes = self.quote(&seen, group, seen.variants().collect()).await?;
-        let facts = self.facts(revision, group).await?;
+        let mut facts = self.facts(revision, group).await?;
         let mut cart = seen.clone();
         let is_news = cart.refresh(&quotes);
+        self.ask_outside(&mut facts, &cart, Methods::Chosen).await;
         let known = self.known(&cart, &facts).await?;
         reprice(&mut cart, &facts, &known, None)?;
         if !is_news && cart.priced == seen.priced {
@@ -197,6 +203,7 @@ impl Service {
             now: self.clock.now(),
             group,
             rates: HashMap::new(),
+            taxes: None,
         })
     }
 

@@ -205,14 +205,10 @@ impl SharedCart {
             unit_price: item.unit_price,
             on_sale: item.is_sold(),
         };
-        let subtotal = cart
-            .items
-            .iter()
-            .map(|item| item.unit_price.amount.saturating_mul(item.quantity));
         Self {
             currency: cart.currency,
             items: cart.items.iter().map(item).collect(),
-            subtotal: Money::new(subtotal.fold(0, i64::saturating_add), cart.currency),
+            subtotal: Money::new(cart.value(), cart.currency),
         }
     }
 }

@@ -255,6 +255,23 @@ pub struct Cart {
     /// How long after its last change an open cart counts as left behind: others are told of it then.
     #[serde(deserialize_with = "duration")]
     pub left_after: Duration,
+    /// Who is asked for live rates of carriers.
+    pub carriers: ExternalService,
+    /// Who is asked for taxes instead of the shop's zones.
+    pub taxes: ExternalService,
+}
+
+/// A service outside the shop that is asked by HTTP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalService {
+    /// Where it is; empty where there is none.
+    pub url: String,
+    /// Sent as the bearer token; empty where none is needed.
+    pub token: SecretString,
+    /// How long it may take to answer.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
 }
 
 /// Orders.

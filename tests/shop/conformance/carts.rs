@@ -1,8 +1,8 @@
 //! What [`CartApi`] promises.
 
-use cart_api::{CartError, ClaimedCart, Freeze, Overrides};
+use cart_api::{CartError, ClaimedCart, Freeze, Overrides, PriceRequest};
 use kernel::Money;
-use kernel::id::{CartId, OrderId};
+use kernel::id::{CartId, OrderId, VariantId};
 use kernel::identity::Holder;
 
 use super::{Siblings, store};
@@ -31,6 +31,7 @@ async fn conforms(store: &Store, siblings: &Siblings) {
     let request = freeze(&cart);
     let (id, order) = (request.cart, request.order);
 
+    prices_lines_without_a_cart(siblings, variant(&product)).await;
     refuses_what_the_buyer_was_not_shown(siblings, &request).await;
     let frozen = carts.freeze(request.clone()).await.unwrap();
     assert_eq!((frozen.cart, frozen.totals.total), (id, request.expected_total));
@@ -82,6 +83,34 @@ async fn conforms(store: &Store, siblings: &Siblings) {
     assert_eq!(cart.now().await["status"], "open");
     assert_eq!(carts.claimed(None, 10).await, Ok(Vec::new()));
     assert_eq!(store.findings().await, [""; 0]);
+}
+
+async fn prices_lines_without_a_cart(siblings: &Siblings, variant: &str) {
+    let request = |lines: Vec<(VariantId, i64)>| PriceRequest {
+        currency: "USD".parse().unwrap(),
+        locale: "en".parse().unwrap(),
+        user: None,
+        group: None,
+        email: None,
+        lines,
+        shipping_address: None,
+        billing_address: None,
+        shipping_method: None,
+        promotion_codes: vec!["NOBODY-KNOWS-IT".to_owned()],
+        tax_number: None,
+    };
+    let variant: VariantId = variant.parse().unwrap();
+    let draft = siblings.cart.price(request(vec![(variant, 3)])).await.unwrap();
+    assert_eq!(draft.totals.total, Money::new(4500, "USD".parse().unwrap()));
+    assert_eq!((draft.lines.len(), draft.lines[0].variant, draft.lines[0].quantity), (1, variant, 3));
+    let problems: Vec<&str> = draft.problems.iter().map(|problem| problem.code.as_str()).collect();
+    assert_eq!(problems, ["email_required", "shipping_address_required"]);
+    let unknown = siblings.cart.price(request(vec![(VariantId::generate(), 1)])).await;
+    let Err(CartError::Invalid(errors)) = unknown else {
+        panic!("{unknown:?}")
+    };
+    let error = &errors.as_slice()[0];
+    assert_eq!((error.pointer.as_str(), error.code.as_str()), ("/lines/0/variant_id", "unknown_variant"));
 }
 
 async fn refuses_what_the_buyer_was_not_shown(siblings: &Siblings, request: &Freeze) {

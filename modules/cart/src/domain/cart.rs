@@ -161,6 +161,22 @@ impl Cart {
         self.items.iter().any(|item| item.traits.requires_shipping)
     }
 
+    /// What everything weighs that has to be sent, in grams.
+    pub(crate) fn grams(&self) -> i64 {
+        let sent = self.items.iter().filter(|item| item.traits.requires_shipping);
+        sent.map(|item| item.traits.weight_grams.saturating_mul(item.quantity))
+            .fold(0, i64::saturating_add)
+    }
+
+    /// What everything costs before promotions.
+    pub(crate) fn value(&self) -> i64 {
+        let costs = self
+            .items
+            .iter()
+            .map(|item| item.unit_price.amount.saturating_mul(item.quantity));
+        costs.fold(0, i64::saturating_add)
+    }
+
     /// By whom uses of promotions are counted: the account, or else the address of the confirmation.
     pub(crate) fn customer(&self) -> Option<String> {
         match self.user {

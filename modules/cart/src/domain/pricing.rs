@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::tax_number::is_of_country;
-use super::{Cart, Rule, Rules};
+use super::{Cart, Rule, Rules, TaxRule};
 
 /// What a cart costs, as its buyer was last shown it; kept with the cart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,8 +63,11 @@ pub(crate) struct Facts {
     pub(crate) now: DateTime<Utc>,
     /// The group of customers that the buyer belongs to.
     pub(crate) group: Option<CustomerGroupId>,
-    /// What carriers ask for, by their methods.
-    pub(crate) rates: HashMap<ShippingMethodId, Money>,
+    /// What carriers ask for, by their methods: `None` where one does not take the goods; fallbacks hold where none was asked,
+    /// or has answered.
+    pub(crate) rates: HashMap<ShippingMethodId, Option<Money>>,
+    /// What somebody else says of taxes instead of the shop's zones.
+    pub(crate) taxes: Option<Arc<TaxRule>>,
 }
 
 /// What the database knows of a cart's codes, cards and buyer.
@@ -158,7 +161,15 @@ impl Facts {
             now,
             group: None,
             rates: HashMap::new(),
+            taxes: None,
         }
+    }
+
+    /// How `cart` can be sent: as the shop says, but for what carriers do not take.
+    pub(crate) fn methods(&self, cart: &Cart) -> Vec<&ShippingMethod> {
+        let mut methods = self.rules.methods(cart.shipping_address.as_ref());
+        methods.retain(|method| self.rates.get(&method.id) != Some(&None));
+        methods
     }
 
     /// What the price of `cart` depends on beside these facts; `None` where nothing has to be asked.
@@ -285,7 +296,7 @@ pub(crate) fn offered_methods(cart: &Cart, facts: &Facts, known: &Known) -> Resu
     }
     let loaded = Loaded::of(cart, facts, known)?;
     let mut offered = Vec::new();
-    for method in facts.rules.methods(cart.shipping_address.as_ref()) {
+    for method in facts.methods(cart) {
         let mut basket = loaded.basket(cart);
         basket.delivery = Some(delivery(method, facts));
         let Some(price) = cart_pricing::price(&basket)?.delivery else {
@@ -322,7 +333,8 @@ impl<'a> Loaded<'a> {
             return Err(MoneyError::CurrencyMismatch);
         }
         let rules = &*facts.rules;
-        let tax = cart.taxed_at().and_then(|address| rules.taxes(address));
+        let own = || cart.taxed_at().and_then(|address| rules.taxes(address));
+        let tax = facts.taxes.as_deref().or_else(own);
         let relief = tax.and_then(|rule| {
             if facts.group.is_some_and(|group| rule.exempt_groups.contains(&group)) {
                 return Some(TaxRelief::Exempt);
@@ -340,7 +352,7 @@ impl<'a> Loaded<'a> {
                 relief,
             },
             offered: Vec::new(),
-            delivery: cart.chosen_method(rules).map(|method| delivery(method, facts)),
+            delivery: cart.chosen_method(facts).map(|method| delivery(method, facts)),
             tax: tax.map(|rule| &rule.zone),
             tenders: tenders(cart, known),
             unknown: HashMap::new(),
@@ -437,7 +449,7 @@ impl<'a> Loaded<'a> {
             return None;
         }
         let is_somewhere = cart.shipping_address.is_some();
-        if is_somewhere && facts.rules.methods(cart.shipping_address.as_ref()).is_empty() {
+        if is_somewhere && facts.methods(cart).is_empty() {
             return Some(ShippingProblem::NotSentThere);
         }
         match (cart.shipping_method, self.delivery, prices.delivery) {
@@ -459,7 +471,7 @@ impl Known {
 fn delivery<'a>(method: &'a ShippingMethod, facts: &Facts) -> Delivery<'a> {
     Delivery {
         method,
-        quoted: facts.rates.get(&method.id).map(|rate| rate.amount),
+        quoted: facts.rates.get(&method.id).copied().flatten().map(|rate| rate.amount),
     }
 }
 
@@ -529,14 +541,14 @@ fn payments(basket: &Basket<'_>, known: &Known, prices: &Prices) -> Vec<GiftCard
 
 impl Cart {
     /// Where it is taxed: where the goods go, or else where the bill goes.
-    fn taxed_at(&self) -> Option<&Address> {
+    pub(crate) fn taxed_at(&self) -> Option<&Address> {
         self.shipping_address.as_ref().or(self.billing_address.as_ref())
     }
 
     /// The method that the buyer has chosen, where it is offered.
-    fn chosen_method<'a>(&self, rules: &'a Rules) -> Option<&'a ShippingMethod> {
+    fn chosen_method<'a>(&self, facts: &'a Facts) -> Option<&'a ShippingMethod> {
         let id = self.shipping_method.filter(|_| self.requires_shipping())?;
-        let mut methods = rules.methods(self.shipping_address.as_ref()).into_iter();
+        let mut methods = facts.methods(self).into_iter();
         methods.find(|method| method.id == id)
     }
 }

@@ -10,6 +10,7 @@ use kernel::id::CartId;
 use kernel::identity::{Caller, Holder};
 use kernel::{Currency, FieldError, FieldErrors, Locale};
 
+use super::outside::Methods;
 use super::{Service, not_found};
 use crate::domain::{Cart, Change, Facts, MAX_LINES, NewLine, Quotes, reprice};
 use crate::queries::{self, Found};
@@ -118,9 +119,16 @@ impl Service {
     ) -> Result<Edit, CartError> {
         let variants = seen.variants().chain(change.variants()).collect();
         let group = seen.group_of(holder);
+        let quotes = self.quote(seen, group, variants).await?;
+        let mut facts = self.facts(revision, group).await?;
+        // What is asked outside is asked of the cart as it will be; where the change is refused, nothing has to be asked.
+        let mut changed = seen.clone();
+        if self.external.is_any() && change.apply(&mut changed, &quotes).is_ok() {
+            self.ask_outside(&mut facts, &changed, Methods::Chosen).await;
+        }
         Ok(Edit {
-            quotes: self.quote(seen, group, variants).await?,
-            facts: self.facts(revision, group).await?,
+            quotes,
+            facts,
             change,
             condition,
             lifetime: self.lifetime,

@@ -10,6 +10,7 @@ use kernel::{Fault, Money};
 use serde_json::Value;
 use user_api::UserError;
 
+use super::outside::Methods;
 use super::{Service, not_found};
 use crate::domain::{
     Cart, Details, Facts, Item, LinePrice, Status, blocks_checkout, email_required, problems, reprice,
@@ -74,8 +75,8 @@ impl Service {
     /// promotion or a gift card are not what they were a moment ago.
     async fn take(&self, found: Found, request: &Freeze) -> Result<Option<FrozenCart>, CartError> {
         let Found { cart: seen, revision } = found;
-        let facts = self.facts(revision, seen.group_of(&request.holder)).await?;
-        let (cart, frozen) = self.prepare(&seen, request, &facts).await?;
+        let mut facts = self.facts(revision, seen.group_of(&request.holder)).await?;
+        let (cart, frozen) = self.prepare(&seen, request, &mut facts).await?;
         let snapshot = serde_json::to_string(&frozen).map_err(|error| Fault::internal(error.to_string()))?;
         let taking = Taking {
             seen_version: seen.version,
@@ -104,7 +105,7 @@ impl Service {
     }
 
     /// The cart as `request` would lock it, and the snapshot that its order takes over.
-    async fn prepare(&self, seen: &Cart, request: &Freeze, facts: &Facts) -> Result<(Cart, FrozenCart), CartError> {
+    async fn prepare(&self, seen: &Cart, request: &Freeze, facts: &mut Facts) -> Result<(Cart, FrozenCart), CartError> {
         let mut cart = seen.clone();
         Details::from(request.overrides.clone()).apply(&mut cart)?;
         cart.email = match cart.email.take() {
@@ -113,6 +114,7 @@ impl Service {
         };
         let quotes = self.quote(&cart, facts.group, cart.variants().collect()).await?;
         cart.refresh(&quotes);
+        self.ask_outside(facts, &cart, Methods::Chosen).await;
         let known = self.known(&cart, facts).await?;
         reprice(&mut cart, facts, &known, None)?;
         let email = require_complete(&cart)?;

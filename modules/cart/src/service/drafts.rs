@@ -4,12 +4,13 @@ use cart_api::{CartError, PriceRequest, PricedDraft};
 
 use super::Service;
 use super::checkout::priced_lines;
+use super::outside::Methods;
 use crate::domain::{Cart, Change, Details, NewLine, problems, reprice};
 
 impl Service {
     /// What the lines of a draft cost.
     pub(super) async fn price_draft(&self, request: PriceRequest) -> Result<PricedDraft, CartError> {
-        let facts = self.present_facts(request.group).await?;
+        let mut facts = self.present_facts(request.group).await?;
         let mut cart = Cart::new(
             request.user,
             request.currency,
@@ -28,6 +29,7 @@ impl Service {
         let quotes = self.quote(&cart, facts.group, change.variants()).await?;
         let grown = change.apply(&mut cart, &quotes)?;
         Details::from(request).apply(&mut cart)?;
+        self.ask_outside(&mut facts, &cart, Methods::Chosen).await;
         let known = self.known(&cart, &facts).await?;
         reprice(&mut cart, &facts, &known, grown.as_deref())?;
         Ok(PricedDraft {

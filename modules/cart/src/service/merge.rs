@@ -5,10 +5,11 @@ use chrono::TimeDelta;
 use database::{Failure, OrRefuse, refuse};
 use diesel::prelude::*;
 use kernel::http::Answer;
-use kernel::id::CartId;
+use kernel::id::{CartId, CustomerGroupId};
 use kernel::identity::Holder;
 
 use super::change::require_changeable;
+use super::outside::Methods;
 use super::{Request, Service, not_found};
 use crate::domain::{Cart, Facts, Quotes, Status, absorb, give_back, reprice, require_other};
 use crate::queries::{self, Found};
@@ -35,14 +36,7 @@ impl Service {
         let Found { cart: target, revision } = self.find_held(request.cart, &request.holder).await?;
         let source = self.find_held(source, &guest).await?.cart;
         let group = target.group_of(&request.holder);
-        let variants = target.variants().chain(source.variants()).collect();
-        let merge = Merge {
-            target: target.id,
-            source: source.id,
-            quotes: self.quote(&target, group, variants).await?,
-            facts: self.facts(revision, group).await?,
-            lifetime: self.lifetime,
-        };
+        let merge = self.merge_of(&target, &source, revision, group).await?;
         self.carry_out(request.call, 200, move |connection| {
             connection.transaction(|connection| {
                 let (target, source) = merge.lock(connection)?;
@@ -65,14 +59,7 @@ impl Service {
         let is_of_target = |found: &Found| found.cart.status == Status::Merged(target.id);
         let source = source.filter(is_of_target).ok_or_else(not_found)?.cart;
         let group = target.group_of(&request.holder);
-        let variants = target.variants().chain(source.variants()).collect();
-        let merge = Merge {
-            target: target.id,
-            source: source.id,
-            quotes: self.quote(&target, group, variants).await?,
-            facts: self.facts(revision, group).await?,
-            lifetime: self.lifetime,
-        };
+        let merge = self.merge_of(&target, &source, revision, group).await?;
         let secret = source.user.is_none().then(|| self.key.guest_secret(source.id));
         let undo = move |connection: &mut PgConnection| {
             let (target, source) = merge.lock(connection)?;
@@ -89,6 +76,26 @@ impl Service {
         Ok(UndoneMerge {
             cart,
             merged: CreatedCart { cart: merged, secret },
+        })
+    }
+
+    /// What two carts need to become one, or two again.
+    async fn merge_of(
+        &self,
+        target: &Cart,
+        source: &Cart,
+        revision: i64,
+        group: Option<CustomerGroupId>,
+    ) -> Result<Merge, CartError> {
+        let variants = target.variants().chain(source.variants()).collect();
+        let mut facts = self.facts(revision, group).await?;
+        self.ask_outside(&mut facts, target, Methods::Chosen).await;
+        Ok(Merge {
+            target: target.id,
+            source: source.id,
+            quotes: self.quote(target, group, variants).await?,
+            facts,
+            lifetime: self.lifetime,
         })
     }
 }

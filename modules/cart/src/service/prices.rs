@@ -6,6 +6,7 @@ use kernel::id::CartId;
 use kernel::identity::Holder;
 use kernel::{Fault, FieldErrors};
 
+use super::outside::Methods;
 use super::{Request, Service};
 use crate::domain::{
     Cart, Change, Explanation, Facts, Known, OfferedMethod, PromotionCode, explain, gift_card_hash, offered_methods,
@@ -43,23 +44,24 @@ impl Service {
 
     /// How the price of an open cart comes about, to the cent.
     pub(crate) async fn explain(&self, id: CartId, holder: &Holder) -> Result<Explanation, CartError> {
-        let (cart, facts, known) = self.priced(id, holder).await?;
+        let (cart, facts, known) = self.priced(id, holder, Methods::Chosen).await?;
         explain(&cart, &facts, &known).map_err(|error| unpriceable(&cart, &error))
     }
 
     /// All ways in which an open cart can be sent, with their prices.
     pub(crate) async fn shipping_methods(&self, id: CartId, holder: &Holder) -> Result<Vec<OfferedMethod>, CartError> {
-        let (cart, facts, known) = self.priced(id, holder).await?;
+        let (cart, facts, known) = self.priced(id, holder, Methods::All).await?;
         offered_methods(&cart, &facts, &known).map_err(|error| unpriceable(&cart, &error))
     }
 
     /// An open cart as it is now, and what its price depends on.
-    async fn priced(&self, id: CartId, holder: &Holder) -> Result<(Cart, Facts, Known), CartError> {
+    async fn priced(&self, id: CartId, holder: &Holder, methods: Methods) -> Result<(Cart, Facts, Known), CartError> {
         let found = self.find_held(id, holder).await?;
         found.cart.require_open()?;
         let (revision, group) = (found.revision, found.cart.group_of(holder));
         let cart = self.refreshed(found, group).await?;
-        let facts = self.facts(revision, group).await?;
+        let mut facts = self.facts(revision, group).await?;
+        self.ask_outside(&mut facts, &cart, methods).await;
         let known = self.known(&cart, &facts).await?;
         Ok((cart, facts, known))
     }
