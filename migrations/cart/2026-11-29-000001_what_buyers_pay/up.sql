@@ -49,7 +49,7 @@ CREATE TABLE promotion_uses (
     order_id     UUID NOT NULL,
     promotion_id UUID NOT NULL REFERENCES promotions,
     code         TEXT,
-    -- Who is counted: `user_…`, or the e-mail address of a guest.
+    -- Who is counted: `user_…`, or what the shop's key makes of the e-mail address of a guest.
     customer     TEXT NOT NULL,
     amount_minor BIGINT NOT NULL CHECK (amount_minor >= 0),
     currency     TEXT NOT NULL,

@@ -201,6 +201,7 @@ impl Service {
         Ok(Facts {
             rules: self.rules.since(revision).await?,
             now: self.clock.now(),
+            key: self.key.clone(),
             group,
             rates: HashMap::new(),
             taxes: None,

@@ -102,7 +102,10 @@ async fn prices_lines_without_a_cart(siblings: &Siblings, variant: &str) {
     let variant: VariantId = variant.parse().unwrap();
     let draft = siblings.cart.price(request(vec![(variant, 3)])).await.unwrap();
     assert_eq!(draft.totals.total, Money::new(4500, "USD".parse().unwrap()));
-    assert_eq!((draft.lines.len(), draft.lines[0].variant, draft.lines[0].quantity), (1, variant, 3));
+    assert_eq!(
+        (draft.lines.len(), draft.lines[0].variant, draft.lines[0].quantity),
+        (1, variant, 3)
+    );
     let problems: Vec<&str> = draft.problems.iter().map(|problem| problem.code.as_str()).collect();
     assert_eq!(problems, ["email_required", "shipping_address_required"]);
     let unknown = siblings.cart.price(request(vec![(VariantId::generate(), 1)])).await;
@@ -110,7 +113,10 @@ async fn prices_lines_without_a_cart(siblings: &Siblings, variant: &str) {
         panic!("{unknown:?}")
     };
     let error = &errors.as_slice()[0];
-    assert_eq!((error.pointer.as_str(), error.code.as_str()), ("/lines/0/variant_id", "unknown_variant"));
+    assert_eq!(
+        (error.pointer.as_str(), error.code.as_str()),
+        ("/lines/0/variant_id", "unknown_variant")
+    );
 }
 
 async fn refuses_what_the_buyer_was_not_shown(siblings: &Siblings, request: &Freeze) {

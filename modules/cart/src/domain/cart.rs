@@ -177,11 +177,15 @@ impl Cart {
         costs.fold(0, i64::saturating_add)
     }
 
-    /// By whom uses of promotions are counted: the account, or else the address of the confirmation.
-    pub(crate) fn customer(&self) -> Option<String> {
+    /// By whom uses of promotions are counted: the account, or else the address of the confirmation, of which only a trace is
+    /// kept that nobody without the key can follow.
+    pub(crate) fn customer(&self, key: &SecretKey) -> Option<String> {
         match self.user {
             Some(user) => Some(user.to_string()),
-            None => self.email.as_ref().map(|email| email.to_lowercase()),
+            None => self
+                .email
+                .as_ref()
+                .map(|email| key.guest_secret(format!("customer of promotions: {}", email.to_lowercase()))),
         }
     }
 

@@ -136,6 +136,10 @@ impl Change {
 impl Details {
     /// Sets what the patch has.
     pub(crate) fn apply(&self, cart: &mut Cart) -> Result<(), CartError> {
+        if self.uses_store_credit == Some(true) && cart.user.is_none() {
+            let error = FieldErrors::one("/uses_store_credit", "sign_in_required", "guests have no store credit");
+            return Err(CartError::Invalid(error));
+        }
         let details = self.clone();
         let number = details.tax_number.map(|number| normal(number.as_str()));
         if let Patch::Set(number) = &number

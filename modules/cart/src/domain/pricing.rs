@@ -11,6 +11,7 @@ use cart_pricing::{
 use chrono::{DateTime, Utc};
 use kernel::address::Address;
 use kernel::id::{CustomerGroupId, GiftCardId, PromotionId, ShippingMethodId, UserId};
+use kernel::keys::SecretKey;
 use kernel::money::MoneyError;
 use kernel::{Currency, Money};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,8 @@ pub(crate) enum ShippingProblem {
 pub(crate) struct Facts {
     pub(crate) rules: Arc<Rules>,
     pub(crate) now: DateTime<Utc>,
+    /// By which guests are known again.
+    pub(crate) key: SecretKey,
     /// The group of customers that the buyer belongs to.
     pub(crate) group: Option<CustomerGroupId>,
     /// What carriers ask for, by their methods: `None` where one does not take the goods; fallbacks hold where none was asked,
@@ -159,6 +162,7 @@ impl Facts {
         Self {
             rules: Arc::default(),
             now,
+            key: SecretKey::generate(),
             group: None,
             rates: HashMap::new(),
             taxes: None,
@@ -188,7 +192,7 @@ impl Facts {
             return None;
         }
         Some(Question {
-            customer: cart.customer().unwrap_or_default(),
+            customer: cart.customer(&self.key).unwrap_or_default(),
             user: cart.user,
             currency: cart.currency,
             limited,

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use cart_api::{CartApi, CartError, ClaimedCart, Freeze, FrozenCart, PriceRequest, PricedDraft, PricedLine};
-use chrono::{DateTime, Utc};
 use database::refuse;
 use diesel::PgConnection;
 use kernel::id::{CartId, OrderId};
@@ -85,7 +84,7 @@ impl Service {
             order: request.order,
             snapshot,
         };
-        let claims = claims(&taking, facts.now);
+        let claims = claims(&taking, &facts);
         if claims.is_empty() && taking.cart.items == seen.items {
             return Ok(self.takings.run(taking).await?.then_some(frozen));
         }
@@ -193,13 +192,13 @@ fn require_as_shown(seen: &Cart, cart: &Cart, expected: Money) -> Result<(), Car
 }
 
 /// What an order uses up with its cart.
-fn claims(taking: &Taking, now: DateTime<Utc>) -> Claims {
+fn claims(taking: &Taking, facts: &Facts) -> Claims {
     let (cart, pricing) = (&taking.cart, &taking.cart.priced.pricing);
     let promotions = pricing.promotions.iter();
     let paid = pricing.gift_cards.iter().filter(|payment| payment.amount.amount > 0);
     Claims {
         order: taking.order,
-        customer: cart.customer().unwrap_or_default(),
+        customer: cart.customer(&facts.key).unwrap_or_default(),
         currency: cart.currency,
         promotions: promotions
             .map(|given| (given.promotion_id, given.code.clone(), given.amount.amount))
@@ -207,7 +206,7 @@ fn claims(taking: &Taking, now: DateTime<Utc>) -> Claims {
         cards: paid
             .map(|payment| (payment.gift_card_id, payment.amount.amount))
             .collect(),
-        now,
+        now: facts.now,
     }
 }
 
