@@ -7,6 +7,7 @@ mod read;
 pub(crate) mod rules;
 mod upkeep;
 mod write;
+pub(crate) mod zones;
 
 use diesel::result::Error;
 

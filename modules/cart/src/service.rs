@@ -8,6 +8,7 @@ mod merge;
 mod prices;
 mod rules;
 mod upkeep;
+mod zones;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -75,7 +75,12 @@ pub fn check_areas(areas: &[Area], pointer: &str, errors: &mut FieldErrors) {
         return;
     }
     for (index, area) in areas.iter().enumerate() {
-        is_few(area.regions.len(), MAX_REGIONS, &format!("{pointer}/{index}/regions"), errors);
+        is_few(
+            area.regions.len(),
+            MAX_REGIONS,
+            &format!("{pointer}/{index}/regions"),
+            errors,
+        );
         let codes = format!("{pointer}/{index}/postal_codes");
         if is_few(area.postal_codes.len(), MAX_POSTAL_CODES, &codes, errors)
             && let Some(wrong) = area.postal_codes.iter().position(|code| !is_pattern(code.as_str()))
@@ -208,10 +213,29 @@ mod tests {
 
     #[test]
     fn patterns_of_postal_codes_are_refused_where_no_address_could_have_them() {
-        for pattern in ["1010", "SW1Y 4JH", "606*", "*", "1000..1999", "1000 .. 1000", "K1A 0A0..K1A 9Z9"] {
+        for pattern in [
+            "1010",
+            "SW1Y 4JH",
+            "606*",
+            "*",
+            "1000..1999",
+            "1000 .. 1000",
+            "K1A 0A0..K1A 9Z9",
+        ] {
             assert!(is_pattern(pattern), "{pattern}");
         }
-        for pattern in ["-", " *", "10*5", "**", "1000..", "..1999", "1999..1000", "100..1999", "1000...1999", "10_"] {
+        for pattern in [
+            "-",
+            " *",
+            "10*5",
+            "**",
+            "1000..",
+            "..1999",
+            "1999..1000",
+            "100..1999",
+            "1000...1999",
+            "10_",
+        ] {
             assert!(!is_pattern(pattern), "{pattern}");
         }
     }
@@ -222,7 +246,8 @@ mod tests {
             let mut errors = FieldErrors::new();
             check_areas(areas, "/areas", &mut errors);
             let told = errors.as_slice().iter();
-            told.map(|error| format!("{} {}", error.pointer, error.code)).collect::<Vec<_>>()
+            told.map(|error| format!("{} {}", error.pointer, error.code))
+                .collect::<Vec<_>>()
         };
         let austria = area("AT", &[], &["1010"]);
         assert_eq!(told(&vec![austria.clone(); 500]), [""; 0]);

@@ -183,7 +183,11 @@ pub(crate) fn tax(
 fn groups<'a>(zone: &'a TaxZone, things: &[Taxable<'_>]) -> Vec<(Vec<&'a TaxRate>, Vec<usize>)> {
     let mut groups: Vec<(Vec<&TaxRate>, Vec<usize>)> = Vec::new();
     for (index, thing) in things.iter().enumerate() {
-        let rates: Vec<&TaxRate> = zone.rates.iter().filter(|rate| &rate.tax_class == thing.class).collect();
+        let rates: Vec<&TaxRate> = zone
+            .rates
+            .iter()
+            .filter(|rate| &rate.tax_class == thing.class)
+            .collect();
         let is_same = |known: &[&TaxRate]| {
             let same = |(one, other): (&&TaxRate, &&TaxRate)| (&one.name, one.percent) == (&other.name, other.percent);
             known.len() == rates.len() && known.iter().zip(&rates).all(same)
