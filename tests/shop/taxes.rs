@@ -169,7 +169,7 @@ async fn what_cannot_be_a_tax_zone_is_refused_and_changes_nothing() {
         ),
         (
             with("shipping", json!({"kind": "some"})),
-            vec!["/shipping unknown_value"],
+            vec!["/shipping/kind unknown_value"],
         ),
         (
             with("exempt_groups", json!(["group_1"])),
