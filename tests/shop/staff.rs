@@ -58,6 +58,8 @@ fn about_nothing(path: &str) -> String {
         },
         "stock" => "variant",
         "price-lists" => "pricelist",
+        "shipping" => "shippingzone",
+        "tax" => "taxzone",
         "customer-groups" => "group",
         plural => plural.strip_suffix('s').unwrap(),
     };
@@ -94,6 +96,8 @@ fn body(path: &str) -> Value {
         "/admin/search/synonyms" => json!({"terms": ["tv", "television"]}),
         "/admin/search/stop-words" => json!({"words": []}),
         "/admin/search/rules" => json!({"query": "tv", "match": "exact"}),
+        "/admin/shipping/zones" => json!({"name": "A zone"}),
+        "/admin/tax/zones" => json!({"name": "A zone", "prices_include_tax": true, "rates": []}),
         "/admin/locations" => json!({"name": "A store"}),
         "/admin/exports" => json!({"format": "ndjson"}),
         "/admin/stock/transfers" => {

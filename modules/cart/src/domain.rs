@@ -13,6 +13,7 @@ mod rules;
 mod shipping_zone;
 mod tax_number;
 mod tax_zone;
+mod zone;
 
 pub(crate) use cart::{Cart, Gift, MAX_LINES, Status};
 pub(crate) use cart_pricing::{LinePrice, is_payable};
@@ -28,8 +29,9 @@ pub(crate) use problem::{blocks_checkout, email_required, problems};
 pub(crate) use quantity::Quantity;
 pub(crate) use quotes::Quotes;
 pub(crate) use rules::{Rule, Rules, TaxRule};
-pub(crate) use shipping_zone::ShippingZoneContent;
-pub(crate) use tax_zone::TaxZoneContent;
+pub(crate) use shipping_zone::{NewShippingZone, ShippingZoneContent, ShippingZonePatch, ShownShippingZone};
+pub(crate) use tax_zone::{NewTaxZone, ShownTaxZone, TaxZoneContent, TaxZonePatch};
+pub(crate) use zone::{Zone, ZoneContent};
 
 #[cfg(test)]
 mod samples;

@@ -7,6 +7,8 @@ mod refusal;
 mod request;
 mod saved;
 mod sharing;
+mod shipping_zones;
+mod tax_zones;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, delete, get, patch, post, web};
@@ -18,10 +20,11 @@ use kernel::id::CartId;
 use kernel::identity::{Caller, CartSecret, Holder, SignedIn};
 use kernel::page::Page;
 use kernel::problem::ProblemSchema;
+use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::refusal::NotOpen;
-use self::request::{CartPatch, CartRequest, ListCarts, MergeRequest, UndoMergeRequest};
+use self::request::{CartPatch, CartRequest, MergeRequest, Paged, UndoMergeRequest};
 use crate::domain::Change;
 use crate::service::{Request, Service};
 use crate::view::{CartView, CreatedCart, UndoneMerge};
@@ -57,6 +60,17 @@ pub(crate) fn mount(config: &mut ServiceConfig<'_>, service: web::Data<Service>)
         .service(saved::save_cart_item)
         .service(saved::move_saved_item)
         .service(saved::remove_saved_item);
+    config
+        .service(shipping_zones::list_shipping_zones)
+        .service(shipping_zones::create_shipping_zone)
+        .service(shipping_zones::get_shipping_zone)
+        .service(shipping_zones::update_shipping_zone)
+        .service(shipping_zones::delete_shipping_zone)
+        .service(tax_zones::list_tax_zones)
+        .service(tax_zones::create_tax_zone)
+        .service(tax_zones::get_tax_zone)
+        .service(tax_zones::update_tax_zone)
+        .service(tax_zones::delete_tax_zone);
 }
 
 /// Makes a cart. A signed-in user's newest open cart is the current one; a guest gets the secret of the cart, once.
@@ -103,12 +117,8 @@ async fn create_cart(
     security(("bearer" = []))
 )]
 #[get("/carts")]
-async fn list_carts(
-    service: web::Data<Service>,
-    who: SignedIn,
-    query: Query<ListCarts>,
-) -> Result<HttpResponse, Problem> {
-    let ListCarts { limit, cursor } = query.into_inner();
+async fn list_carts(service: web::Data<Service>, who: SignedIn, query: Query<Paged>) -> Result<HttpResponse, Problem> {
+    let Paged { limit, cursor } = query.into_inner();
     let before = service.position(who.user, cursor).map_err(Problem::invalid_query)?;
     let page = service.list(who.user, limit, before).await?;
     Ok(private(HttpResponse::Ok().json(page)))
@@ -322,12 +332,17 @@ fn call(key: IdempotencyKey, operation: &str, cart: CartId, caller: &Caller, bod
 }
 
 fn show(cart: &CartView) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    response.insert_header(version_tag(cart.version));
-    private(response.json(cart))
+    versioned(cart.version, cart)
 }
 
-/// A cart is nobody else's business, and no cache's.
+/// An answer whose tag is the version to edit.
+fn versioned(version: i64, value: &impl Serialize) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header(version_tag(version));
+    private(response.json(value))
+}
+
+/// What a cart holds, and what staff say, is nobody else's business, and no cache's.
 fn private(mut response: HttpResponse) -> HttpResponse {
     let value = header::HeaderValue::from_static("private, no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, value);

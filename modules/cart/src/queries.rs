@@ -8,6 +8,7 @@ pub(crate) mod rules;
 pub(crate) mod saved;
 mod upkeep;
 mod write;
+pub(crate) mod zones;
 
 use diesel::result::Error;
 

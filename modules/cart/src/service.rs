@@ -11,6 +11,7 @@ mod rules;
 mod saved;
 mod sharing;
 mod upkeep;
+mod zones;
 
 use std::collections::HashMap;
 use std::sync::Arc;

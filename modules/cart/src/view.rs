@@ -66,6 +66,9 @@ struct ItemView {
     /// The price before, where it has changed since the buyer last changed the cart.
     price_changed_from: Option<Money>,
     discount: Money,
+    /// The tax in, or on, the line.
+    tax: Money,
+    /// What the line costs, less its discount. Tax that is added comes on top.
     total: Money,
 }
 
@@ -248,6 +251,7 @@ impl ItemView {
             unit_price: item.unit_price,
             price_changed_from: item.price_changed_from(),
             discount: price.discount,
+            tax: price.tax,
             total: price.total,
         }
     }

@@ -61,6 +61,11 @@ impl FieldErrors {
         self.0.push(error);
     }
 
+    /// Adds errors that were found elsewhere.
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
     /// The errors in the order in which they were found.
     pub fn as_slice(&self) -> &[FieldError] {
         &self.0

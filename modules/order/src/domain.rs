@@ -160,7 +160,9 @@ impl Actor {
 }
 
 /// Whether the parts of an order sum to its totals: for verification, beside the database's own checks.
-pub(crate) fn totals_error(totals: &Totals, lines: &[Line]) -> Option<String> {
+pub(crate) fn totals_error(content: &Content, lines: &[Line]) -> Option<String> {
+    let totals = &content.totals;
+    let shipping_tax = content.pricing.shipping_tax.map_or(0, |tax| tax.amount);
     let sum = |part: fn(&Line) -> i64| lines.iter().map(part).sum::<i64>();
     let checks = [
         (
@@ -170,9 +172,14 @@ pub(crate) fn totals_error(totals: &Totals, lines: &[Line]) -> Option<String> {
         ),
         ("discount", totals.discount.amount, sum(|line| line.discount.amount)),
         (
+            "tax",
+            totals.tax.amount + totals.tax_included.amount,
+            sum(|line| line.tax.amount) + shipping_tax,
+        ),
+        (
             "total",
             totals.total.amount,
-            sum(|line| line.total.amount) + totals.shipping.amount,
+            sum(|line| line.total.amount) + totals.shipping.amount + totals.tax.amount,
         ),
         (
             "amount_due",

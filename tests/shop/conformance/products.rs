@@ -2,7 +2,7 @@
 
 use kernel::id::{CustomerGroupId, ReservationId, VariantId};
 use kernel::{Currency, Money};
-use product_api::{Demand, ProductError, Reservation, ReservationState, Shortage, Traits};
+use product_api::{Demand, ProductError, Reservation, ReservationState, Shortage, TaxClass, Traits};
 use serde_json::json;
 
 use super::{Siblings, store};
@@ -63,7 +63,7 @@ async fn conforms(store: &Store, siblings: &Siblings) {
         categories: vec![category["id"].as_str().unwrap().parse().unwrap()],
         collections: vec![collection["id"].as_str().unwrap().parse().unwrap()],
         tags: vec!["gift".to_owned()],
-        tax_class: "reduced".to_owned(),
+        tax_class: TaxClass::parse("reduced").unwrap(),
         weight_grams: 350,
         requires_shipping: false,
     };

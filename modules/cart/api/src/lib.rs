@@ -15,7 +15,7 @@ use kernel::{Currency, Fault, FieldErrors, Locale, Money, Problem, Text};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["carts", "saved-items", "shared-carts"];
+pub const PREFIXES: &[&str] = &["carts", "saved-items", "shared-carts", "shipping", "tax"];
 
 /// The cart module, here or elsewhere.
 #[async_trait]

@@ -11,7 +11,7 @@ use cart_pricing::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use kernel::{Currency, Money, Text};
-use product_api::Traits;
+use product_api::{TaxClass, Traits};
 use uuid::Uuid;
 
 const LINES: u128 = 100;
@@ -68,8 +68,8 @@ fn tag(number: u128) -> Text<1, 120> {
 
 fn zone() -> TaxZone {
     let rate = |tax_class: &str, percent: &str| TaxRate {
-        tax_class: tax_class.to_owned(),
-        name: "VAT".to_owned(),
+        tax_class: TaxClass::parse(tax_class).unwrap(),
+        name: Text::parse("VAT").unwrap(),
         percent: percent.parse().unwrap(),
     };
     TaxZone {
@@ -87,12 +87,10 @@ fn pricing(criterion: &mut Criterion) {
     let currency: Currency = "EUR".parse().unwrap();
     let traits = |number: u128| Traits {
         tags: (0..3).map(|step| tag(number + 7 * step).into_string()).collect(),
-        tax_class: if number.is_multiple_of(3) {
-            "reduced"
-        } else {
-            "standard"
-        }
-        .to_owned(),
+        tax_class: match number % 3 {
+            0 => TaxClass::parse("reduced").unwrap(),
+            _ => TaxClass::default(),
+        },
         requires_shipping: true,
         ..Traits::default()
     };

@@ -1,9 +1,16 @@
 //! Parts of the world: where a method delivers, and where a tax is paid.
 
-use kernel::Text;
 use kernel::address::{Address, Country};
+use kernel::{FieldErrors, Text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+/// The most areas of a zone.
+const MAX_AREAS: usize = 500;
+/// The most regions of an area.
+const MAX_REGIONS: usize = 200;
+/// The most postal codes of an area.
+const MAX_POSTAL_CODES: usize = 1_000;
 
 /// A country, or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -49,7 +56,7 @@ impl Area {
         if !self.regions.is_empty() && !self.regions.iter().any(is_named) {
             return None;
         }
-        let code = normal(address.postal_code.as_str());
+        let code: String = normal(address.postal_code.as_str()).collect();
         if !self.postal_codes.is_empty() && !self.postal_codes.iter().any(|pattern| matches(pattern.as_str(), &code)) {
             return None;
         }
@@ -61,6 +68,29 @@ impl Area {
     }
 }
 
+/// Checks what the types of the areas of a zone cannot say; errors are told below `pointer`. Of the postal codes of an area
+/// only the first wrong one is named, as there may be thousands of them.
+pub fn check_areas(areas: &[Area], pointer: &str, errors: &mut FieldErrors) {
+    if !is_few(areas.len(), MAX_AREAS, pointer, errors) {
+        return;
+    }
+    for (index, area) in areas.iter().enumerate() {
+        is_few(
+            area.regions.len(),
+            MAX_REGIONS,
+            &format!("{pointer}/{index}/regions"),
+            errors,
+        );
+        let codes = format!("{pointer}/{index}/postal_codes");
+        if is_few(area.postal_codes.len(), MAX_POSTAL_CODES, &codes, errors)
+            && let Some(wrong) = area.postal_codes.iter().position(|code| !is_pattern(code.as_str()))
+        {
+            let detail = "a code, `10*`, or `1000..1999`: two of one length, the lower one first";
+            errors.add(format!("{codes}/{wrong}"), "invalid_postal_code", detail);
+        }
+    }
+}
+
 /// How closely some areas name where an address is; no areas are the whole world.
 pub fn closeness(areas: &[Area], address: &Address) -> Option<Closeness> {
     match areas {
@@ -69,22 +99,54 @@ pub fn closeness(areas: &[Area], address: &Address) -> Option<Closeness> {
     }
 }
 
+fn is_few(count: usize, most: usize, pointer: &str, errors: &mut FieldErrors) -> bool {
+    if count > most {
+        errors.add(pointer, "too_many", format!("at most {most}"));
+    }
+    count <= most
+}
+
 fn matches(pattern: &str, code: &str) -> bool {
     if let Some((first, last)) = pattern.split_once("..") {
-        let (first, last) = (normal(first), normal(last));
-        return code.len() == first.len()
-            && code.len() == last.len()
-            && (first.as_str()..=last.as_str()).contains(&code);
+        let length = code.chars().count();
+        return length == normal(first).count()
+            && length == normal(last).count()
+            && normal(first).le(code.chars())
+            && normal(last).ge(code.chars());
     }
     match pattern.strip_suffix('*') {
-        Some(beginning) => code.starts_with(&normal(beginning)),
-        None => code == normal(pattern),
+        Some(beginning) => {
+            let mut code = code.chars();
+            normal(beginning).all(|character| code.next() == Some(character))
+        }
+        None => normal(pattern).eq(code.chars()),
     }
 }
 
-fn normal(code: &str) -> String {
+/// Whether a postal code, or several of them, are named in a way that any address can have.
+fn is_pattern(pattern: &str) -> bool {
+    let is_written = |code: &str| {
+        let mut characters = code.chars();
+        normal(code).next().is_some()
+            && characters.all(|character| character.is_alphanumeric() || matches!(character, ' ' | '-'))
+    };
+    match (pattern.split_once(".."), pattern.strip_suffix('*')) {
+        (Some((first, last)), _) => {
+            is_written(first)
+                && is_written(last)
+                && normal(first).count() == normal(last).count()
+                && normal(first).le(normal(last))
+        }
+        (None, Some("")) => true,
+        (None, Some(beginning)) => is_written(beginning),
+        (None, None) => is_written(pattern),
+    }
+}
+
+/// A code as it is compared. Not collected: a zone may name thousands of them.
+fn normal(code: &str) -> impl Iterator<Item = char> {
     let kept = code.chars().filter(|character| character.is_alphanumeric());
-    kept.flat_map(char::to_uppercase).collect()
+    kept.flat_map(char::to_uppercase)
 }
 
 #[cfg(test)]
@@ -147,5 +209,56 @@ mod tests {
         assert_eq!(closeness(&areas[..1], &vienna), Some(Closeness::Country));
         assert_eq!(closeness(&[], &vienna), Some(Closeness::World));
         assert_eq!(closeness(&areas[2..], &vienna), None);
+    }
+
+    #[test]
+    fn patterns_of_postal_codes_are_refused_where_no_address_could_have_them() {
+        for pattern in [
+            "1010",
+            "SW1Y 4JH",
+            "606*",
+            "*",
+            "1000..1999",
+            "1000 .. 1000",
+            "K1A 0A0..K1A 9Z9",
+        ] {
+            assert!(is_pattern(pattern), "{pattern}");
+        }
+        for pattern in [
+            "-",
+            " *",
+            "10*5",
+            "**",
+            "1000..",
+            "..1999",
+            "1999..1000",
+            "100..1999",
+            "1000...1999",
+            "10_",
+        ] {
+            assert!(!is_pattern(pattern), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_of_an_area_is_named_and_of_wrong_codes_the_first() {
+        let told = |areas: &[Area]| {
+            let mut errors = FieldErrors::new();
+            check_areas(areas, "/areas", &mut errors);
+            let told = errors.as_slice().iter();
+            told.map(|error| format!("{} {}", error.pointer, error.code))
+                .collect::<Vec<_>>()
+        };
+        let austria = area("AT", &[], &["1010"]);
+        assert_eq!(told(&vec![austria.clone(); 500]), [""; 0]);
+        assert_eq!(told(&vec![austria.clone(); 501]), ["/areas too_many"]);
+        let regions = area("AT", &["Tirol"; 201], &["1..2", "2..1", "3..1"]);
+        let codes = area("AT", &[], &["1010"; 1_001]);
+        let expected = [
+            "/areas/1/regions too_many",
+            "/areas/1/postal_codes/1 invalid_postal_code",
+            "/areas/2/postal_codes too_many",
+        ];
+        assert_eq!(told(&[austria, regions, codes]), expected);
     }
 }

@@ -26,7 +26,7 @@ use kernel::Money;
 use kernel::money::{MAX_AMOUNT, MoneyError};
 use serde::{Deserialize, Serialize};
 
-pub use area::{Area, Closeness, closeness};
+pub use area::{Area, Closeness, check_areas, closeness};
 pub use basket::{Allowance, Basket, Buyer, Delivery, Line, Offered, PromotionOutcome, TaxRelief, Tender, WhyNot};
 use cart_api::Totals;
 pub use discounting::Applied;

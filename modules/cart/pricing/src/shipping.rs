@@ -2,7 +2,7 @@
 
 use kernel::id::{ShippingMethodId, ShippingZoneId};
 use kernel::money::MAX_AMOUNT;
-use kernel::{Currency, FieldErrors, Money};
+use kernel::{Currency, FieldErrors, Money, Text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -92,7 +92,8 @@ pub enum ShippingPrice {
     /// What a carrier says, by its service.
     Carrier {
         /// The carrier's name in the settings, and its service.
-        service: String,
+        #[schema(value_type = String)]
+        service: Text<1, 120>,
         /// What it costs while the carrier does not answer; it is not offered then where it is empty.
         #[serde(default)]
         fallback: Vec<Money>,
@@ -297,7 +298,7 @@ mod tests {
     #[test]
     fn a_carrier_is_asked_and_has_a_fallback() {
         let mut terms = terms(ShippingPrice::Carrier {
-            service: "parcel/express".to_owned(),
+            service: Text::parse("parcel/express").unwrap(),
             fallback: vec![euros(1_290)],
         });
         assert_eq!(price(&terms, 0, 0), Some(1_290));
@@ -309,7 +310,7 @@ mod tests {
         };
         assert_eq!(terms.price(quoted), Some(817));
         terms.price = ShippingPrice::Carrier {
-            service: "parcel/express".to_owned(),
+            service: Text::parse("parcel/express").unwrap(),
             fallback: Vec::new(),
         };
         assert_eq!(price(&terms, 0, 0), None);

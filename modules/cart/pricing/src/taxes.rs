@@ -7,13 +7,17 @@
 
 use kernel::id::TaxZoneId;
 use kernel::money::MoneyError;
-use kernel::{Currency, Money};
+use kernel::{Currency, FieldErrors, Money, Text};
+use product_api::TaxClass;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::area::Area;
 use crate::basket::TaxRelief;
 use crate::percent::{Percent, share};
+
+/// The most rates of a zone.
+const MAX_RATES: usize = 200;
 
 /// A part of the world in which the same taxes are paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +43,17 @@ pub struct TaxZone {
 #[serde(deny_unknown_fields)]
 pub struct TaxRate {
     /// What products name as theirs.
-    pub tax_class: String,
+    pub tax_class: TaxClass,
     /// As it stands on a bill.
-    pub name: String,
+    #[schema(value_type = String)]
+    pub name: Text<1, 120>,
     /// How much.
     pub percent: Percent,
 }
 
 /// How shipping is taxed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case", from = "WrittenShippingTax")]
 pub enum ShippingTax {
     /// Not at all.
     None,
@@ -58,15 +63,52 @@ pub enum ShippingTax {
     /// As a class of things.
     Class {
         /// Which one.
-        tax_class: String,
+        tax_class: TaxClass,
     },
+}
+
+/// The same as it is written: serde takes unknown fields beside a variant that has none, but not beside an empty list of them.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum WrittenShippingTax {
+    None {},
+    AsGoods {},
+    Class { tax_class: TaxClass },
+}
+
+impl From<WrittenShippingTax> for ShippingTax {
+    fn from(written: WrittenShippingTax) -> Self {
+        match written {
+            WrittenShippingTax::None {} => Self::None,
+            WrittenShippingTax::AsGoods {} => Self::AsGoods,
+            WrittenShippingTax::Class { tax_class } => Self::Class { tax_class },
+        }
+    }
+}
+
+impl TaxRate {
+    /// Checks what the types of the rates of a zone cannot say; errors are told below `pointer`.
+    pub fn check_all(rates: &[Self], pointer: &str, errors: &mut FieldErrors) {
+        if rates.len() > MAX_RATES {
+            return errors.add(pointer, "too_many", format!("at most {MAX_RATES}"));
+        }
+        for (index, rate) in rates.iter().enumerate() {
+            let before = rates[..index].iter().filter(|other| other.tax_class == rate.tax_class);
+            let before: i64 = before.map(|other| other.percent.millionths()).sum();
+            let whole = Percent::WHOLE.millionths();
+            if before <= whole && before + rate.percent.millionths() > whole {
+                let detail = "the rates of a class come to more than 100 together";
+                errors.add(format!("{pointer}/{index}/percent"), "out_of_range", detail);
+            }
+        }
+    }
 }
 
 /// What is taxed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taxable<'a> {
     /// As what.
-    pub(crate) class: &'a str,
+    pub(crate) class: &'a TaxClass,
     /// What is paid for it before the tax is added, after all that was taken off.
     pub(crate) amount: i64,
 }
@@ -121,7 +163,7 @@ pub(crate) fn tax(
         }
         for (rate, part) in rates.iter().zip(tax.allocate(&weights)?) {
             taxes.rates.push(RateTotal {
-                name: rate.name.clone(),
+                name: rate.name.clone().into(),
                 percent: rate.percent,
                 base,
                 amount: part.amount,
@@ -141,7 +183,11 @@ pub(crate) fn tax(
 fn groups<'a>(zone: &'a TaxZone, things: &[Taxable<'_>]) -> Vec<(Vec<&'a TaxRate>, Vec<usize>)> {
     let mut groups: Vec<(Vec<&TaxRate>, Vec<usize>)> = Vec::new();
     for (index, thing) in things.iter().enumerate() {
-        let rates: Vec<&TaxRate> = zone.rates.iter().filter(|rate| rate.tax_class == thing.class).collect();
+        let rates: Vec<&TaxRate> = zone
+            .rates
+            .iter()
+            .filter(|rate| &rate.tax_class == thing.class)
+            .collect();
         let is_same = |known: &[&TaxRate]| {
             let same = |(one, other): (&&TaxRate, &&TaxRate)| (&one.name, one.percent) == (&other.name, other.percent);
             known.len() == rates.len() && known.iter().zip(&rates).all(same)

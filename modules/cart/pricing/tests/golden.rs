@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use kernel::Currency;
 use kernel::address::Country;
 use kernel::id::CustomerGroupId;
-use product_api::Traits;
+use product_api::{TaxClass, Traits};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -70,16 +70,12 @@ struct GoldenLine {
     price: i64,
     #[serde(default)]
     tags: Vec<String>,
-    #[serde(default = "standard")]
-    class: String,
+    #[serde(default)]
+    class: TaxClass,
     #[serde(default)]
     grams: i64,
     /// Discount, tax and total.
     expected: (i64, i64, i64),
-}
-
-fn standard() -> String {
-    "standard".to_owned()
 }
 
 #[derive(Deserialize)]

@@ -49,6 +49,9 @@ const FORMATS: &[(&str, &str, &[&str])] = &[
     ("SK", "SK", &["9999999999"]),
 ];
 
+/// The longest number.
+const MAX_LENGTH: usize = 30;
+
 /// A number as it is compared: in capitals, without spaces, dots and hyphens.
 pub(crate) fn normal(number: &str) -> String {
     let kept = number.chars().filter(|character| !" .-".contains(*character));
@@ -62,7 +65,8 @@ pub(crate) fn is_sound(number: &str) -> bool {
     let is_written = number
         .chars()
         .all(|character| character.is_ascii_alphanumeric() || character == '/');
-    is_written && !number.is_empty() && of_state.is_none_or(|(_, prefix, formats)| has(number, prefix, formats))
+    let is_of_length = (1..=MAX_LENGTH).contains(&number.len());
+    is_written && is_of_length && of_state.is_none_or(|(_, prefix, formats)| has(number, prefix, formats))
 }
 
 /// Whether a normal number has the format of the numbers of `country`, which is a member state.
@@ -127,6 +131,7 @@ mod tests {
     fn numbers_of_other_countries_are_taken_as_they_are_and_of_no_member_state() {
         let number = normal("12-3456789");
         assert!(is_sound(&number));
+        assert!(is_sound(&"1".repeat(30)) && !is_sound(&"1".repeat(31)));
         assert!(!is_of_country(&number, country("US")) && !is_of_country(&number, country("DE")));
         assert!(!is_of_country(&normal("GR123456789"), country("GR")));
     }

@@ -225,14 +225,14 @@ impl FromQuery for ListAllCarts {
     }
 }
 
-/// Which page of the list.
+/// Which page of a list.
 #[derive(Debug)]
-pub(super) struct ListCarts {
+pub(super) struct Paged {
     pub(super) limit: i64,
     pub(super) cursor: Option<String>,
 }
 
-impl FromQuery for ListCarts {
+impl FromQuery for Paged {
     fn from_query(parameters: &mut QueryParameters) -> Self {
         Self {
             limit: parameters.limit(),

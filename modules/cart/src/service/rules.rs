@@ -49,6 +49,14 @@ impl RulesInMemory {
         Ok(Arc::clone(&current))
     }
 
+    /// Reads them again after this process has written some, so that it prices by them at once. Should that fail, the next
+    /// cart that is read tells of them.
+    pub(super) async fn take_news(&self) {
+        if let Err(fault) = self.read().await {
+            tracing::warn!(%fault, "the rules of prices could not be read after a change");
+        }
+    }
+
     fn current(&self) -> Arc<Rules> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -230,7 +230,7 @@ fn check_order(
         ));
     }
     let Some(content) = &order.content else { return wrong };
-    if let Some(error) = totals_error(&content.totals, &whole.lines) {
+    if let Some(error) = totals_error(content, &whole.lines) {
         wrong.push(("order_totals_sum", error));
     }
     let lost = whole

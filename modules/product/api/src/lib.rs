@@ -1,12 +1,15 @@
 //! What siblings may ask of the product module, and what it tells them.
 
 pub mod remote;
+mod tax_class;
 
 use async_trait::async_trait;
 use kernel::event::Payload;
 use kernel::id::{CategoryId, CollectionId, CustomerGroupId, ProductId, ReservationId, VariantId};
 use kernel::{Currency, Fault, FieldErrors, Locale, Money, Problem};
 use serde::{Deserialize, Serialize};
+
+pub use tax_class::{STANDARD_TAX_CLASS, TaxClass, TaxClassError};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
 pub const PREFIXES: &[&str] = &[
@@ -38,9 +41,6 @@ pub const CACHED_PREFIXES: &[&str] = &[
     "imports",
     "locations",
 ];
-
-/// The tax class of whatever nobody has put into another one.
-pub const STANDARD_TAX_CLASS: &str = "standard";
 
 /// The product module, here or elsewhere.
 #[async_trait]
@@ -116,8 +116,8 @@ pub struct Traits {
     pub collections: Vec<CollectionId>,
     /// The product's tags.
     pub tags: Vec<String>,
-    /// The product's tax class: 1 to 50 of `a` to `z`, digits, `_` and `-`. What it means, whoever works out taxes decides.
-    pub tax_class: String,
+    /// The product's tax class.
+    pub tax_class: TaxClass,
     /// What one weighs, 0 where nobody has said so. A bundle's is its own, and no sum.
     pub weight_grams: i64,
     /// Whether it has to be shipped at all.
@@ -131,7 +131,7 @@ impl Default for Traits {
             categories: Vec::new(),
             collections: Vec::new(),
             tags: Vec::new(),
-            tax_class: STANDARD_TAX_CLASS.to_owned(),
+            tax_class: TaxClass::default(),
             weight_grams: 0,
             requires_shipping: true,
         }

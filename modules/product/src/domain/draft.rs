@@ -5,6 +5,7 @@ use kernel::id::{CategoryId, ProductTypeId};
 use kernel::money::MoneyPatch;
 use kernel::patch::present;
 use kernel::{Currencies, Currency, FieldErrors, Money, Patch, Text};
+use product_api::TaxClass;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
@@ -19,7 +20,6 @@ use super::listing::{Choices, Description, ListedVariant, Listing, Name, Product
 use super::merchandising::{Merchandising, NewSeo, SeoPatch, stored};
 use super::pairs::Pairs;
 use super::product::Status;
-use super::tax_class::TaxClass;
 
 /// A category named by its id or its handle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

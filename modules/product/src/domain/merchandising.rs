@@ -5,12 +5,13 @@ use chrono::{DateTime, Datelike, Utc};
 use kernel::id::ProductTypeId;
 use kernel::text::Prose;
 use kernel::{FieldErrors, Patch, Text};
+use product_api::TaxClass;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::product::Status;
-use super::tax_class::{ImportedTaxClass, TaxClass};
+use super::tax_class::ImportedTaxClass;
 
 /// A title for search engines.
 pub(crate) type SeoTitle = Text<1, 200>;

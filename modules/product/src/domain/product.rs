@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use kernel::id::{CategoryId, ProductId, ProductTypeId, VariantId};
 use kernel::{Currency, Money};
-use product_api::{Quote, QuotedPrice};
+use product_api::{Quote, QuotedPrice, TaxClass};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -15,7 +15,6 @@ use super::image::ShownImage;
 use super::listing::ProductOption;
 use super::merchandising::Seo;
 use super::pairs::Pairs;
-use super::tax_class::TaxClass;
 use super::translation::Alternate;
 
 /// How far a product is.

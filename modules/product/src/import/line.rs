@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use kernel::{Currencies, Currency, FieldErrors, Locale, Money, Text};
+use product_api::TaxClass;
 use serde::{Deserialize, Serialize};
 
 use super::{Beside, ImportedProduct, WrongRow};
@@ -18,7 +19,7 @@ use crate::domain::listing::{Choices, Description, ListedVariant, Listing, Produ
 use crate::domain::merchandising::{ImportedMerchandising, NewSeo, Seo};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
-use crate::domain::tax_class::{ImportedTaxClass, TaxClass};
+use crate::domain::tax_class::ImportedTaxClass;
 use crate::domain::translation::{ProductTranslation, Said};
 
 /// A text that may be empty, which is the same as not there.

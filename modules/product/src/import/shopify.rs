@@ -8,6 +8,7 @@ mod rows;
 mod write;
 
 use kernel::{Currency, Text};
+use product_api::TaxClass;
 
 use super::decimal::{grams, minor_units};
 use super::{ImportError, ImportedProduct, Unread, WrongRow};
@@ -19,7 +20,7 @@ use crate::domain::listing::{Choice, ListedVariant, Name, Tag, Title};
 use crate::domain::merchandising::{ImportedMerchandising, Seo, SeoDescription, SeoTitle};
 use crate::domain::pairs::Pairs;
 use crate::domain::product::Status;
-use crate::domain::tax_class::{ImportedTaxClass, TaxClass};
+use crate::domain::tax_class::ImportedTaxClass;
 use crate::domain::translation::Said;
 use columns::{Column, OPTIONS};
 use rows::{Group, Groups, Row, Source};

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Bool, Date, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use kernel::{Currency, Money};
+use product_api::TaxClass;
 use uuid::Uuid;
 
 use super::bundles::{self, BundleRow};
@@ -26,7 +27,6 @@ use crate::domain::pricing::Step;
 use crate::domain::product::{
     AdminProduct, OpenPreorder, PriceRange, PriceTier, Product, ProductCategory, ShownPrices, Status, Variant, View,
 };
-use crate::domain::tax_class::TaxClass;
 use crate::domain::translation::{Handles, ProductTranslation};
 
 /// The columns of [`ProductRow`].

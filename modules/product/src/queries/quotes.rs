@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use database::Bind;
 use diesel::prelude::*;
+use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Bool, Json, Nullable, Text, Uuid as SqlUuid};
 use kernel::id::{CategoryId, CollectionId};
 use kernel::{Currency, Locale, Money};
-use product_api::{Quote, QuotedPrice, Traits};
+use product_api::{Quote, QuotedPrice, TaxClass, Traits};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -263,22 +264,23 @@ impl QuoteRow {
             prices: self.prices.ladder(enquiry)?.into_iter().map(price).collect(),
             available: self.available.max(0),
             on_sale: self.on_sale,
-            traits: self.traits.traits(),
+            traits: self.traits.traits()?,
         })
     }
 }
 
 impl TraitsRow {
-    fn traits(&self) -> Traits {
+    fn traits(&self) -> QueryResult<Traits> {
         let categories = self.categories.iter().flatten();
-        Traits {
+        let tax_class = TaxClass::parse(self.tax_class.clone());
+        Ok(Traits {
             categories: categories.copied().map(CategoryId::from).collect(),
             collections: self.collections.iter().copied().map(CollectionId::from).collect(),
             tags: self.tags.clone(),
-            tax_class: self.tax_class.clone(),
+            tax_class: tax_class.map_err(|error| Error::DeserializationError(Box::new(error)))?,
             weight_grams: self.weight_grams,
             requires_shipping: self.requires_shipping,
-        }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use kernel::Money;
 use kernel::id::VariantId;
 use product::{ExportFormat, ImportFormat, ImportReport};
-use product_api::Traits;
+use product_api::{TaxClass, Traits};
 use serde_json::{Value, json};
 
 use crate::support::{Response, Shop, path, product, usd, variant_id};
@@ -497,7 +497,7 @@ async fn carts_are_told_what_promotions_shipping_and_taxes_go_by() {
             .map(|collection| id(collection).parse().unwrap())
             .into(),
         tags: vec!["b".to_owned(), "a".to_owned()],
-        tax_class: "reduced".to_owned(),
+        tax_class: TaxClass::parse("reduced").unwrap(),
         weight_grams: 350,
         requires_shipping: false,
     };
@@ -522,7 +522,7 @@ async fn carts_are_told_what_promotions_shipping_and_taxes_go_by() {
             categories: [&kitchen, &mugs].map(|category| id(category).parse().unwrap()).into(),
             collections: vec![id(&by_hand).parse().unwrap()],
             tags: vec!["c".to_owned()],
-            tax_class: "books".to_owned(),
+            tax_class: TaxClass::parse("books").unwrap(),
             ..expected
         }
     );

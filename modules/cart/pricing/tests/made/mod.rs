@@ -7,7 +7,7 @@ use cart_pricing::{
     ShippingPrice, ShippingTax, ShippingTerms, TaxRate, TaxRelief, TaxZone, Tender, Terms,
 };
 use kernel::{Currency, Money, Text};
-use product_api::Traits;
+use product_api::{TaxClass, Traits};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -122,7 +122,7 @@ fn bought() -> impl Strategy<Value = (i64, i64, Traits)> {
         |(quantity, price, tags, class, requires_shipping, weight_grams)| {
             let traits = Traits {
                 tags: tags.into_iter().map(str::to_owned).collect(),
-                tax_class: class.to_owned(),
+                tax_class: TaxClass::parse(class).unwrap(),
                 weight_grams,
                 requires_shipping,
                 ..Traits::default()
@@ -209,11 +209,11 @@ fn action() -> impl Strategy<Value = Action> {
 
 fn zone() -> impl Strategy<Value = TaxZone> {
     let rate = (prop::sample::select(CLASSES[..2].to_vec()), 0..300_000_u32).prop_map(|(class, part)| TaxRate {
-        tax_class: class.to_owned(),
-        name: class.to_owned(),
+        tax_class: TaxClass::parse(class).unwrap(),
+        name: Text::parse(class).unwrap(),
         percent: format!("{}.{:04}", part / 10_000, part % 10_000).parse().unwrap(),
     });
-    let class = "reduced".to_owned();
+    let class = TaxClass::parse("reduced").unwrap();
     let shipping = prop_oneof![
         Just(ShippingTax::None),
         Just(ShippingTax::AsGoods),
