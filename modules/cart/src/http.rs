@@ -1,7 +1,9 @@
 //! The public routes.
 
+mod gift_cards;
 mod items;
 mod prices;
+mod promotions;
 mod refusal;
 mod request;
 
@@ -15,10 +17,11 @@ use kernel::id::CartId;
 use kernel::identity::{Caller, CartSecret, Holder, SignedIn};
 use kernel::page::Page;
 use kernel::problem::ProblemSchema;
+use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::refusal::NotOpen;
-use self::request::{CartPatch, CartRequest, ListCarts, MergeRequest};
+use self::request::{CartPatch, CartRequest, MergeRequest, Paged};
 use crate::domain::Change;
 use crate::service::{Request, Service};
 use crate::view::{CartView, CreatedCart};
@@ -43,6 +46,24 @@ pub(crate) fn mount(config: &mut ServiceConfig<'_>, service: web::Data<Service>)
         .service(prices::remove_gift_card)
         .service(prices::list_shipping_methods)
         .service(prices::explain_cart);
+    config
+        .service(promotions::list_promotions)
+        .service(promotions::create_promotion)
+        .service(promotions::get_promotion)
+        .service(promotions::update_promotion)
+        .service(promotions::delete_promotion)
+        .service(promotions::list_promotion_codes)
+        .service(promotions::create_promotion_codes)
+        .service(promotions::delete_promotion_code);
+    config
+        .service(gift_cards::list_gift_cards)
+        .service(gift_cards::create_gift_card)
+        .service(gift_cards::get_gift_card)
+        .service(gift_cards::update_gift_card)
+        .service(gift_cards::create_gift_card_adjustment)
+        .service(gift_cards::list_gift_card_entries)
+        .service(gift_cards::create_store_credit)
+        .service(gift_cards::read_store_credit);
 }
 
 /// Makes a cart. A signed-in user's newest open cart is the current one; a guest gets the secret of the cart, once.
@@ -97,12 +118,8 @@ async fn create_cart(
     security(("bearer" = []))
 )]
 #[get("/carts")]
-async fn list_carts(
-    service: web::Data<Service>,
-    who: SignedIn,
-    query: Query<ListCarts>,
-) -> Result<HttpResponse, Problem> {
-    let ListCarts { limit, cursor } = query.into_inner();
+async fn list_carts(service: web::Data<Service>, who: SignedIn, query: Query<Paged>) -> Result<HttpResponse, Problem> {
+    let Paged { limit, cursor } = query.into_inner();
     let before = service.position(who.user, cursor).map_err(Problem::invalid_query)?;
     let page = service.list(who.user, limit, before).await?;
     Ok(private(HttpResponse::Ok().json(page)))
@@ -286,6 +303,13 @@ fn show(cart: &CartView) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header(version_tag(cart.version));
     private(response.json(cart))
+}
+
+/// An answer for staff whose tag is the version to edit.
+fn versioned(version: i64, value: &impl Serialize) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header(version_tag(version));
+    private(response.json(value))
 }
 
 /// A cart is nobody else's business, and no cache's.

@@ -3,9 +3,11 @@
 mod checkout;
 mod claims;
 mod facts;
+pub(crate) mod gift_cards;
+pub(crate) mod promotions;
 mod read;
 pub(crate) mod rules;
-mod upkeep;
+pub(crate) mod upkeep;
 mod write;
 
 use diesel::result::Error;

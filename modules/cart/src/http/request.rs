@@ -131,14 +131,14 @@ impl std::fmt::Debug for MergeSource {
     }
 }
 
-/// Which page of the list.
+/// Which page of a list is wanted.
 #[derive(Debug)]
-pub(super) struct ListCarts {
+pub(super) struct Paged {
     pub(super) limit: i64,
     pub(super) cursor: Option<String>,
 }
 
-impl FromQuery for ListCarts {
+impl FromQuery for Paged {
     fn from_query(parameters: &mut QueryParameters) -> Self {
         Self {
             limit: parameters.limit(),
