@@ -208,11 +208,13 @@ async fn a_card_pays_a_part_and_gets_it_back_from_an_order_that_dies() {
     let ask = || async { balance(&admin, &card).await };
     eventually(ask, |balance| *balance == 500).await;
 
-    // An order that nobody pays.
+    // An order that nobody pays, and the sign-in of before expires as well.
     let next = cart_with(&store, &product, &card).await;
     next.buy(sandbox("tok_declined")).await.problem(402, "payment_declined");
     assert_eq!(balance(&admin, &card).await, 0);
     store.clock().advance(TimeDelta::minutes(16));
+    let admin = store.admin().await;
+    let ask = || async { balance(&admin, &card).await };
     eventually(ask, |balance| *balance == 500).await;
     let kinds: Vec<String> = entries(&admin, &card).await.into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(kinds, ["issued", "spent", "returned", "spent", "returned"]);
@@ -261,7 +263,7 @@ async fn a_cart_that_cards_pay_wholly_is_placed_without_a_payment() {
     let order = cart.buy(sandbox("tok_declined")).await.expect(201);
     assert_eq!(
         (&order["status"], &order["payment_status"]),
-        (&json!("placed"), &json!("paid"))
+        (&json!("placed"), &json!("captured"))
     );
     assert_eq!(order["payments"], json!([]));
     assert_eq!(balance(&admin, &small).await, 0);
@@ -287,7 +289,9 @@ async fn a_card_that_expires_pays_nothing_any_more() {
     let problem = cart.buy(manual()).await.problem(409, "gift_cards_changed");
     assert_eq!(problem["new"], dollars(0));
     assert_eq!(cart.now().await["totals"]["amount_due"], dollars(2000));
+    let admin = store.admin().await;
     assert_eq!(balance(&admin, &card).await, 500);
+    assert_eq!(store.findings().await, [""; 0]);
 }
 
 #[tokio::test]
