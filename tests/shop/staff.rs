@@ -61,6 +61,8 @@ fn about_nothing(path: &str) -> String {
         "shipping" => "shippingzone",
         "tax" => "taxzone",
         "customer-groups" => "group",
+        "gift-cards" => "giftcard",
+        "store-credit" => "user",
         plural => plural.strip_suffix('s').unwrap(),
     };
     let id = format!("{kind}_01h455vb4pex5vsknk084sn02q");
@@ -92,6 +94,15 @@ fn body(path: &str) -> Value {
         }
         "/admin/stock/adjustments" => {
             json!({"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "delta": 1, "reason": "found"})
+        }
+        "/admin/promotions" => {
+            json!({"name": "Sale", "needs_code": false,
+                "terms": {"action": {"kind": "percentage", "percent": "10"}}})
+        }
+        "/admin/gift-cards" => json!({"amount": price}),
+        "/admin/gift-cards/{id}/adjustments" => json!({"amount": price, "reason": "found"}),
+        "/admin/store-credit" => {
+            json!({"user_id": "user_01h455vb4pex5vsknk084sn02q", "amount": price, "reason": "sorry"})
         }
         "/admin/search/synonyms" => json!({"terms": ["tv", "television"]}),
         "/admin/search/stop-words" => json!({"words": []}),

@@ -56,7 +56,7 @@ CREATE TABLE promotion_uses (
     used_at      TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (order_id, promotion_id)
 );
-CREATE INDEX promotion_uses_of_promotion ON promotion_uses (promotion_id);
+CREATE INDEX promotion_uses_of_promotion ON promotion_uses (promotion_id, code);
 
 -- How many living orders of each customer use a promotion.
 CREATE TABLE promotion_customers (

@@ -2,11 +2,12 @@
 
 mod cart;
 mod change;
-mod code;
-mod gift_card;
+pub(crate) mod code;
+pub(crate) mod gift_card;
 mod item;
 mod pricing;
 mod problem;
+pub(crate) mod promotion;
 mod quantity;
 mod quotes;
 mod rules;

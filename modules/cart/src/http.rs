@@ -1,8 +1,10 @@
 //! The public routes.
 
 mod administration;
+mod gift_cards;
 mod items;
 mod prices;
+mod promotions;
 mod refusal;
 mod request;
 mod saved;
@@ -71,6 +73,24 @@ pub(crate) fn mount(config: &mut ServiceConfig<'_>, service: web::Data<Service>)
         .service(tax_zones::get_tax_zone)
         .service(tax_zones::update_tax_zone)
         .service(tax_zones::delete_tax_zone);
+    config
+        .service(promotions::list_promotions)
+        .service(promotions::create_promotion)
+        .service(promotions::get_promotion)
+        .service(promotions::update_promotion)
+        .service(promotions::delete_promotion)
+        .service(promotions::list_promotion_codes)
+        .service(promotions::create_promotion_codes)
+        .service(promotions::delete_promotion_code);
+    config
+        .service(gift_cards::list_gift_cards)
+        .service(gift_cards::create_gift_card)
+        .service(gift_cards::get_gift_card)
+        .service(gift_cards::update_gift_card)
+        .service(gift_cards::create_gift_card_adjustment)
+        .service(gift_cards::list_gift_card_entries)
+        .service(gift_cards::create_store_credit)
+        .service(gift_cards::read_store_credit);
 }
 
 /// Makes a cart. A signed-in user's newest open cart is the current one; a guest gets the secret of the cart, once.

@@ -3,10 +3,12 @@
 mod checkout;
 mod claims;
 mod facts;
+pub(crate) mod gift_cards;
+pub(crate) mod promotions;
 mod read;
 pub(crate) mod rules;
 pub(crate) mod saved;
-mod upkeep;
+pub(crate) mod upkeep;
 mod write;
 pub(crate) mod zones;
 

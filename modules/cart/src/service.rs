@@ -4,9 +4,11 @@
 mod change;
 mod checkout;
 mod drafts;
+mod gift_cards;
 mod merge;
 mod outside;
 mod prices;
+mod promotions;
 mod rules;
 mod saved;
 mod sharing;
@@ -18,10 +20,10 @@ use std::sync::Arc;
 
 use cart_api::CartError;
 use chrono::{DateTime, TimeDelta, Utc};
-use database::{Db, Failure, Together};
+use database::{Db, Failure, Together, refuse};
 use diesel::prelude::*;
-use kernel::http::Answer;
 use kernel::http::idempotency::Call;
+use kernel::http::{Answer, IfMatch};
 use kernel::id::{CartId, CustomerGroupId, UserId, VariantId};
 use kernel::identity::{Holder, SignedIn};
 use kernel::keys::SecretKey;
@@ -30,6 +32,7 @@ use kernel::page::{Cursors, Page};
 use kernel::{Clock, Currencies, Currency, Fault, FieldError, Locale, Locales};
 use product_api::{ProductApi, ProductError};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use user_api::UserApi;
 
 use crate::SCHEMA;
@@ -45,6 +48,7 @@ use self::outside::Methods;
 use self::rules::RulesInMemory;
 
 pub(crate) use change::{NewCart, Request};
+pub(crate) use promotions::MadeCodes;
 
 /// The cart module's use cases. Cheap to clone.
 #[derive(Clone)]
@@ -123,9 +127,12 @@ impl Service {
 
     /// The cart at which a page of `user`'s list begins.
     pub(crate) fn position(&self, user: UserId, cursor: Option<String>) -> Result<Option<CartId>, FieldError> {
-        cursor
-            .map(|cursor| self.cursors.open(&list_of(user), &cursor))
-            .transpose()
+        self.opened(&list_of(user), cursor)
+    }
+
+    /// The position in a cursor of `list`.
+    fn opened<P: DeserializeOwned>(&self, list: &str, cursor: Option<String>) -> Result<Option<P>, FieldError> {
+        cursor.map(|cursor| self.cursors.open(list, &cursor)).transpose()
     }
 
     /// Carts of everybody, newest first.
@@ -282,6 +289,14 @@ impl Service {
 /// What a cursor belongs to.
 fn list_of(user: UserId) -> String {
     format!("carts of {user}")
+}
+
+/// Refuses a change of another version than the one that was read.
+fn allow(condition: &IfMatch, version: i64) -> Result<(), Failure<CartError>> {
+    match condition.allows(version) {
+        true => Ok(()),
+        false => refuse(CartError::VersionMismatch(version)),
+    }
 }
 
 fn not_found() -> CartError {

@@ -201,6 +201,8 @@ kinds! {
     Promotion = "promotion" as PromotionId;
     /// A gift card, or the store credit of a customer.
     GiftCard = "giftcard" as GiftCardId;
+    /// A movement of money on a gift card.
+    GiftCardEntry = "giftcardentry" as GiftCardEntryId;
     /// A part of the world to which goods are sent in the same ways.
     ShippingZone = "shippingzone" as ShippingZoneId;
     /// A way in which goods are sent.

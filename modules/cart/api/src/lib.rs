@@ -15,7 +15,16 @@ use kernel::{Currency, Fault, FieldErrors, Locale, Money, Problem, Text};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["carts", "saved-items", "shared-carts", "shipping", "tax"];
+pub const PREFIXES: &[&str] = &[
+    "carts",
+    "gift-cards",
+    "promotions",
+    "saved-items",
+    "shared-carts",
+    "shipping",
+    "store-credit",
+    "tax",
+];
 
 /// The cart module, here or elsewhere.
 #[async_trait]
@@ -355,6 +364,12 @@ pub enum CartError {
     /// Something is missing or wrong; each problem is named.
     #[error("the cart cannot be checked out")]
     NotReady(Vec<CartProblem>),
+    /// Orders use the promotion, so that it cannot be removed.
+    #[error("orders use the promotion; disable it instead")]
+    PromotionInUse,
+    /// There is less on the gift card than is to be taken off it: its balance.
+    #[error("there is only {0} on it")]
+    InsufficientBalance(Money),
     /// A technical failure.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -377,6 +392,10 @@ impl From<CartError> for Problem {
             CartError::GiftCardsChanged { old, new } => Self::conflict("gift_cards_changed", detail)
                 .with("old", old)
                 .with("new", new),
+            CartError::PromotionInUse => Self::conflict("promotion_in_use", detail),
+            CartError::InsufficientBalance(balance) => {
+                Self::conflict("insufficient_balance", detail).with("balance", balance)
+            }
             CartError::NotReady(problems) => {
                 let status = actix_web::http::StatusCode::UNPROCESSABLE_ENTITY;
                 Self::new(status, "cart_not_ready", detail).with("problems", problems)
@@ -431,7 +450,9 @@ mod tests {
                     detail: String::new(),
                 },
             ]),
-            CartError::NotReady(_) => Fault::unavailable("down").into(),
+            CartError::NotReady(_) => CartError::PromotionInUse,
+            CartError::PromotionInUse => CartError::InsufficientBalance(money(3)),
+            CartError::InsufficientBalance(_) => Fault::unavailable("down").into(),
             CartError::Fault(Fault::Unavailable { .. }) => Fault::timeout("slow").into(),
             CartError::Fault(Fault::Timeout { .. }) => Fault::internal("a bug").into(),
             CartError::Fault(Fault::Internal { .. }) => return None,

@@ -37,6 +37,7 @@ pub struct Promotion {
 /// Under which conditions a promotion does what; all have to hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PromotionTerms)]
 pub struct Terms {
     /// On which lines; on all where it is left out.
     #[serde(default)]
@@ -51,6 +52,7 @@ pub struct Terms {
 /// Some of the lines: those that any of the lists names, all where none names anything, but for those of `except`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = PromotionSelection)]
 pub struct Selection {
     /// All variants of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -77,6 +79,7 @@ pub struct Selection {
 /// What has to be so.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = PromotionConditions)]
 pub struct Conditions {
     /// What the selected lines cost at least before all promotions, in each currency in which the promotion is given;
     /// no condition where it is empty.
@@ -99,6 +102,7 @@ pub struct Conditions {
 /// What a promotion does. Amounts are given in each currency in which it is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = PromotionAction)]
 pub enum Action {
     /// A part of what the selected lines cost, rounded once and spread over them.
     Percentage {

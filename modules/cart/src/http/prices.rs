@@ -190,7 +190,7 @@ pub(super) async fn list_shipping_methods(
 /// How the price of an open cart comes about: every step from nothing to what is due, and what has become of each promotion.
 #[utoipa::path(
     tag = "carts",
-    operation_id = "explain_cart",
+    operation_id = "show_cart_explanation",
     params(("id" = CartId, Path)),
     responses(
         (status = 200, description = "the explanation", body = Explanation),

@@ -1,5 +1,6 @@
 //! What a 409 of carts says beside the members that every problem has.
 
+use kernel::Money;
 use kernel::id::OrderId;
 use kernel::problem::ProblemSchema;
 use serde::Serialize;
@@ -17,4 +18,14 @@ pub(super) struct NotOpen {
     /// `cart_closed`: `merged` or `expired`.
     #[schema(required = false, nullable = false)]
     cart_status: Option<String>,
+}
+
+/// There is less on a gift card than is to be taken off it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InsufficientBalance)]
+pub(super) struct BalanceTooLow {
+    #[serde(flatten)]
+    problem: ProblemSchema,
+    /// What is on it.
+    balance: Money,
 }

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool, Uuid as SqlUuid};
 use kernel::Currency;
 use kernel::id::{GiftCardId, OrderId, PromotionId};
 use uuid::Uuid;
@@ -58,19 +58,20 @@ pub(crate) fn return_all(connection: &mut PgConnection, order: OrderId, now: Dat
                 AND (promotion.usage_limit IS NOT NULL OR promotion.budget_minor IS NOT NULL) \
         ), code AS ( \
             UPDATE @.promotion_codes AS code SET uses = code.uses - 1 \
-            FROM gone WHERE code.code = gone.code AND code.usage_limit IS NOT NULL \
+            FROM gone WHERE code.code = gone.code AND code.promotion_id = gone.promotion_id \
+                AND code.usage_limit IS NOT NULL \
         ), customer AS ( \
             UPDATE @.promotion_customers AS customer SET uses = customer.uses - 1 \
             FROM gone WHERE customer.promotion_id = gone.promotion_id AND customer.customer = gone.customer \
         ) \
         SELECT true AS done";
-    const REPAY: &str = "WITH spent AS MATERIALIZED ( \
-            SELECT card.id, -entry.amount_minor AS amount FROM @.gift_cards AS card \
-            JOIN @.gift_card_entries AS entry ON entry.gift_card_id = card.id \
-            WHERE entry.order_id = ? AND entry.kind = 'spent' ORDER BY card.id FOR NO KEY UPDATE OF card \
-        ), entered AS ( \
+    const SPENT: &str = "SELECT card.id, -entry.amount_minor AS amount FROM @.gift_cards AS card \
+        JOIN @.gift_card_entries AS entry ON entry.gift_card_id = card.id \
+        WHERE entry.order_id = ? AND entry.kind = 'spent' ORDER BY card.id FOR NO KEY UPDATE OF card";
+    const REPAY: &str = "WITH entered AS ( \
             INSERT INTO @.gift_card_entries (id, gift_card_id, kind, amount_minor, order_id, created_at) \
-            SELECT gen_random_uuid(), id, 'returned', amount, ?, ? FROM spent \
+            SELECT spent.entry_id, spent.id, 'returned', spent.amount, ?, ? \
+            FROM unnest(?, ?, ?) AS spent (entry_id, id, amount) \
             ON CONFLICT (order_id, gift_card_id, kind) DO NOTHING RETURNING gift_card_id, amount_minor \
         ), repaid AS ( \
             UPDATE @.gift_cards AS card SET balance_minor = card.balance_minor + entered.amount_minor, updated_at = ? \
@@ -81,9 +82,30 @@ pub(crate) fn return_all(connection: &mut PgConnection, order: OrderId, now: Dat
     let _: Vec<Done> = Statement::new(SCHEMA, HOLD, []).load(connection)?;
     let _: Vec<Done> = Statement::new(SCHEMA, LOCK, [of_order()]).load(connection)?;
     let _: Done = Statement::new(SCHEMA, UNUSE, [of_order()]).get_result(connection)?;
-    let binds = [of_order(), of_order(), Bind::Time(now), Bind::Time(now)];
+    let spent: Vec<Spent> = Statement::new(SCHEMA, SPENT, [of_order()]).load(connection)?;
+    if spent.is_empty() {
+        return Ok(());
+    }
+    let binds = [
+        of_order(),
+        Bind::Time(now),
+        // The ledger is in the order of its ids.
+        Bind::Uuids(spent.iter().map(|_| Uuid::now_v7()).collect()),
+        Bind::Uuids(spent.iter().map(|spent| spent.id).collect()),
+        Bind::BigInts(spent.iter().map(|spent| spent.amount).collect()),
+        Bind::Time(now),
+    ];
     let _: Done = Statement::new(SCHEMA, REPAY, binds).get_result(connection)?;
     Ok(())
+}
+
+/// What an order has paid with a gift card.
+#[derive(QueryableByName)]
+struct Spent {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    amount: i64,
 }
 
 #[derive(QueryableByName)]
@@ -128,27 +150,30 @@ fn claim_promotions(connection: &mut PgConnection, claims: &Claims) -> QueryResu
     Ok(claimed.done)
 }
 
-/// A code that is gone meanwhile counts as used up.
+/// A code that is gone meanwhile counts as used up. Codes without a limit are not written, so that orders with the same one do
+/// not wait for each other.
 fn claim_codes(connection: &mut PgConnection, claims: &Claims) -> QueryResult<bool> {
-    const SQL: &str = "WITH held AS MATERIALIZED ( \
-            SELECT code.code, code.usage_limit FROM @.promotion_codes AS code WHERE code.code = ANY (?) \
-            ORDER BY code.code FOR NO KEY UPDATE OF code \
+    const SQL: &str = "WITH wanted AS MATERIALIZED ( \
+            SELECT * FROM unnest(?, ?) AS wanted (code, promotion_id) \
+        ), present AS MATERIALIZED ( \
+            SELECT code.code, code.usage_limit FROM @.promotion_codes AS code \
+            JOIN wanted ON wanted.code = code.code AND wanted.promotion_id = code.promotion_id \
+        ), held AS MATERIALIZED ( \
+            SELECT code.code FROM @.promotion_codes AS code JOIN present ON present.code = code.code \
+            WHERE present.usage_limit IS NOT NULL ORDER BY code.code FOR NO KEY UPDATE OF code \
         ), claimed AS ( \
             UPDATE @.promotion_codes AS code SET uses = code.uses + 1 FROM held \
             WHERE code.code = held.code AND code.uses < code.usage_limit RETURNING code.code \
         ) \
-        SELECT (SELECT count(*) FROM held) = ? \
-            AND (SELECT count(*) FROM held WHERE usage_limit IS NOT NULL) = (SELECT count(*) FROM claimed) AS done";
-    let codes: Vec<String> = claims
-        .promotions
-        .iter()
-        .filter_map(|(_, code, _)| code.clone())
-        .collect();
+        SELECT (SELECT count(*) FROM claimed) + (SELECT count(*) FROM present WHERE usage_limit IS NULL) = ? AS done";
+    let asked = claims.promotions.iter();
+    let asked = asked.filter_map(|(promotion, code, _)| Some((code.clone()?, promotion.uuid())));
+    let (codes, promotions): (Vec<String>, Vec<Uuid>) = asked.unzip();
     let Ok(count @ 1..) = i64::try_from(codes.len()) else {
         return Ok(true);
     };
-    let claimed: Done =
-        Statement::new(SCHEMA, SQL, [Bind::Texts(codes), Bind::BigInt(count)]).get_result(connection)?;
+    let binds = [Bind::Texts(codes), Bind::Uuids(promotions), Bind::BigInt(count)];
+    let claimed: Done = Statement::new(SCHEMA, SQL, binds).get_result(connection)?;
     Ok(claimed.done)
 }
 

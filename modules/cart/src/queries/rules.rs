@@ -23,6 +23,13 @@ pub(crate) fn raise(connection: &mut PgConnection) -> QueryResult<()> {
     Statement::new(SCHEMA, SQL, []).execute(connection).map(drop)
 }
 
+/// Keeps orders and other writers out until the transaction ends, without a change of what carts are priced by.
+pub(crate) fn hold(connection: &mut PgConnection) -> QueryResult<()> {
+    const SQL: &str = "SELECT revision FROM @.rules FOR NO KEY UPDATE";
+    let _: Revision = Statement::new(SCHEMA, SQL, []).get_result(connection)?;
+    Ok(())
+}
+
 /// All that the shop says at one moment.
 pub(crate) fn read(connection: &mut PgConnection) -> QueryResult<Rules> {
     connection.transaction(|connection| {

@@ -169,3 +169,95 @@ pub(crate) fn orphans(connection: &mut PgConnection) -> QueryResult<Vec<Uuid>> {
         .limit(100)
         .load(connection)
 }
+
+/// Something that is kept and is not what it is the sum of.
+#[derive(QueryableByName)]
+pub(crate) struct Miscount {
+    /// What it is kept of: a code, or the bare id.
+    #[diesel(sql_type = Text)]
+    pub(crate) subject: String,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) kept: i64,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) counted: i64,
+}
+
+/// Gift cards whose balance is not the sum of their entries.
+pub(crate) fn wrong_balances(connection: &mut PgConnection) -> QueryResult<Vec<Miscount>> {
+    const SQL: &str = "SELECT card.id::text AS subject, card.balance_minor AS kept, \
+            coalesce(ledger.total, 0)::bigint AS counted \
+        FROM @.gift_cards AS card \
+        LEFT JOIN (SELECT gift_card_id, sum(amount_minor) AS total FROM @.gift_card_entries GROUP BY gift_card_id) \
+            AS ledger ON ledger.gift_card_id = card.id \
+        WHERE card.balance_minor <> coalesce(ledger.total, 0) ORDER BY card.id LIMIT 100";
+    Statement::new(SCHEMA, SQL, []).load(connection)
+}
+
+/// Promotions with a limit or a budget that keep another number of uses than living orders have.
+pub(crate) fn wrong_uses_of_promotions(connection: &mut PgConnection) -> QueryResult<Vec<Miscount>> {
+    const SQL: &str = "SELECT promotion.id::text AS subject, promotion.uses AS kept, coalesce(living.uses, 0) AS counted \
+        FROM @.promotions AS promotion \
+        LEFT JOIN (SELECT promotion_id, count(*) AS uses FROM @.promotion_uses GROUP BY promotion_id) \
+            AS living ON living.promotion_id = promotion.id \
+        WHERE (promotion.usage_limit IS NOT NULL OR promotion.budget_minor IS NOT NULL) \
+            AND promotion.uses <> coalesce(living.uses, 0) \
+        ORDER BY promotion.id LIMIT 100";
+    Statement::new(SCHEMA, SQL, []).load(connection)
+}
+
+/// Promotions with a budget that keep another amount than they take off in living orders.
+pub(crate) fn wrong_budgets(connection: &mut PgConnection) -> QueryResult<Vec<Miscount>> {
+    const SQL: &str = "SELECT promotion.id::text AS subject, promotion.spent_minor AS kept, \
+            coalesce(living.spent, 0)::bigint AS counted \
+        FROM @.promotions AS promotion \
+        LEFT JOIN (SELECT promotion_id, currency, sum(amount_minor) AS spent FROM @.promotion_uses \
+                GROUP BY promotion_id, currency) \
+            AS living ON living.promotion_id = promotion.id AND living.currency = promotion.budget_currency \
+        WHERE promotion.budget_minor IS NOT NULL AND promotion.spent_minor <> coalesce(living.spent, 0) \
+        ORDER BY promotion.id LIMIT 100";
+    Statement::new(SCHEMA, SQL, []).load(connection)
+}
+
+/// Codes with a limit that keep another number of uses than living orders have.
+pub(crate) fn wrong_uses_of_codes(connection: &mut PgConnection) -> QueryResult<Vec<Miscount>> {
+    const SQL: &str = "SELECT code.code AS subject, code.uses AS kept, coalesce(living.uses, 0) AS counted \
+        FROM @.promotion_codes AS code \
+        LEFT JOIN (SELECT promotion_id, code, count(*) AS uses FROM @.promotion_uses GROUP BY promotion_id, code) \
+            AS living ON living.promotion_id = code.promotion_id AND living.code = code.code \
+        WHERE code.usage_limit IS NOT NULL AND code.uses <> coalesce(living.uses, 0) ORDER BY code.code LIMIT 100";
+    Statement::new(SCHEMA, SQL, []).load(connection)
+}
+
+/// Customers of a promotion for whom another number of uses is kept than their living orders have. Customers can be addresses:
+/// the promotion is named in their place.
+pub(crate) fn wrong_uses_of_customers(connection: &mut PgConnection) -> QueryResult<Vec<Miscount>> {
+    const SQL: &str = "SELECT coalesce(customer.promotion_id, living.promotion_id)::text AS subject, \
+            coalesce(customer.uses, 0) AS kept, coalesce(living.uses, 0) AS counted \
+        FROM @.promotion_customers AS customer \
+        FULL JOIN (SELECT promotion_id, customer, count(*) AS uses FROM @.promotion_uses \
+                GROUP BY promotion_id, customer) \
+            AS living ON living.promotion_id = customer.promotion_id AND living.customer = customer.customer \
+        WHERE coalesce(customer.uses, 0) <> coalesce(living.uses, 0) ORDER BY subject LIMIT 100";
+    Statement::new(SCHEMA, SQL, []).load(connection)
+}
+
+/// Orders that use promotions and hold no cart, with how many.
+pub(crate) fn uses_without_cart(connection: &mut PgConnection) -> QueryResult<Vec<Miscount>> {
+    const SQL: &str = "SELECT living.order_id::text AS subject, count(*) AS kept, 0::bigint AS counted \
+        FROM @.promotion_uses AS living \
+        WHERE NOT EXISTS (SELECT FROM @.carts AS cart \
+            WHERE cart.order_id = living.order_id AND cart.status IN ('checkout', 'completed')) \
+        GROUP BY living.order_id ORDER BY living.order_id LIMIT 100";
+    Statement::new(SCHEMA, SQL, []).load(connection)
+}
+
+/// Orders that have spent more of gift cards than they have returned and hold no cart, with how much.
+pub(crate) fn spending_without_cart(connection: &mut PgConnection) -> QueryResult<Vec<Miscount>> {
+    const SQL: &str = "SELECT entry.order_id::text AS subject, -sum(entry.amount_minor)::bigint AS kept, \
+            0::bigint AS counted \
+        FROM @.gift_card_entries AS entry \
+        WHERE entry.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM @.carts AS cart \
+            WHERE cart.order_id = entry.order_id AND cart.status IN ('checkout', 'completed')) \
+        GROUP BY entry.order_id HAVING sum(entry.amount_minor) <> 0 ORDER BY entry.order_id LIMIT 100";
+    Statement::new(SCHEMA, SQL, []).load(connection)
+}

@@ -38,7 +38,7 @@ impl Service {
                 return None;
             };
             let question = RateQuestion {
-                service: service.clone(),
+                service: service.to_string(),
                 destination: address.into(),
                 grams: cart.grams(),
                 value: Money::new(cart.value(), cart.currency),
@@ -53,13 +53,17 @@ impl Service {
 
     async fn taxes(&self, facts: &Facts, cart: &Cart) -> Option<TaxRule> {
         let (service, address) = (self.external.taxes.as_ref()?, cart.taxed_at()?);
-        let classes: BTreeSet<&String> = cart.items.iter().map(|item| &item.traits.tax_class).collect();
+        let classes: BTreeSet<String> = cart
+            .items
+            .iter()
+            .map(|item| item.traits.tax_class.as_str().to_owned())
+            .collect();
         let question = TaxQuestion {
             destination: address.into(),
             currency: cart.currency,
             tax_number: cart.tax_number.clone(),
             customer_group: facts.group,
-            tax_classes: classes.into_iter().cloned().collect(),
+            tax_classes: classes.into_iter().collect(),
         };
         service.taxes(&question).await.ok()
     }

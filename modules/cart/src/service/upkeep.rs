@@ -6,18 +6,20 @@ use cart_api::{CartLeft, FrozenCart, PricedLine};
 use chrono::{DateTime, TimeDelta, Utc};
 use database::consumer::parked;
 use database::{Failure, OrRefuse, idempotency, outbox};
-use diesel::PgConnection;
+use diesel::prelude::*;
 use kernel::Fault;
 use kernel::event::Event;
-use kernel::id::{CartId, ItemId, UserId};
+use kernel::id::{CartId, GiftCardId, ItemId, OrderId, PromotionId, UserId};
 use kernel::job::{Job, Round, Wake};
 use kernel::module::Finding;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::Service;
 use super::checkout::read_snapshot;
 use crate::SCHEMA;
 use crate::domain::Cart;
+use crate::queries::upkeep::{self, Miscount};
 use crate::queries::{self, Left};
 
 /// How many carts a job takes at a time: few enough to hold their locks for a moment only.
@@ -117,6 +119,7 @@ impl Service {
             let detail = format!("{}: {}", event.consumer, event.error);
             Finding::new("events_are_digested", event.id, detail)
         }));
+        findings.extend(self.miscounts().await?);
         let mut after: Option<CartId> = None;
         let now = self.clock.now();
         loop {
@@ -134,6 +137,58 @@ impl Service {
             );
         }
     }
+}
+
+impl Service {
+    /// What is kept of promotions and gift cards and is not what orders say.
+    async fn miscounts(&self) -> Result<Vec<Finding>, Fault> {
+        type Question = fn(&mut PgConnection) -> QueryResult<Vec<Miscount>>;
+        type Naming = fn(&String) -> String;
+        const QUESTIONS: [(&str, Question, Naming); 7] = [
+            (
+                "balance_is_the_sum_of_entries",
+                upkeep::wrong_balances,
+                named::<GiftCardId>,
+            ),
+            (
+                "uses_of_promotion_are_counted",
+                upkeep::wrong_uses_of_promotions,
+                named::<PromotionId>,
+            ),
+            ("spent_budget_is_counted", upkeep::wrong_budgets, named::<PromotionId>),
+            ("uses_of_code_are_counted", upkeep::wrong_uses_of_codes, String::clone),
+            (
+                "uses_of_customers_are_counted",
+                upkeep::wrong_uses_of_customers,
+                named::<PromotionId>,
+            ),
+            (
+                "promotion_is_used_with_a_cart",
+                upkeep::uses_without_cart,
+                named::<OrderId>,
+            ),
+            (
+                "gift_card_is_spent_with_a_cart",
+                upkeep::spending_without_cart,
+                named::<OrderId>,
+            ),
+        ];
+        let mut findings = Vec::new();
+        for (rule, question, name) in QUESTIONS {
+            let found = self.query(question).await?;
+            findings.extend(found.into_iter().map(|miscount| {
+                let detail = format!("kept {}, counted {}", miscount.kept, miscount.counted);
+                Finding::new(rule, name(&miscount.subject), detail)
+            }));
+        }
+        Ok(findings)
+    }
+}
+
+/// An id of the database as the API tells it.
+#[expect(clippy::ptr_arg, reason = "it stands beside `String::clone`")]
+fn named<I: From<Uuid> + ToString>(id: &String) -> String {
+    Uuid::parse_str(id).map_or_else(|_| id.clone(), |id| I::from(id).to_string())
 }
 
 fn round(done: usize) -> Round {
