@@ -4,5 +4,7 @@
 
 mod buying;
 mod checkout;
+mod effort;
+mod external;
 mod keeping;
 mod support;

@@ -4,19 +4,22 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
-use actix_web::{App, HttpMessage, test};
+use actix_web::{App, HttpMessage, test, web};
 use async_trait::async_trait;
 use database::embedded::{Cluster, Durability, Options};
 use database::{Db, Options as PoolOptions};
+use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use kernel::event::{Event, Feed, Position};
 use kernel::id::{CustomerGroupId, OrderId, ProductId, ReservationId, SessionId, UserId, VariantId};
-use kernel::identity::{Authority, Caller, SignedIn};
+use kernel::identity::{Authority, Caller, Role, SignedIn};
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
+use kernel::settings::Settings;
 use kernel::token::TokenSigner;
 use kernel::{Clock, Currency, Fault, Locale, Money};
 use product_api::{Demand, ProductApi, ProductError, Quote, QuotedPrice, Reservation, Traits};
@@ -29,13 +32,39 @@ pub(crate) struct Shop {
     pub(crate) module: cart::Module,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Clock,
+    url: String,
     _cluster: Cluster,
     _folder: Folder,
 }
 
 /// What a variant is and costs, as the test says.
 #[derive(Default)]
-pub(crate) struct Catalogue(Mutex<HashMap<VariantId, Quote>>);
+pub(crate) struct Catalogue {
+    quotes: Mutex<HashMap<VariantId, Quote>>,
+    asked: AtomicUsize,
+}
+
+/// The statements that were sent to each database of this process.
+static STATEMENTS: LazyLock<Mutex<HashMap<String, Vec<String>>>> = LazyLock::new(Mutex::default);
+
+/// Counts what one connection sends.
+#[derive(Default)]
+struct Counter {
+    url: String,
+}
+
+impl Instrumentation for Counter {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        match event {
+            InstrumentationEvent::StartEstablishConnection { url, .. } => url.clone_into(&mut self.url),
+            InstrumentationEvent::StartQuery { query, .. } => {
+                let mut statements = STATEMENTS.lock().unwrap();
+                statements.entry(self.url.clone()).or_default().push(query.to_string());
+            }
+            _ => (),
+        }
+    }
+}
 
 /// Who sends a request.
 #[derive(Clone)]
@@ -43,6 +72,7 @@ pub(crate) enum As {
     Stranger,
     Guest(String),
     User(UserId),
+    Staff,
 }
 
 /// What came back.
@@ -54,6 +84,12 @@ pub(crate) struct Response {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
+        Self::open_with(|_| ()).await
+    }
+
+    /// With other settings than those that the shop comes with.
+    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
+        set_default_instrumentation(|| Some(Box::<Counter>::default())).unwrap();
         let folder = Folder::new();
         let cluster = Cluster::start(Options {
             data_dir: folder.0.clone(),
@@ -61,9 +97,12 @@ impl Shop {
             binaries: None,
         });
         let cluster = cluster.unwrap();
-        let database = Db::open(cluster.url(database::embedded::NAME).into(), PoolOptions::default());
+        let url = cluster.url(database::embedded::NAME);
+        let database = Db::open(url.clone().into(), PoolOptions::default());
         let settings = include_str!("../../../../config/default.toml");
         let settings = settings.replace("locales = []", "locales = [\"en\", \"de\"]");
+        let mut settings: Settings = toml::from_str(&settings).unwrap();
+        change(&mut settings);
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
@@ -71,7 +110,7 @@ impl Shop {
                 service: SecretKey::generate(),
                 secret: SecretKey::generate(),
             },
-            settings: Arc::new(toml::from_str(&settings).unwrap()),
+            settings: Arc::new(settings),
             clock: Clock::adjustable(),
         };
         let catalogue = Arc::new(Catalogue::default());
@@ -88,9 +127,23 @@ impl Shop {
             module,
             catalogue,
             clock: context.clock,
+            url,
             _cluster: cluster,
             _folder: folder,
         }
+    }
+
+    /// The statements that were sent to the database, and how often the catalogue was asked, since this was last asked.
+    pub(crate) fn effort(&self) -> (Vec<String>, usize) {
+        let statements = STATEMENTS.lock().unwrap().remove(&self.url).unwrap_or_default();
+        (statements, self.catalogue.asked.swap(0, Ordering::Relaxed))
+    }
+
+    /// Something that staff set up.
+    pub(crate) async fn set_up(&self, path: &str, body: Value) -> Value {
+        let made = self.send(&As::Staff, Method::POST, path, Some(body)).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        made.body
     }
 
     pub(crate) async fn send(&self, who: &As, method: Method, path: &str, body: Option<Value>) -> Response {
@@ -105,7 +158,9 @@ impl Shop {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Response {
+        let authority: Arc<dyn Authority> = Arc::new(Accounts);
         let app = App::new()
+            .app_data(web::Data::from(authority))
             .into_utoipa_app()
             .configure(|config| self.module.routes(config))
             .into_app();
@@ -121,13 +176,17 @@ impl Shop {
             request = request.insert_header(("Cart-Secret", secret.as_str()));
         }
         let request = request.to_request();
-        request.extensions_mut().insert(match who {
-            As::User(user) => Caller::SignedIn(SignedIn {
-                user: *user,
+        let signed_in = |user, roles| {
+            Caller::SignedIn(SignedIn {
+                user,
                 session: SessionId::generate(),
-                roles: Vec::new(),
+                roles,
                 group: None,
-            }),
+            })
+        };
+        request.extensions_mut().insert(match who {
+            As::User(user) => signed_in(*user, Vec::new()),
+            As::Staff => signed_in(UserId::generate(), vec![Role::Admin]),
             As::Stranger | As::Guest(_) => Caller::Anonymous,
         });
         let response = test::call_service(&app, request).await;
@@ -193,13 +252,13 @@ impl Catalogue {
             on_sale: true,
             traits: Traits::default(),
         };
-        self.0.lock().unwrap().insert(variant, quote);
+        self.quotes.lock().unwrap().insert(variant, quote);
         variant
     }
 
     /// Changes what the catalogue says.
     pub(crate) fn edit(&self, variant: VariantId, edit: impl FnOnce(&mut Quote)) {
-        edit(self.0.lock().unwrap().get_mut(&variant).unwrap());
+        edit(self.quotes.lock().unwrap().get_mut(&variant).unwrap());
     }
 
     pub(crate) fn set_price(&self, variant: VariantId, price: i64) {
@@ -224,7 +283,8 @@ impl ProductApi for Catalogue {
         locale: Option<Locale>,
         _: Option<CustomerGroupId>,
     ) -> Result<Vec<Quote>, ProductError> {
-        let quotes = self.0.lock().unwrap();
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let quotes = self.quotes.lock().unwrap();
         // What is not said in English ends with the language that it is said in.
         let title = |title: &str| match &locale {
             Some(locale) if locale.as_str() != "en" => format!("{title} ({locale})"),
