@@ -229,10 +229,11 @@ async fn bad_requests_are_named_and_change_nothing() {
             "required",
         ),
         (
-            json!({"shipping_method": "shipping_00000000000000000000000000"}),
+            json!({"shipping_method": "shipping_01h455vb4pex5vsknk084sn02q"}),
             "/shipping_method",
             "unknown_shipping_method",
         ),
+        (json!({"shipping_method": "drone"}), "/shipping_method", "invalid"),
         (json!({"status": "completed"}), "/status", "unknown_field"),
         (json!({"totals": {}}), "/totals", "unknown_field"),
     ];
