@@ -182,6 +182,38 @@ async fn staff_change_cards_and_move_money_but_never_below_nothing() {
     assert_eq!(store.findings().await, [""; 0]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn staff_and_buyers_take_no_more_off_a_card_than_there_is() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(200, 100).await;
+    let card = issued(&admin, 1000).await;
+    let carts = join_all((0..8).map(|_| cart_with(&store, &product, &card))).await;
+    let adjustments = format!("{}/adjustments", path(&card));
+    let taken = (0..8).map(|_| {
+        let body = json!({"amount": dollars(-150), "reason": "taken back"});
+        admin.post(&adjustments, body)
+    });
+    let orders = carts.iter().map(|cart| cart.buy(sandbox("tok_ok")));
+    let (taken, orders) = futures_util::future::join(join_all(taken), join_all(orders)).await;
+    let mut left = 1000;
+    for answer in taken {
+        match answer.status {
+            201 => left -= 150,
+            _ => drop(answer.problem(409, "insufficient_balance")),
+        }
+    }
+    for answer in orders {
+        match answer.status {
+            201 => left -= 200,
+            _ => drop(answer.problem(409, "gift_cards_changed")),
+        }
+    }
+    assert!((0..150).contains(&left), "{left}");
+    assert_eq!(balance(&admin, &card).await, left);
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
 #[tokio::test]
 async fn a_card_pays_a_part_and_gets_it_back_from_an_order_that_dies() {
     let store = Store::start().await;

@@ -1,6 +1,8 @@
 //! Promotions and their codes, from the staff who arrange them to the orders that use them.
 
 use chrono::TimeDelta;
+use database::connection::{Limits, connect};
+use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -164,6 +166,87 @@ async fn what_no_promotion_can_be_is_refused_by_its_field() {
     }
     let kept = admin.get("/admin/promotions").await.expect(200);
     assert_eq!(kept["data"], json!([]));
+}
+
+/// What no request would write.
+fn write_by_hand(store: &Store, statements: &str) {
+    let mut connection = connect(&store.database_url().to_owned().into(), &Limits::default()).unwrap();
+    connection.batch_execute(statements).unwrap();
+}
+
+#[tokio::test]
+async fn a_shop_has_at_most_a_thousand_promotions_that_are_enabled() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    write_by_hand(
+        &store,
+        "INSERT INTO carts.promotions \
+            (id, name, needs_code, enabled, priority, exclusive, terms, version, created_at, updated_at) \
+         SELECT gen_random_uuid(), 'Sale', true, true, 0, false, \
+            '{\"action\":{\"kind\":\"percentage\",\"percent\":\"1\"}}', 1, now(), now() FROM generate_series(1, 999)",
+    );
+    let last = percentage(&admin, "10", json!({})).await;
+    let body = json!({"name": "Sale", "needs_code": false, "terms": last["terms"]});
+    let problem = admin
+        .post("/admin/promotions", body)
+        .await
+        .problem(422, "validation_failed");
+    assert_eq!(fields(&problem), [("/enabled", "too_many")]);
+    let spare = percentage(&admin, "10", json!({"enabled": false})).await;
+    let any = admin.with("If-Match", "*");
+    let problem = any
+        .patch(&path(&spare), json!({"enabled": true}))
+        .await
+        .problem(422, "validation_failed");
+    assert_eq!(fields(&problem), [("/enabled", "too_many")]);
+    any.patch(&path(&last), json!({"priority": 3})).await.expect(200);
+    any.patch(&path(&last), json!({"enabled": false})).await.expect(200);
+    any.patch(&path(&spare), json!({"enabled": true})).await.expect(200);
+}
+
+#[tokio::test]
+async fn whoever_verifies_finds_what_is_kept_and_is_not_what_orders_use() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(2000, 10).await;
+    let limits = json!({"needs_code": true, "usage_limit": 9, "budget": dollars(9000)});
+    let promotion = percentage(&admin, "50", limits).await;
+    code(&admin, &promotion, json!({"code": "TEN", "usage_limit": 10})).await;
+    let card = json!({"amount": dollars(300)});
+    let card = admin.post("/admin/gift-cards", card).await.expect(201);
+    let mut cart = cart_of(&store.anonymous(), &product, "ada@example.com", &["TEN"]).await;
+    let gift_cards = format!("/carts/{}/gift-cards", cart.id);
+    cart.cart = cart
+        .buyer
+        .post(&gift_cards, json!({"code": card["code"]}))
+        .await
+        .expect(201);
+    cart.buy(manual()).await.expect(201);
+    let ask = || async { cart.now().await };
+    eventually(ask, |cart| cart["status"] == "completed").await;
+    assert_eq!(store.findings().await, [""; 0]);
+
+    write_by_hand(
+        &store,
+        "UPDATE carts.promotions SET uses = 3, spent_minor = 7; UPDATE carts.promotion_codes SET uses = 4; \
+         UPDATE carts.promotion_customers SET uses = 0; UPDATE carts.gift_cards SET balance_minor = 1; \
+         UPDATE carts.carts SET order_id = gen_random_uuid()",
+    );
+    let findings = store.findings().await.join("\n");
+    for (rule, detail) in [
+        ("uses_of_promotion_are_counted", "kept 3, counted 1"),
+        ("spent_budget_is_counted", "kept 7, counted 1000"),
+        ("uses_of_code_are_counted", "kept 4, counted 1"),
+        ("uses_of_customers_are_counted", "kept 0, counted 1"),
+        ("balance_is_the_sum_of_entries", "kept 1, counted 0"),
+        ("promotion_is_used_with_a_cart", "kept 1, counted 0"),
+        ("gift_card_is_spent_with_a_cart", "kept 300, counted 0"),
+    ] {
+        let told = findings.lines().find(|line| line.contains(rule)).unwrap_or_default();
+        assert!(told.contains(detail), "{rule}: {findings}");
+    }
+    let named = promotion["id"].as_str().unwrap();
+    assert!(findings.contains(named), "{findings}");
 }
 
 #[tokio::test]

@@ -244,6 +244,11 @@ async fn things(store: &Store, admin: &Admin) -> HashMap<&'static str, String> {
     let reduced = json!({"variant_id": variant(&product), "price": {"amount": 1, "currency": "USD"}});
     let path = format!("/admin/price-lists/{}/prices", id(&sale));
     admin.post(&path, json!({"prices": [reduced]})).await.expect(200);
+    let terms = json!({"action": {"kind": "percentage", "percent": "10"}});
+    let promotion = json!({"name": "Sale", "needs_code": true, "terms": terms});
+    let promotion = admin.post("/admin/promotions", promotion).await.expect(201);
+    let card = json!({"amount": {"amount": 100, "currency": "USD"}});
+    let card = admin.post("/admin/gift-cards", card).await.expect(201);
     let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
     let order = cart.buy(manual()).await.expect(201);
     let imports = admin.get("/admin/imports").await.expect(200);
@@ -265,6 +270,8 @@ async fn things(store: &Store, admin: &Admin) -> HashMap<&'static str, String> {
         ("synonyms", id(&synonyms)),
         ("rules", id(&rule)),
         ("price-lists", id(&sale)),
+        ("promotions", id(&promotion)),
+        ("gift-cards", id(&card)),
         ("locations", id(&locations["data"][0])),
         ("imports", id(&imports["data"][0])),
         ("exports", export),

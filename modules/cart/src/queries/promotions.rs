@@ -26,17 +26,42 @@ pub(crate) fn page(connection: &mut PgConnection, after: Uuid, limit: i64) -> Qu
         .limit(limit)
         .select(Row::as_select())
         .load(connection)?;
-    with_uses(connection, rows)
+    let found: QueryResult<Vec<Promotion>> = rows.into_iter().map(Row::into_promotion).collect();
+    count_uses(connection, found?)
 }
 
-/// A promotion by its id.
+/// A promotion by its id, with what is kept of its uses: nothing where it has neither a limit nor a budget.
 pub(crate) fn find(connection: &mut PgConnection, id: PromotionId) -> QueryResult<Option<Promotion>> {
     let row: Option<Row> = promotions::table
         .find(id.uuid())
         .select(Row::as_select())
         .first(connection)
         .optional()?;
-    Ok(with_uses(connection, row.into_iter().collect())?.pop())
+    row.map(Row::into_promotion).transpose()
+}
+
+/// The same promotions with what living orders use of them where that is not kept, by one statement. That may be many orders:
+/// nobody should wait for it.
+pub(crate) fn count_uses(connection: &mut PgConnection, mut found: Vec<Promotion>) -> QueryResult<Vec<Promotion>> {
+    const SQL: &str = "SELECT promotion_id, currency, count(*) AS uses, sum(amount_minor)::bigint AS spent \
+        FROM @.promotion_uses WHERE promotion_id = ANY (?) GROUP BY promotion_id, currency \
+        ORDER BY promotion_id, currency";
+    let without_budget = found.iter().filter(|promotion| promotion.budget.is_none());
+    let ids: Vec<Uuid> = without_budget.map(|promotion| promotion.id.uuid()).collect();
+    if ids.is_empty() {
+        return Ok(found);
+    }
+    let counted: Vec<Used> = Statement::new(SCHEMA, SQL, [Bind::Uuids(ids)]).load(connection)?;
+    for promotion in &mut found {
+        let is_kept = promotion.is_counted();
+        for used in counted.iter().filter(|used| used.promotion_id == promotion.id.uuid()) {
+            if !is_kept {
+                promotion.uses += used.uses;
+            }
+            promotion.spent.push(money(used.spent, &used.currency)?);
+        }
+    }
+    Ok(found)
 }
 
 /// How many others than `id` are enabled.
@@ -178,22 +203,8 @@ pub(crate) fn delete_code(connection: &mut PgConnection, id: PromotionId, code: 
     Ok(removed.done)
 }
 
-/// Tells what is used of each: what is kept where it is, and otherwise what living orders say, by one statement.
-fn with_uses(connection: &mut PgConnection, rows: Vec<Row>) -> QueryResult<Vec<Promotion>> {
-    const SQL: &str = "SELECT promotion_id, currency, count(*) AS uses, sum(amount_minor)::bigint AS spent \
-        FROM @.promotion_uses WHERE promotion_id = ANY (?) GROUP BY promotion_id, currency \
-        ORDER BY promotion_id, currency";
-    let uncounted = rows.iter().filter(|row| row.budget_minor.is_none());
-    let ids: Vec<Uuid> = uncounted.map(|row| row.id).collect();
-    let counted: Vec<Used> = match ids.is_empty() {
-        true => Vec::new(),
-        false => Statement::new(SCHEMA, SQL, [Bind::Uuids(ids)]).load(connection)?,
-    };
-    let promotion = |row: Row| {
-        let used: Vec<&Used> = counted.iter().filter(|used| used.promotion_id == row.id).collect();
-        row.into_promotion(&used)
-    };
-    rows.into_iter().map(promotion).collect()
+fn money(amount: i64, currency: &str) -> QueryResult<Money> {
+    Ok(Money::new(amount, currency.parse().map_err(unreadable)?))
 }
 
 #[derive(Queryable, Selectable)]
@@ -296,8 +307,7 @@ impl Written {
 }
 
 impl Row {
-    fn into_promotion(self, used: &[&Used]) -> QueryResult<Promotion> {
-        let money = |amount: i64, currency: &str| Ok(Money::new(amount, currency.parse().map_err(unreadable)?));
+    fn into_promotion(self) -> QueryResult<Promotion> {
         let budget = self.budget_minor.zip(self.budget_currency);
         let budget = budget.map(|(amount, currency)| money(amount, &currency)).transpose()?;
         let is_kept = budget.is_some() || self.usage_limit.is_some();
@@ -314,17 +324,11 @@ impl Row {
             usage_limit: self.usage_limit,
             usage_limit_per_customer: self.usage_limit_per_customer,
             budget,
-            uses: match is_kept {
-                true => self.uses,
-                false => used.iter().map(|used| used.uses).sum(),
-            },
-            spent: match budget {
-                Some(budget) => vec![Money::new(self.spent_minor, budget.currency)],
-                None => used
-                    .iter()
-                    .map(|used| money(used.spent, &used.currency))
-                    .collect::<QueryResult<_>>()?,
-            },
+            uses: if is_kept { self.uses } else { 0 },
+            spent: budget
+                .iter()
+                .map(|budget| Money::new(self.spent_minor, budget.currency))
+                .collect(),
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,

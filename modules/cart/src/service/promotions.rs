@@ -50,7 +50,8 @@ impl Service {
 
     /// A promotion by its id.
     pub(crate) async fn find_promotion(&self, id: PromotionId) -> Result<Promotion, CartError> {
-        self.database.run(move |connection| stored(connection, id)).await
+        let found = self.database.run(move |connection| stored(connection, id)).await?;
+        self.with_uses(found).await
     }
 
     /// Adds a promotion.
@@ -98,7 +99,8 @@ impl Service {
         };
         let changed = self.database.transaction(work).await?;
         self.take_rules().await;
-        Ok(changed)
+        // Orders have waited long enough.
+        self.with_uses(changed).await
     }
 
     /// Removes a promotion that no order uses, with its codes.
@@ -172,6 +174,14 @@ impl Service {
             }
         };
         self.database.transaction(work).await
+    }
+
+    /// The promotion with what orders use of it.
+    async fn with_uses(&self, promotion: Promotion) -> Result<Promotion, CartError> {
+        let counted = self
+            .query(move |connection| promotions::count_uses(connection, vec![promotion]))
+            .await?;
+        counted.into_iter().next().ok_or_else(no_promotion)
     }
 
     /// Prices by what staff have just written, at once. Where that fails, the next cart that is read tells of it.
