@@ -382,14 +382,14 @@ async fn a_code_whose_condition_is_not_met_is_kept_and_tells_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_forty_guests_with_one_single_use_code_exactly_one_gets_it_and_nobody_else_pays() {
+async fn of_a_hundred_guests_with_one_single_use_code_exactly_one_gets_it_and_nobody_else_pays() {
     let store = Store::start().await;
     let admin = store.admin().await;
     let product = admin.product(2000, 100).await;
     let promotion = percentage(&admin, "50", json!({"needs_code": true, "usage_limit_per_customer": 1})).await;
     code(&admin, &promotion, json!({"code": "ONCE", "usage_limit": 1})).await;
     let guest = store.anonymous();
-    let carts = (0..40).map(|number| {
+    let carts = (0..100).map(|number| {
         let (guest, product) = (&guest, &product);
         async move { cart_of(guest, product, &format!("guest{number}@example.com"), &["ONCE"]).await }
     });
@@ -559,5 +559,43 @@ async fn a_code_that_is_made_again_is_another_one_than_that_of_orders_before() {
     eventually(ask, |cart| cart["status"] == "open").await;
     let unused = admin.get(&codes).await.expect(200);
     assert_eq!(unused["data"][0]["uses"], 0);
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_first_order_of_an_account_has_its_own_promotion_and_may_cost_nothing() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(2000, 100).await;
+    let first_order = json!({"name": "Welcome", "needs_code": false, "terms": {
+        "conditions": {"first_order": true}, "action": {"kind": "percentage", "percent": "100"}}});
+    admin.post("/admin/promotions", first_order).await.expect(201);
+    let customer = store.customer().await;
+    let cart_of_customer = async || {
+        let items = json!({"items": [{"variant_id": variant(&product), "quantity": 1}]});
+        let cart = customer.post("/carts", items).await.expect(201);
+        ReadyCart::complete((**customer).clone(), &cart).await
+    };
+    let guest = cart_of(&store.anonymous(), &product, "guest@example.com", &[]).await;
+    assert_eq!(
+        guest.cart["totals"]["total"],
+        dollars(2000),
+        "nobody knows what a guest has ordered before"
+    );
+
+    // Two carts: the first order is whichever comes first.
+    let (first, second) = (cart_of_customer().await, cart_of_customer().await);
+    assert_eq!(first.cart["totals"]["total"], dollars(0));
+    let order = first.buy(manual()).await.expect(201);
+    assert_eq!(
+        (&order["status"], &order["payment_status"]),
+        (&json!("placed"), &json!("captured"))
+    );
+    assert_eq!(
+        (&order["payments"], &order["totals"]["discount"]),
+        (&json!([]), &dollars(2000))
+    );
+    let problem = second.buy(manual()).await.problem(409, "price_changed");
+    assert_eq!((&problem["old"], &problem["new"]), (&dollars(0), &dollars(2000)));
     assert_eq!(store.findings().await, [""; 0]);
 }

@@ -453,7 +453,7 @@ impl<'a> Loaded<'a> {
             return None;
         }
         let is_somewhere = cart.shipping_address.is_some();
-        if is_somewhere && facts.methods(cart).is_empty() {
+        if is_somewhere && facts.rules.methods(cart.shipping_address.as_ref()).is_empty() {
             return Some(ShippingProblem::NotSentThere);
         }
         match (cart.shipping_method, self.delivery, prices.delivery) {

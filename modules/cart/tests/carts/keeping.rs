@@ -285,3 +285,37 @@ async fn a_cart_that_was_left_behind_is_told_of_once_until_its_buyer_changes_it(
     shop.clock.advance(chrono::Duration::hours(2));
     run_jobs_until(&shop, async || shop.events().await.len() == 2).await;
 }
+
+#[actix_web::test]
+async fn who_adds_while_a_cart_is_merged_loses_no_line() {
+    let shop = Shop::open().await;
+    let variants: Vec<VariantId> = (0..12).map(|_| shop.catalogue.sell(1000, 50)).collect();
+    let user = UserId::generate();
+    let owner = As::User(user);
+    let mine = shop.user_cart(user, &[(variants[0], 1)]).await;
+    let (theirs, guest) = shop.guest_cart(&[(variants[0], 2), (variants[1], 1)]).await;
+    let As::Guest(secret) = &guest else { panic!("a guest") };
+    let merge = json!({"from": {"id": theirs["id"], "secret": secret}});
+    let merge_path = format!("{}/merge", path(&mine));
+    let (to_mine, to_theirs) = (items_path(&mine), items_path(&theirs));
+    let adds = variants[2..7]
+        .iter()
+        .map(|variant| shop.post(&owner, &to_mine, line(*variant, 1)));
+    let late = variants[7..]
+        .iter()
+        .map(|variant| shop.post(&guest, &to_theirs, line(*variant, 1)));
+    let merges = (0..2).map(|_| shop.post(&owner, &merge_path, merge.clone()));
+    let (added, late, merged) = futures_util::join!(join_all(adds), join_all(late), join_all(merges));
+    assert!(added.iter().chain(&merged).all(|answer| answer.status.is_success()));
+    // What the guest added before the merge is in it; after it the guest hears that the cart is closed.
+    let in_time = variants[7..]
+        .iter()
+        .zip(&late)
+        .filter(|(_, answer)| answer.status == 201);
+    let refused = late.iter().filter(|answer| answer.status != 201);
+    assert!(refused.clone().all(|answer| answer.refusal().1 == "cart_closed"));
+    let mut all: Vec<(VariantId, i64)> = vec![(variants[0], 3), (variants[1], 1)];
+    all.extend(variants[2..7].iter().map(|variant| (*variant, 1)));
+    all.extend(in_time.map(|(variant, _)| (*variant, 1)));
+    assert_eq!(lines(&shop.read(&owner, &mine).await), expected(&all));
+}
