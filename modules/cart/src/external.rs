@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cart_pricing::{ShippingTax, TaxRate, TaxZone};
-use chrono::Utc;
 use kernel::address::{Address, Country};
 use kernel::id::{CustomerGroupId, TaxZoneId};
-use kernel::settings::ExternalService;
-use kernel::{Currency, Fault, Money};
+use kernel::settings::{Cart, ExternalService};
+use kernel::{Clock, Currency, Fault, Money};
 use moka::sync::Cache;
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -101,10 +100,12 @@ impl External {
     }
 
     /// As the settings have them.
-    pub(crate) fn new(carriers: &ExternalService, taxes: &ExternalService) -> Self {
+    pub(crate) fn new(settings: &Cart, clock: &Clock) -> Self {
+        let carriers = Endpoint::new("carriers", &settings.carriers, clock);
+        let taxes = Endpoint::new("taxes", &settings.taxes, clock);
         Self {
-            carriers: Endpoint::new("carriers", carriers).map(|endpoint| Arc::new(endpoint) as Arc<dyn CarrierRates>),
-            taxes: Endpoint::new("taxes", taxes).map(|endpoint| Arc::new(endpoint) as Arc<dyn TaxService>),
+            carriers: carriers.map(|endpoint| Arc::new(endpoint) as Arc<dyn CarrierRates>),
+            taxes: taxes.map(|endpoint| Arc::new(endpoint) as Arc<dyn TaxService>),
         }
     }
 }
@@ -112,6 +113,7 @@ impl External {
 /// A service that takes questions as JSON by POST, and answers them likewise.
 struct Endpoint {
     name: &'static str,
+    clock: Clock,
     url: String,
     token: SecretString,
     client: Client,
@@ -121,7 +123,7 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    fn new(name: &'static str, settings: &ExternalService) -> Option<Self> {
+    fn new(name: &'static str, settings: &ExternalService, clock: &Clock) -> Option<Self> {
         if settings.url.is_empty() {
             return None;
         }
@@ -132,6 +134,7 @@ impl Endpoint {
             .redirect(reqwest::redirect::Policy::none());
         Some(Self {
             name,
+            clock: clock.clone(),
             url: settings.url.clone(),
             token: settings.token.clone(),
             client: client.build().ok()?,
@@ -163,7 +166,7 @@ impl Endpoint {
     }
 
     async fn send(&self, body: &str) -> Result<Option<Arc<str>>, Fault> {
-        if Utc::now().timestamp_millis() < self.paused_until.load(Ordering::Relaxed) {
+        if self.clock.now().timestamp_millis() < self.paused_until.load(Ordering::Relaxed) {
             return Err(Fault::unavailable(format!("{} did not answer a moment ago", self.name)));
         }
         let mut request = self.client.post(&self.url).header("content-type", "application/json");
@@ -194,7 +197,7 @@ impl Endpoint {
 
     /// The service has failed: it is left alone for a while.
     fn away(&self, why: &str) -> Fault {
-        let until = Utc::now().timestamp_millis() + PAUSE_MILLISECONDS;
+        let until = self.clock.now().timestamp_millis() + PAUSE_MILLISECONDS;
         self.paused_until.store(until, Ordering::Relaxed);
         tracing::warn!(
             service = self.name,

@@ -79,7 +79,7 @@ impl Service {
             database,
             product,
             user,
-            external: External::new(&context.settings.cart.carriers, &context.settings.cart.taxes),
+            external: External::new(&context.settings.cart, &context.clock),
             key: context.keys.secret.clone(),
             cursors: Cursors::new(context.keys.secret.clone()),
             clock: context.clock.clone(),

@@ -139,6 +139,9 @@ async fn where_no_carrier_answers_a_method_costs_its_fallback_or_is_not_offered(
             assert_eq!(json!(prices), offered);
         }
         assert_eq!(carriers.asked().len(), 1, "who has failed is left alone for a while");
+        shop.clock.advance(chrono::Duration::seconds(11));
+        carriers.answers(200, usd(700));
+        assert_eq!(methods_of(&shop, &guest, &cart).await[0]["price"], usd(700));
     }
     for wrong in [
         json!({"amount": -1, "currency": "USD"}),
