@@ -14,7 +14,7 @@ mod shipping_zone;
 mod tax_number;
 mod tax_zone;
 
-pub(crate) use cart::{Cart, Gift, MAX_LINES, Status};
+pub(crate) use cart::{Aside, Cart, Gift, MAX_LINES, Status};
 pub(crate) use cart_pricing::{LinePrice, is_payable};
 pub(crate) use change::{Change, Details, NewLine, absorb, give_back, reprice, require_other};
 pub(crate) use code::PromotionCode;

@@ -255,6 +255,25 @@ pub struct Cart {
     /// How long after its last change an open cart counts as left behind: others are told of it then.
     #[serde(deserialize_with = "duration")]
     pub left_after: Duration,
+    /// Where open carts are kept.
+    pub store: CartStore,
+    /// The Redis of carts, where they are kept in one.
+    pub redis_url: SecretString,
+    /// How the names of all keys in it begin.
+    pub redis_prefix: String,
+    /// How long it may take to answer; then carts are not to be had for a moment.
+    #[serde(deserialize_with = "duration")]
+    pub redis_timeout: Duration,
+}
+
+/// Where open carts are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CartStore {
+    /// In PostgreSQL, as everything else.
+    Postgres,
+    /// In a Redis.
+    Redis,
 }
 
 /// Orders.

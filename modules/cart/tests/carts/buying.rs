@@ -462,7 +462,7 @@ async fn a_cart_that_nobody_changes_expires_and_is_marked_and_removed() {
 }
 
 /// Starts the jobs and stops them once `done`.
-async fn run_jobs_until(shop: &Shop, done: impl AsyncFn() -> bool) {
+pub(crate) async fn run_jobs_until(shop: &Shop, done: impl AsyncFn() -> bool) {
     let (stop, stopped) = watch::channel(false);
     let jobs: Vec<_> = shop
         .module

@@ -4,4 +4,5 @@
 
 mod buying;
 mod checkout;
+mod leaving;
 mod support;

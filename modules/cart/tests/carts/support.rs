@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
@@ -30,6 +34,7 @@ pub(crate) struct Shop {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Clock,
     _cluster: Cluster,
+    _redis: Option<Redis>,
     _folder: Folder,
 }
 
@@ -63,7 +68,15 @@ impl Shop {
         let cluster = cluster.unwrap();
         let database = Db::open(cluster.url(database::embedded::NAME).into(), PoolOptions::default());
         let settings = include_str!("../../../../config/default.toml");
-        let settings = settings.replace("locales = []", "locales = [\"en\", \"de\"]");
+        let mut settings = settings.replace("locales = []", "locales = [\"en\", \"de\"]");
+        let redis = Redis::where_carts_are(&folder);
+        if let Some(redis) = &redis {
+            settings = settings.replace("store = \"postgres\"", "store = \"redis\"").replacen(
+                "redis_url = \"\"",
+                &format!("redis_url = \"{}\"", redis.url),
+                1,
+            );
+        }
         let context = Context {
             keys: Keys {
                 token: Arc::new(TokenSigner::generate_key()),
@@ -89,6 +102,7 @@ impl Shop {
             catalogue,
             clock: context.clock,
             _cluster: cluster,
+            _redis: redis,
             _folder: folder,
         }
     }
@@ -257,6 +271,40 @@ impl ProductApi for Catalogue {
 
     async fn reservations(&self, _: Option<ReservationId>, _: i64) -> Result<Vec<Reservation>, ProductError> {
         Err(not_asked().into())
+    }
+}
+
+/// The Redis of one shop's carts.
+struct Redis {
+    url: String,
+    server: Child,
+}
+
+impl Redis {
+    /// One that is reached by a file in the shop's folder, where the test run keeps carts in Redis.
+    fn where_carts_are(folder: &Folder) -> Option<Self> {
+        if std::env::var("BODEGA_TEST_CART_STORE").as_deref() != Ok("redis") {
+            return None;
+        }
+        let socket = folder.0.join("redis.socket");
+        let server = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .spawn();
+        let server = server.unwrap();
+        while UnixStream::connect(&socket).is_err() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let url = format!("redis+unix://{}", socket.display());
+        Some(Self { url, server })
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 
