@@ -205,6 +205,9 @@ mod tests {
         let all = process::shown(&redis_shop_command("one", &words("--locked")));
         assert!(all.contains("--skip processes:: accounts:: bundles:: carts::"), "{all}");
         let some = process::shown(&redis_shop_command("one", &words("--locked gift_cards")));
-        assert!(some.contains("gift_cards -- --skip") && !some.contains("carts:: "), "{some}");
+        assert!(
+            some.contains("gift_cards -- --skip") && !some.contains("carts:: "),
+            "{some}"
+        );
     }
 }

@@ -68,7 +68,9 @@ impl Service {
         let store = store::open(&context.settings.cart);
         let carts = Arc::clone(&store);
         Self {
-            carts: Together::new(database.clone(), move |connection, wanted| carts.find_all(connection, wanted)),
+            carts: Together::new(database.clone(), move |connection, wanted| {
+                carts.find_all(connection, wanted)
+            }),
             takings: Together::new(database.clone(), queries::take_all),
             rules: RulesInMemory::new(database.clone()),
             database,

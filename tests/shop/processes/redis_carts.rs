@@ -177,7 +177,10 @@ async fn a_cart_that_an_order_has_given_back_is_merged_with_one_that_no_order_ha
     let admin = store.admin().await;
     let product = admin.product(1000, 100).await;
     let guest = store.anonymous().ready_cart(&[(variant(&product), 2)]).await;
-    let declined = guest.buy(sandbox("tok_declined")).await.problem(402, "payment_declined");
+    let declined = guest
+        .buy(sandbox("tok_declined"))
+        .await
+        .problem(402, "payment_declined");
     let holder = store
         .anonymous()
         .with("Order-Secret", declined["secret"].as_str().unwrap());
@@ -189,13 +192,20 @@ async fn a_cart_that_an_order_has_given_back_is_merged_with_one_that_no_order_ha
 
     let customer = store.customer().await;
     let own = customer
-        .post("/carts", json!({"items": [{"variant_id": variant(&product), "quantity": 1}]}))
+        .post(
+            "/carts",
+            json!({"items": [{"variant_id": variant(&product), "quantity": 1}]}),
+        )
         .await
         .expect(201);
     let own = own["id"].as_str().unwrap();
     assert!(has(&redis, own));
     let from = json!({"from": {"id": guest.id, "secret": guest.secret}});
-    let merged = customer.once("m").post(&format!("/carts/{own}/merge"), from).await.expect(200);
+    let merged = customer
+        .once("m")
+        .post(&format!("/carts/{own}/merge"), from)
+        .await
+        .expect(200);
     assert_eq!(quantity(&merged), 3);
     assert_eq!(guest.now().await["status"], "merged");
     assert_eq!(customer.get("/carts/current").await.expect(200)["id"], own);
@@ -205,15 +215,26 @@ async fn a_cart_that_an_order_has_given_back_is_merged_with_one_that_no_order_ha
     let newest = customer.post("/carts", json!({})).await.expect(201);
     let ids = |page: &Value| {
         let carts = page["data"].as_array().unwrap().iter();
-        carts.map(|cart| cart["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        carts
+            .map(|cart| cart["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let newest = newest["id"].as_str().unwrap();
     assert_eq!(ids(&customer.get("/carts").await.expect(200)), [newest, own]);
-    assert_eq!(ids(&admin.get("/admin/carts").await.expect(200)), [newest, own, &guest.id]);
-    assert_eq!(ids(&admin.get("/admin/carts?status=merged").await.expect(200)), [&guest.id]);
+    assert_eq!(
+        ids(&admin.get("/admin/carts").await.expect(200)),
+        [newest, own, &guest.id]
+    );
+    assert_eq!(
+        ids(&admin.get("/admin/carts?status=merged").await.expect(200)),
+        [&guest.id]
+    );
     let first = admin.get("/admin/carts?status=open&limit=1").await.expect(200);
     assert_eq!(ids(&first), [newest]);
-    let next = format!("/admin/carts?status=open&limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
+    let next = format!(
+        "/admin/carts?status=open&limit=1&cursor={}",
+        first["next_cursor"].as_str().unwrap()
+    );
     assert_eq!(ids(&admin.get(&next).await.expect(200)), [own]);
 }
 
@@ -222,7 +243,11 @@ async fn a_cart_that_an_order_has_given_back_is_merged_with_one_that_no_order_ha
 async fn a_store_that_is_killed_while_carts_are_ordered_loses_none_and_orders_none_twice() {
     let redis = Redis::durable();
     let url = redis.url();
-    let settings = [("cart.store", "redis"), ("cart.redis_url", url.as_str()), ("order.lease", "2s")];
+    let settings = [
+        ("cart.store", "redis"),
+        ("cart.redis_url", url.as_str()),
+        ("order.lease", "2s"),
+    ];
     let mut store = StoreProcess::with(settings).await;
     let product = store.admin().await.product(1000, 10_000).await;
     let anonymous = store.anonymous();

@@ -193,10 +193,16 @@ impl Edit {
         if let Some(view) = write(connection, seen)? {
             return Ok(view);
         }
-        store::rewrite(store, connection, &[seen.id], self.facts.now, |connection, mut carts| {
-            let present = carts.pop().ok_or_else(not_found).or_refuse()?;
-            write(connection, &present)
-        })
+        store::rewrite(
+            store,
+            connection,
+            &[seen.id],
+            self.facts.now,
+            |connection, mut carts| {
+                let present = carts.pop().ok_or_else(not_found).or_refuse()?;
+                write(connection, &present)
+            },
+        )
     }
 
     fn apply(&self, connection: &mut PgConnection, seen: &Cart) -> Result<(Cart, CartView), Failure<CartError>> {
@@ -219,7 +225,12 @@ impl Edit {
 fn mark_of(call: Option<&Call>) -> Option<String> {
     let call = call?;
     let mut hash = Sha256::new();
-    for part in [call.scope.as_bytes(), call.operation.as_bytes(), call.key.as_bytes(), &call.fingerprint] {
+    for part in [
+        call.scope.as_bytes(),
+        call.operation.as_bytes(),
+        call.key.as_bytes(),
+        &call.fingerprint,
+    ] {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     }

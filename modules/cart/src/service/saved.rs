@@ -54,7 +54,10 @@ impl Service {
         };
         if seen.aside.is_some() {
             // The line is put aside for good before it is taken out of the cart: a crash between leaves it in both.
-            return self.database.run(move |connection| edit.carry_out(connection, &seen, put)).await;
+            return self
+                .database
+                .run(move |connection| edit.carry_out(connection, &seen, put))
+                .await;
         }
         let save = move |connection: &mut PgConnection| {
             // Before the cart, as whoever moves it back locks it.

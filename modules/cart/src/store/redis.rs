@@ -191,7 +191,9 @@ impl CartStore for Redis {
         };
         if (filter.user, filter.status) == (None, Some("expired")) {
             let over = self.records.between(ByTime::Expiring, None, now, UNMARKED)?;
-            let older = over.into_iter().filter(|(id, _)| before.is_none_or(|before| *id < before));
+            let older = over
+                .into_iter()
+                .filter(|(id, _)| before.is_none_or(|before| *id < before));
             let older: Vec<_> = older.map(|(id, _)| (id, now)).collect();
             let found = self.find_all(connection, &older)?.into_iter().flatten();
             kept.extend(found.filter(|found| found.cart.aside.is_some() && is_wanted(&found.cart)));
@@ -346,14 +348,19 @@ impl CartStore for Redis {
         Ok(Leaving {
             news,
             noted: noted.max(touched.len()),
-            told: touched.into_iter().map(|(cart, touched)| Told { cart, touched }).collect(),
+            told: touched
+                .into_iter()
+                .map(|(cart, touched)| Told { cart, touched })
+                .collect(),
         })
     }
 
     fn note_told(&self, told: &[Told]) -> QueryResult<()> {
         match told.is_empty() {
             true => Ok(()),
-            false => self.records.note_told(told.iter().map(|told| (told.cart, told.touched))),
+            false => self
+                .records
+                .note_told(told.iter().map(|told| (told.cart, told.touched))),
         }
     }
 
@@ -371,7 +378,9 @@ impl CartStore for Redis {
     }
 
     fn forget(&self, connection: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> QueryResult<()> {
-        let carts = self.list(connection, &[ById::User(user)], None, i64::from(i32::MAX), now, |_| true)?;
+        let carts = self.list(connection, &[ById::User(user)], None, i64::from(i32::MAX), now, |_| {
+            true
+        })?;
         for Found { cart, .. } in carts {
             self.until_done(|| {
                 let seen = self.find_one(connection, cart.id, now)?;

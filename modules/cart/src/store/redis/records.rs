@@ -197,8 +197,7 @@ impl Records {
                 Status::Expired => (6, cart.updated_at),
                 Status::Open | Status::Checkout(_) | Status::Completed(_) => (4, cart.expires_at),
             };
-            let is_touched =
-                seen.is_none_or(|seen| seen.touched_at != cart.touched_at || seen.status != Status::Open);
+            let is_touched = seen.is_none_or(|seen| seen.touched_at != cart.touched_at || seen.status != Status::Open);
             let touched = is_touched.then(|| cart.touched_at.timestamp_millis().to_string());
             call.key(self.cart(cart.id)).key(self.user_of(cart));
             call.arg(seen.and_then(tag_of).unwrap_or_default())
@@ -249,7 +248,11 @@ impl Records {
             question.arg("-").arg("LIMIT").arg(0).arg(limit);
         }
         let found: Vec<Vec<String>> = self.server.ask(|connection| questions.query(connection))?;
-        let mut ids = found.iter().flatten().map(|member| id(member)).collect::<QueryResult<Vec<_>>>()?;
+        let mut ids = found
+            .iter()
+            .flatten()
+            .map(|member| id(member))
+            .collect::<QueryResult<Vec<_>>>()?;
         ids.sort_unstable_by(|one, other| other.cmp(one));
         ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(ids)
@@ -265,7 +268,10 @@ impl Records {
     ) -> QueryResult<Vec<(CartId, i64)>> {
         let from = first.map_or_else(|| "-inf".to_owned(), |first| first.timestamp_millis().to_string());
         let mut question = redis::cmd("ZRANGEBYSCORE");
-        question.arg(self.times(list)).arg(from).arg(format!("({}", end.timestamp_millis()));
+        question
+            .arg(self.times(list))
+            .arg(from)
+            .arg(format!("({}", end.timestamp_millis()));
         question.arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit);
         let found: Vec<(String, i64)> = self.server.ask(|connection| question.query(connection))?;
         found.iter().map(|(member, time)| Ok((id(member)?, *time))).collect()
@@ -274,7 +280,10 @@ impl Records {
     /// Forgets all of a list that is before `end`.
     pub(super) fn cut(&self, list: ByTime, end: DateTime<Utc>) -> QueryResult<()> {
         let mut command = redis::cmd("ZREMRANGEBYSCORE");
-        command.arg(self.times(list)).arg("-inf").arg(format!("({}", end.timestamp_millis()));
+        command
+            .arg(self.times(list))
+            .arg("-inf")
+            .arg(format!("({}", end.timestamp_millis()));
         self.server.ask(|connection| command.query::<i64>(connection)).map(drop)
     }
 

@@ -57,7 +57,8 @@ impl Server {
     }
 
     fn ask_now<T>(&self, question: impl Fn(&mut Connection) -> RedisResult<T>) -> Result<T, Unavailable> {
-        if let Some(mut connection) = self.idle().pop() {
+        let idle = self.idle().pop();
+        if let Some(mut connection) = idle {
             match question(&mut connection) {
                 Ok(answer) => {
                     self.idle().push(connection);
