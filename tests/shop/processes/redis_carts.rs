@@ -51,7 +51,8 @@ async fn a_redis_that_is_killed_and_started_again_has_kept_the_carts_and_meanwhi
     let store = StoreProcess::with([("cart.store", "redis"), ("cart.redis_url", &url)]).await;
     let product = store.admin().await.product(1000, 100).await;
     let anonymous = store.anonymous();
-    let carts = join_all((0..10).map(|_| anonymous.ready_cart(&[(variant(&product), 2)]))).await;
+    let lines = [(variant(&product), 2)];
+    let carts = join_all((0..10).map(|_| anonymous.ready_cart(&lines))).await;
     redis.kill();
     for cart in &carts {
         let refused = cart.buyer.get(&format!("/carts/{}", cart.id)).await;
@@ -223,11 +224,11 @@ async fn a_cart_that_an_order_has_given_back_is_merged_with_one_that_no_order_ha
     assert_eq!(ids(&customer.get("/carts").await.expect(200)), [newest, own]);
     assert_eq!(
         ids(&admin.get("/admin/carts").await.expect(200)),
-        [newest, own, &guest.id]
+        [newest, own, guest.id.as_str()]
     );
     assert_eq!(
         ids(&admin.get("/admin/carts?status=merged").await.expect(200)),
-        [&guest.id]
+        [guest.id.as_str()]
     );
     let first = admin.get("/admin/carts?status=open&limit=1").await.expect(200);
     assert_eq!(ids(&first), [newest]);
@@ -250,10 +251,11 @@ async fn a_store_that_is_killed_while_carts_are_ordered_loses_none_and_orders_no
     ];
     let mut store = StoreProcess::with(settings).await;
     let product = store.admin().await.product(1000, 10_000).await;
-    let anonymous = store.anonymous();
+    let lines = [(variant(&product), 1)];
     let mut carts = Vec::new();
     for _ in 0..3 {
-        let round = join_all((0..16).map(|_| anonymous.ready_cart(&[(variant(&product), 1)]))).await;
+        let anonymous = store.anonymous();
+        let round = join_all((0..16).map(|_| anonymous.ready_cart(&lines))).await;
         let buying = round.iter().map(|cart| {
             let (buyer, order) = (cart.buyer.once("once"), cart.order(manual()));
             let post = async move { buyer.try_send(reqwest::Method::POST, "/orders", Some(order)).await };
