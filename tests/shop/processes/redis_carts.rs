@@ -234,7 +234,7 @@ async fn a_cart_that_an_order_has_given_back_is_merged_with_one_that_no_order_ha
     assert_eq!(ids(&first), [newest]);
     let next = format!(
         "/admin/carts?status=open&limit=1&cursor={}",
-        first["next_cursor"].as_str().unwrap()
+        first["page"]["next_cursor"].as_str().unwrap()
     );
     assert_eq!(ids(&admin.get(&next).await.expect(200)), [own]);
 }
@@ -283,8 +283,21 @@ async fn a_store_that_is_killed_while_carts_are_ordered_loses_none_and_orders_no
             answer["status"] != 503 && answer["body"]["code"] != "request_in_progress"
         })
         .await;
-        assert_eq!(answer["status"], 201, "{answer}");
-        assert_eq!(cart.now().await["order_id"], answer["body"]["id"]);
+        let order = match answer["status"].as_u64() {
+            Some(201) => answer["body"].clone(),
+            // The order has died with the process, and the cart was given back.
+            _ => {
+                assert_eq!(answer["body"]["code"], "cart_changed", "{answer}");
+                let now = cart.now().await;
+                assert_eq!((&now["status"], quantity(&now)), (&json!("open"), 1));
+                let cart = ReadyCart {
+                    cart: now,
+                    ..cart.clone()
+                };
+                cart.buy(manual()).await.expect(201)
+            }
+        };
+        assert_eq!(cart.now().await["order_id"], order["id"]);
     }
     let ask = || async { json!(store.findings().await) };
     eventually(ask, |findings| findings.as_array().is_some_and(Vec::is_empty)).await;
