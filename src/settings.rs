@@ -535,6 +535,7 @@ mod tests {
         let loaded = with(&[
             ("BODEGA__DATABASE__URL_FILE", file.to_str().unwrap()),
             ("BODEGA__KEYS__SECRET", "canary"),
+            ("BODEGA__CART__REDIS_URL", "redis://:canary@cache/1"),
             ("BODEGA__DATABASE__CART__URL", "postgres://canary"),
         ])
         .unwrap();

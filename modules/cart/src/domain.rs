@@ -32,4 +32,4 @@ pub(crate) use shipping_zone::ShippingZoneContent;
 pub(crate) use tax_zone::TaxZoneContent;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;

@@ -10,6 +10,8 @@
 mod records;
 mod server;
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
@@ -422,7 +424,7 @@ fn as_it_stands(mut cart: Cart, now: DateTime<Utc>) -> Cart {
 fn newest_of(here: Vec<Cart>, kept: Vec<Found>, limit: i64) -> Vec<Cart> {
     let mut carts = here;
     carts.extend(kept.into_iter().map(|found| found.cart));
-    carts.sort_by(|one, other| other.id.cmp(&one.id));
+    carts.sort_by_key(|cart| Reverse(cart.id));
     carts.dedup_by_key(|cart| cart.id);
     carts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     carts

@@ -4,6 +4,7 @@
 //! their ids: those of each status and of each user, and those in the order in which they expire, were closed, or were last
 //! changed. A cart and its places in the lists are written by one script, which nothing comes between.
 
+use std::cmp::Reverse;
 use std::sync::LazyLock;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -253,7 +254,7 @@ impl Records {
             .flatten()
             .map(|member| id(member))
             .collect::<QueryResult<Vec<_>>>()?;
-        ids.sort_unstable_by(|one, other| other.cmp(one));
+        ids.sort_unstable_by_key(|id| Reverse(*id));
         ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(ids)
     }
@@ -363,4 +364,51 @@ fn life(cart: &Cart) -> i64 {
         _ => TimeDelta::zero(),
     };
     (open.clamp(TimeDelta::zero(), LONGEST) + GRACE).num_milliseconds()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::samples::{address, cart, item};
+    use crate::domain::{Aside, Item, ItemProblem};
+
+    #[test]
+    fn a_cart_is_read_as_it_was_written() {
+        let short = Item {
+            problem: Some(ItemProblem::InsufficientStock { available: 1 }),
+            ..item(2, 1999)
+        };
+        let aside = Aside {
+            released_orders: vec![kernel::id::OrderId::generate()],
+            calls: vec!["a call".to_owned()],
+            ..Aside::default()
+        };
+        let cart = Cart {
+            status: Status::Merged(CartId::generate()),
+            shipping_address: Some(address()),
+            aside: Some(aside),
+            ..cart(vec![item(1, 500), short])
+        };
+        let written = serde_json::to_vec(&cart).unwrap();
+        assert_eq!(serde_json::from_slice::<Cart>(&written).unwrap(), cart);
+    }
+
+    #[test]
+    fn names_in_lists_are_in_the_order_of_their_ids() {
+        let mut ids: Vec<CartId> = (0..100).map(|_| CartId::generate()).collect();
+        ids.sort_unstable();
+        let members: Vec<String> = ids.iter().map(|id| member(*id)).collect();
+        assert!(members.is_sorted());
+        assert_eq!(id(&members[7]).unwrap(), ids[7]);
+    }
+
+    #[test]
+    fn redis_has_a_cart_a_while_longer_than_it_lives_and_no_longer() {
+        let mut cart = cart(Vec::new());
+        assert_eq!(life(&cart), (TimeDelta::days(1) + GRACE).num_milliseconds());
+        cart.expires_at = DateTime::<Utc>::MAX_UTC;
+        assert_eq!(life(&cart), (LONGEST + GRACE).num_milliseconds());
+        cart.status = Status::Expired;
+        assert_eq!(life(&cart), GRACE.num_milliseconds());
+    }
 }
