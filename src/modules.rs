@@ -708,5 +708,9 @@ fn absent(module: &str) -> StartError {
 pub fn check(settings: &Settings) -> Result<(), StartError> {
     #[cfg(feature = "gateway")]
     gateway::check(settings).map_err(StartError::Refused)?;
+    #[cfg(feature = "cart")]
+    if runs(settings, "cart") {
+        cart::check(settings).map_err(StartError::Refused)?;
+    }
     databases::check_transport(settings)
 }

@@ -20,7 +20,8 @@ pub const DEFAULTS: &str = include_str!("../config/default.toml");
 const PREFIX: &str = "BODEGA__";
 
 /// Keys whose values are never shown. Each can be read from the file that `<key>_file` names.
-const SECRETS: [&str; 13] = [
+const SECRETS: [&str; 14] = [
+    "cart.redis_url",
     "database.url",
     "database.user.url",
     "database.product.url",
@@ -534,6 +535,7 @@ mod tests {
         let loaded = with(&[
             ("BODEGA__DATABASE__URL_FILE", file.to_str().unwrap()),
             ("BODEGA__KEYS__SECRET", "canary"),
+            ("BODEGA__CART__REDIS_URL", "redis://:canary@cache/1"),
             ("BODEGA__DATABASE__CART__URL", "postgres://canary"),
         ])
         .unwrap();

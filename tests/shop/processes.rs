@@ -9,5 +9,6 @@ mod deployments;
 mod fleets;
 mod imports;
 mod load;
+mod redis_carts;
 mod scale;
 mod stopping;

@@ -1,4 +1,5 @@
-//! Sees to Redis, in which several gateways count requests together: the tests of that run a server of their own.
+//! Sees to Redis, in which several gateways count requests together and carts may be kept: the tests of both run servers of
+//! their own.
 
 use crate::{apt, process};
 

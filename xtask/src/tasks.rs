@@ -11,6 +11,27 @@ const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
 /// The topologies besides `one`, in which everything is run.
 const OTHER_TOPOLOGIES: [&str; 2] = ["five", "replicated"];
 
+/// Tells the tests where carts are kept.
+const CART_STORE_VARIABLE: &str = "BODEGA_TEST_CART_STORE";
+
+/// The topologies in which what has to do with carts is run once more, with carts in Redis.
+const REDIS_TOPOLOGIES: [&str; 2] = ["one", "replicated"];
+
+/// What has to do with carts among the tests of the shop, by how their names begin.
+const CART_TESTS: [&str; 11] = [
+    "accounts::",
+    "bundles::",
+    "carts::",
+    "languages::",
+    "orders::",
+    "prices::",
+    "problems::",
+    "races::",
+    "replays::",
+    "roles::",
+    "stock::",
+];
+
 /// The tests of the shop that choose their processes themselves, by how their names begin.
 const PROCESS_TESTS: [&str; 3] = ["conformance::", "edge::", "processes::"];
 
@@ -46,7 +67,7 @@ fn run_whole(arguments: &[String]) -> Result<(), String> {
     Err(format!("could not run cargo: {}", command.exec()))
 }
 
-/// Runs all tests, those of the shop in every topology.
+/// Runs all tests, those of the shop in every topology, and those that have to do with carts with both stores of carts.
 pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
     test_commands(arguments)?.iter_mut().try_for_each(process::check)
 }
@@ -88,6 +109,8 @@ fn test_commands(arguments: &[String]) -> Result<Vec<Command>, String> {
     let mut commands = vec![everything];
     if !chosen {
         commands.extend(OTHER_TOPOLOGIES.map(|topology| shop_command(topology, arguments)));
+        commands.push(redis_module_command(arguments));
+        commands.extend(REDIS_TOPOLOGIES.map(|topology| redis_shop_command(topology, arguments)));
     }
     if fetched {
         for command in &mut commands {
@@ -110,6 +133,25 @@ fn shop_command(topology: &str, arguments: &[String]) -> Command {
         .arg("--")
         .args(PROCESS_TESTS.iter().flat_map(|tests| ["--skip", tests]))
         .args(for_tests.iter().skip(1));
+    command
+}
+
+/// The tests of the cart module with carts in Redis.
+fn redis_module_command(arguments: &[String]) -> Command {
+    let mut command = cargo("test");
+    command.env(CART_STORE_VARIABLE, "redis");
+    command.args(["--package", "cart", "--test", "carts"]).args(arguments);
+    command
+}
+
+/// The tests of the shop that have to do with carts, with carts in Redis. Names that were given choose among all tests, so
+/// that then all are run that have these.
+fn redis_shop_command(topology: &str, arguments: &[String]) -> Command {
+    let mut command = shop_command(topology, arguments);
+    command.env(CART_STORE_VARIABLE, "redis");
+    if arguments.iter().all(|argument| argument.starts_with('-')) {
+        command.args(CART_TESTS);
+    }
     command
 }
 
@@ -156,5 +198,16 @@ mod tests {
             "--test shop --locked orders -- --skip conformance:: --skip edge:: --skip processes:: --nocapture";
         assert!(shown.ends_with(expected), "{shown}");
         assert!(process::shown(&shop_command("five", &[])).ends_with("--skip processes::"));
+    }
+
+    #[test]
+    fn what_has_to_do_with_carts_is_run_with_carts_in_redis_unless_other_tests_are_named() {
+        let all = process::shown(&redis_shop_command("one", &words("--locked")));
+        assert!(all.contains("--skip processes:: accounts:: bundles:: carts::"), "{all}");
+        let some = process::shown(&redis_shop_command("one", &words("--locked gift_cards")));
+        assert!(
+            some.contains("gift_cards -- --skip") && !some.contains("carts:: "),
+            "{some}"
+        );
     }
 }

@@ -16,7 +16,7 @@ mod tax_number;
 mod tax_zone;
 mod zone;
 
-pub(crate) use cart::{Cart, Gift, MAX_LINES, Status};
+pub(crate) use cart::{Aside, Cart, Gift, MAX_LINES, Status};
 pub(crate) use cart_pricing::{LinePrice, is_payable};
 pub(crate) use change::{Change, Details, NewLine, absorb, give_back, reprice, require_other};
 pub(crate) use code::PromotionCode;
@@ -35,4 +35,4 @@ pub(crate) use tax_zone::{NewTaxZone, ShownTaxZone, TaxZoneContent, TaxZonePatch
 pub(crate) use zone::{Zone, ZoneContent};
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;

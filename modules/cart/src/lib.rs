@@ -7,6 +7,7 @@ mod http;
 mod queries;
 mod schema;
 mod service;
+mod store;
 mod view;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use kernel::event::Feed;
 use kernel::job::Job;
 use kernel::module::{Context, Finding};
+use kernel::settings::Settings;
 use kernel::{Clock, Fault};
 use product_api::ProductApi;
 use user_api::UserApi;
@@ -32,6 +34,15 @@ use crate::service::Service;
 const SCHEMA: &str = "carts";
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/cart");
+
+/// Finds settings that the module cannot work with.
+///
+/// # Errors
+///
+/// One line that names the setting.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    store::check(&settings.cart)
+}
 
 /// The cart module, ready to be served.
 pub struct Module {
@@ -121,7 +132,8 @@ impl kernel::module::Module for Module {
     }
 
     async fn ready(&self) -> Result<(), Fault> {
-        self.database.ping().await
+        self.database.ping().await?;
+        self.service.ready().await
     }
 
     async fn verify(&self) -> Result<Vec<Finding>, Fault> {

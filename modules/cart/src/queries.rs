@@ -17,11 +17,11 @@ use diesel::result::Error;
 pub(crate) use checkout::{Taking, claimed, complete, give_back, release, snapshot, take_all};
 pub(crate) use claims::{Claims, claim, return_all};
 pub(crate) use facts::{gift_card, known};
-pub(crate) use read::{CartFilter, Found, current, find, find_all, lock, of_user, page, taken_by_orders};
-pub(crate) use upkeep::{Left, expire, forget, leave, orphans, remove_closed};
-pub(crate) use write::{delete, insert, save, save_for_order};
+pub(crate) use read::{CartFilter, Found, current, find, find_all, find_here, lock, of_user, page, taken_by_orders};
+pub(crate) use upkeep::{Left, Quiet, expire, forget, leave, orphans, remove_closed, tell};
+pub(crate) use write::{delete, delete_seen, insert, place, save, save_for_order};
 
 /// What is stored is not what the module stores.
-fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(crate) fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::DeserializationError(error.into())
 }

@@ -39,6 +39,7 @@ use crate::SCHEMA;
 use crate::domain::{Cart, Facts, Known, Quotes, Status, reprice};
 use crate::external::External;
 use crate::queries::{self, CartFilter, Found, Taking};
+use crate::store::{self, CartStore};
 use crate::view::{AdminCart, CartView};
 
 /// What cursors of the list of all carts belong to.
@@ -54,6 +55,7 @@ pub(crate) use promotions::MadeCodes;
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Db,
+    store: Arc<dyn CartStore>,
     /// Carts that are read, and taken over by orders, at the same moment.
     carts: Together<(CartId, DateTime<Utc>), Option<Found>>,
     takings: Together<Taking, bool>,
@@ -72,11 +74,16 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new(context: &Context, database: Db, product: Arc<dyn ProductApi>, user: Arc<dyn UserApi>) -> Self {
+        let store = store::open(&context.settings.cart);
+        let carts = Arc::clone(&store);
         Self {
-            carts: Together::new(database.clone(), queries::find_all),
+            carts: Together::new(database.clone(), move |connection, wanted| {
+                carts.find_all(connection, wanted)
+            }),
             takings: Together::new(database.clone(), queries::take_all),
             rules: RulesInMemory::new(database.clone()),
             database,
+            store,
             product,
             user,
             external: External::new(&context.settings.cart, &context.clock),
@@ -103,7 +110,7 @@ impl Service {
         let user = who.user;
         let now = self.clock.now();
         let found = self
-            .query(move |connection| queries::current(connection, user, now))
+            .at_store(move |store, connection| store.current(connection, user, now))
             .await?;
         self.show(found.ok_or_else(not_found)?, who.group).await
     }
@@ -117,7 +124,7 @@ impl Service {
     ) -> Result<Page<CartView>, CartError> {
         let now = self.clock.now();
         let carts = self
-            .query(move |connection| queries::of_user(connection, user, before, limit + 1, now))
+            .at_store(move |store, connection| store.of_user(connection, user, before, limit + 1, now))
             .await?;
         let views = carts.iter().map(CartView::of).collect();
         Ok(Page::from_surplus(views, limit, |last| {
@@ -144,7 +151,7 @@ impl Service {
     ) -> Result<Page<AdminCart>, CartError> {
         let now = self.clock.now();
         let carts = self
-            .query(move |connection| queries::page(connection, filter, before, limit + 1, now))
+            .at_store(move |store, connection| store.page(connection, filter, before, limit + 1, now))
             .await?;
         let views = carts.iter().map(AdminCart::of).collect();
         Ok(Page::from_surplus(views, limit, |last: &AdminCart| {
@@ -160,7 +167,9 @@ impl Service {
     /// A cart, whoever's it is.
     pub(crate) async fn find_any(&self, id: CartId) -> Result<AdminCart, CartError> {
         let now = self.clock.now();
-        let found = self.query(move |connection| queries::find(connection, id, now)).await?;
+        let found = self
+            .at_store(move |store, connection| store::find(store, connection, id, now))
+            .await?;
         found.as_ref().map(AdminCart::of).ok_or_else(not_found)
     }
 
@@ -187,9 +196,9 @@ impl Service {
         let now = facts.now;
         cart.advance(now);
         let stored = self
-            .query(move |connection| match queries::save(connection, &seen, &cart)? {
+            .at_store(move |store, connection| match store.save(connection, &seen, &cart)? {
                 true => Ok(Some(cart)),
-                false => queries::find(connection, seen.id, now),
+                false => store::find(store, connection, seen.id, now),
             })
             .await?;
         stored.ok_or_else(not_found)
@@ -270,6 +279,21 @@ impl Service {
         T: Send + 'static,
     {
         self.database.run(move |connection| Ok(query(connection)?)).await
+    }
+
+    /// The same where it is a question to the store of carts.
+    async fn at_store<T, F>(&self, query: F) -> Result<T, Fault>
+    where
+        F: FnOnce(&dyn CartStore, &mut PgConnection) -> QueryResult<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let store = Arc::clone(&self.store);
+        self.query(move |connection| query(&*store, connection)).await
+    }
+
+    /// Whether the store of carts answers, where that is another than the database.
+    pub(crate) async fn ready(&self) -> Result<(), Fault> {
+        self.at_store(|store, _| store.check()).await
     }
 
     /// Carries out `work`, at most once where the client sent a key. Without a key it is not in a transaction, so that

@@ -62,9 +62,20 @@ impl<E: From<Fault>> Failure<E> {
     }
 }
 
+/// A fault of something else that database work needs in its midst, such as another store: whoever asked for the work gets
+/// that very fault, and a transaction rolls back.
+pub fn failed_by(fault: Fault) -> Error {
+    Error::QueryBuilderError(Box::new(fault))
+}
+
 /// What a failure of the database means to a caller: time-outs, deadlocks and lost connections are worth another try,
 /// everything else is a bug of ours.
 pub fn fault_of(error: &Error) -> Fault {
+    if let Error::QueryBuilderError(source) = error
+        && let Some(fault) = source.downcast_ref::<Fault>()
+    {
+        return fault.clone();
+    }
     let Error::DatabaseError(kind, information) = error else {
         return Fault::internal(error.to_string());
     };

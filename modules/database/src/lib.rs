@@ -14,7 +14,7 @@ pub mod statement;
 pub mod together;
 
 pub use db::{Db, Options};
-pub use failure::{Failure, OnViolation, OrRefuse, refuse};
+pub use failure::{Failure, OnViolation, OrRefuse, failed_by, refuse};
 pub use migrations::Schema;
 pub use statement::{Bind, Statement};
 pub use together::Together;

@@ -19,7 +19,7 @@ const BATCHES: usize = 2;
 const QUEUE: usize = 1024;
 
 /// What a batch does: one statement, or nothing that lasts where it fails. An output for each input, in their order.
-pub type Work<I, O> = fn(&mut PgConnection, &[I]) -> QueryResult<Vec<O>>;
+pub type Work<I, O> = Box<dyn Fn(&mut PgConnection, &[I]) -> QueryResult<Vec<O>> + Send + Sync>;
 
 /// Carries out work of one kind for many callers together. Cheap to clone.
 ///
@@ -51,7 +51,7 @@ where
     O: Send + 'static,
 {
     /// `work` on `db`.
-    pub fn new(db: Db, work: Work<I, O>) -> Self {
+    pub fn new(db: Db, work: impl Fn(&mut PgConnection, &[I]) -> QueryResult<Vec<O>> + Send + Sync + 'static) -> Self {
         let queue = Queue {
             waiting: VecDeque::new(),
             batches: 0,
@@ -59,7 +59,7 @@ where
         Self {
             shared: Arc::new(Shared {
                 db,
-                work,
+                work: Box::new(work),
                 queue: Mutex::new(queue),
             }),
         }
@@ -124,7 +124,7 @@ where
         Some(queue.waiting.drain(..count).collect())
     }
 
-    async fn carry_out(&self, inputs: Vec<I>) -> Vec<Result<O, Fault>> {
+    async fn carry_out(self: &Arc<Self>, inputs: Vec<I>) -> Vec<Result<O, Fault>> {
         let count = inputs.len();
         let inputs = Arc::new(inputs);
         match self.perform(Arc::clone(&inputs), 0..count).await {
@@ -143,11 +143,11 @@ where
         }
     }
 
-    async fn perform(&self, inputs: Arc<Vec<I>>, range: std::ops::Range<usize>) -> Result<Vec<O>, Fault> {
-        let (work, count) = (self.work, range.len());
+    async fn perform(self: &Arc<Self>, inputs: Arc<Vec<I>>, range: std::ops::Range<usize>) -> Result<Vec<O>, Fault> {
+        let (shared, count) = (Arc::clone(self), range.len());
         let outputs = self
             .db
-            .run(move |connection| Ok::<_, Failure<Fault>>(work(connection, &inputs[range])?))
+            .run(move |connection| Ok::<_, Failure<Fault>>((shared.work)(connection, &inputs[range])?))
             .await?;
         match outputs.len() == count {
             true => Ok(outputs),

@@ -255,6 +255,15 @@ pub struct Cart {
     /// How long after its last change an open cart counts as left behind: others are told of it then.
     #[serde(deserialize_with = "duration")]
     pub left_after: Duration,
+    /// Where open carts are kept.
+    pub store: CartStore,
+    /// The Redis of carts, where they are kept in one.
+    pub redis_url: SecretString,
+    /// How the names of all keys in it begin.
+    pub redis_prefix: String,
+    /// How long it may take to answer; then carts are not to be had for a moment.
+    #[serde(deserialize_with = "duration")]
+    pub redis_timeout: Duration,
     /// Who is asked for live rates of carriers.
     pub carriers: ExternalService,
     /// Who is asked for taxes instead of the shop's zones.
@@ -272,6 +281,16 @@ pub struct ExternalService {
     /// How long it may take to answer.
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
+}
+
+/// Where open carts are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CartStore {
+    /// In PostgreSQL, as everything else.
+    Postgres,
+    /// In a Redis.
+    Redis,
 }
 
 /// Orders.

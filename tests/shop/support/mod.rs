@@ -18,6 +18,8 @@
 //!   is the gateway and each module by itself, `replicated` is two gateways, two processes each of product and order, and
 //!   one each of user and cart. Requests go round robin over the gateways, and a test notices nothing of it; where each
 //!   gateway counts by itself, it asks `store.behind_one_gateway()`. `cargo xtask test` runs the tests in all three.
+//! - `BODEGA_TEST_CART_STORE=redis` has every `Store` keep its carts in a Redis of the test process, under names of its own.
+//!   A test notices nothing of that either; `cargo xtask test` runs all that have to do with carts in this way, too.
 //! - [`StoreProcess`] is the built binary with a data directory and a durable embedded database of its own: for what a
 //!   process does when it is started, told to stop, or killed. `store.kill()`, `store.start_again()`, `store.verify()`.
 //!   Such tests lie in `processes/`, which is run in one topology alone.

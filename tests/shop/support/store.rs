@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use super::databases::TestDatabase;
 use super::fleet::{self, Fleet, Topology};
-use super::{Admin, Anonymous, Customer, Response, runtime, unique};
+use super::{Admin, Anonymous, Customer, Redis, Response, runtime, unique};
 
 /// What can be done with any store: where it is, and who may call it.
 #[derive(Clone)]
@@ -83,6 +83,13 @@ impl Store {
         ];
         for (key, value) in own {
             sources.set(key, value);
+        }
+        if let Some(redis) = Redis::of_carts() {
+            sources.set("cart.store", "redis");
+            sources.set("cart.redis_url", redis.url());
+            sources.set("cart.redis_prefix", format!("{}:", unique("store")));
+            // Machines that run tests are busy.
+            sources.set("cart.redis_timeout", "10s");
         }
         sources.set("database.url", &database.url);
         sources.set("data.dir", folder.path().display());

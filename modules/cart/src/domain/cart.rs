@@ -8,14 +8,18 @@ use kernel::identity::Holder;
 use kernel::keys::SecretKey;
 use kernel::{Currency, Locale};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{Item, Priced, Quotes};
 
 /// The most lines a cart can have.
 pub(crate) const MAX_LINES: usize = 100;
 
+/// How many calls a cart remembers: far more than are under way at once.
+const REMEMBERED_CALLS: usize = 16;
+
 /// A cart with its lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cart {
     pub(crate) id: CartId,
     /// `None` for a guest's.
@@ -51,6 +55,20 @@ pub(crate) struct Cart {
     pub(crate) gave: Option<Gift>,
     /// Counts how often its links were withdrawn.
     pub(crate) share_number: i32,
+    /// What is kept with it outside of PostgreSQL; `None` where it is there.
+    pub(crate) aside: Option<Aside>,
+}
+
+/// What is kept with a cart that is not in PostgreSQL, where other rows would say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Aside {
+    /// Another one after each write.
+    #[serde(skip)]
+    pub(crate) tag: Uuid,
+    /// The orders that will never lock the cart.
+    pub(crate) released_orders: Vec<OrderId>,
+    /// The last calls that have changed the cart: a crash may have kept their answers from being remembered.
+    pub(crate) calls: Vec<String>,
 }
 
 /// What a merged cart gave to the other one beside its lines.
@@ -66,7 +84,8 @@ pub(crate) struct Gift {
 }
 
 /// Where a cart stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
     /// Its buyer fills it.
     Open,
@@ -133,6 +152,7 @@ impl Cart {
             touched_at: now,
             gave: None,
             share_number: 0,
+            aside: None,
         }
     }
 
@@ -202,6 +222,33 @@ impl Cart {
     /// The line of this variant.
     pub(crate) fn line_of(&mut self, variant: VariantId) -> Option<&mut Item> {
         self.items.iter_mut().find(|item| item.variant == variant)
+    }
+
+    /// Whether `call` has changed the cart lately, as far as the cart itself remembers that.
+    pub(crate) fn was_changed_by(&self, call: &str) -> bool {
+        let calls = self.aside.iter().flat_map(|aside| &aside.calls);
+        calls.into_iter().any(|known| known == call)
+    }
+
+    /// Remembers that `call` changes the cart, where nobody else does.
+    pub(crate) fn note_call(&mut self, call: &str) {
+        if let Some(Aside { calls, .. }) = &mut self.aside {
+            calls.push(call.to_owned());
+            let surplus = calls.len().saturating_sub(REMEMBERED_CALLS);
+            calls.drain(..surplus);
+        }
+    }
+
+    /// Forgets who buys, because the account is gone.
+    pub(crate) fn forget_buyer(&mut self) {
+        (self.email, self.tax_number) = (None, None);
+        (self.shipping_address, self.billing_address) = (None, None);
+    }
+
+    /// Whether the cart says who buys.
+    pub(crate) fn is_personal(&self) -> bool {
+        let addresses = [&self.shipping_address, &self.billing_address];
+        self.email.is_some() || self.tax_number.is_some() || addresses.into_iter().any(Option::is_some)
     }
 
     /// Takes over what the catalogue says now; answers whether a price or a problem is another than before.

@@ -3,9 +3,10 @@
 use kernel::Money;
 use kernel::id::{ItemId, ProductId, VariantId};
 use product_api::{Quote, Traits};
+use serde::{Deserialize, Serialize};
 
 /// A line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Item {
     pub(crate) id: ItemId,
     pub(crate) variant: VariantId,
@@ -26,7 +27,8 @@ pub(crate) struct Item {
 }
 
 /// Why a line cannot be bought as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum ItemProblem {
     /// There are fewer than the line asks for.
     InsufficientStock {

@@ -58,6 +58,39 @@ pub(crate) fn find_all(
     wanted.iter().map(cart).collect()
 }
 
+/// The revision of the shop's rules, and those of `wanted` that are here, by one statement: what has to be known of carts that
+/// may be kept elsewhere.
+pub(crate) fn find_here(
+    connection: &mut PgConnection,
+    wanted: &[(CartId, DateTime<Utc>)],
+) -> QueryResult<(i64, Vec<Option<Cart>>)> {
+    let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| id.uuid()).collect();
+    let rows: Vec<(i64, Option<CartRow>, Option<ItemRow>)> = rules::table
+        .left_join(carts::table.on(carts::id.eq_any(ids)))
+        .left_join(items::table.on(items::cart_id.nullable().eq(carts::id.nullable())))
+        .order(items::id)
+        .select((
+            rules::revision,
+            Option::<CartRow>::as_select(),
+            Option::<ItemRow>::as_select(),
+        ))
+        .load(connection)?;
+    let revision = rows.first().map_or(0, |(revision, ..)| *revision);
+    let mut found: HashMap<Uuid, (CartRow, Vec<ItemRow>)> = HashMap::new();
+    for (_, row, line) in rows {
+        if let Some(row) = row {
+            let (_, lines) = found.entry(row.id).or_insert_with(|| (row, Vec::new()));
+            lines.extend(line);
+        }
+    }
+    let cart = |(id, now): &(CartId, DateTime<Utc>)| {
+        let row = found.get(&id.uuid());
+        row.map(|(row, lines)| row.clone().into_cart(lines.clone(), *now))
+            .transpose()
+    };
+    Ok((revision, wanted.iter().map(cart).collect::<QueryResult<_>>()?))
+}
+
 /// Locks the carts `ids` in the order of their ids, so that two requests for the same pair cannot block each other, and
 /// then reads them: what is read was not there before the lock.
 pub(crate) fn lock(connection: &mut PgConnection, ids: &[CartId], now: DateTime<Utc>) -> QueryResult<Vec<Cart>> {
@@ -257,6 +290,7 @@ impl CartRow {
             touched_at: self.touched_at,
             gave: self.gave.map(content_of).transpose()?,
             share_number: self.share_number,
+            aside: None,
         };
         cart.priced = match self.prices {
             Some(prices) => content_of(prices)?,

@@ -1,5 +1,7 @@
 //! Carts that nobody needs any more, and lines that should not be.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
@@ -104,6 +106,52 @@ struct LeftRow {
     amount_due: i64,
     #[diesel(sql_type = Bool)]
     is_news: bool,
+}
+
+/// A cart, kept elsewhere, that was last changed a while ago.
+pub(crate) struct Quiet {
+    pub(crate) cart: CartId,
+    pub(crate) user: Option<UserId>,
+    pub(crate) touched_at: DateTime<Utc>,
+}
+
+/// Notes that others are told of carts that are kept elsewhere, in the transaction that does so; answers those of which they
+/// were not told since the last change, and after which the buyer has ordered nothing. What was noted before `oldest` is
+/// forgotten.
+pub(crate) fn tell(
+    connection: &mut PgConnection,
+    quiet: &[Quiet],
+    oldest: DateTime<Utc>,
+) -> QueryResult<HashSet<CartId>> {
+    const FORGET: &str = "DELETE FROM @.told_carts WHERE touched_at < ?";
+    const SQL: &str = "WITH wanted AS MATERIALIZED ( \
+            SELECT * FROM unnest(?, ?, ?) AS wanted (cart_id, user_id, touched_at) \
+        ), noted AS ( \
+            INSERT INTO @.told_carts AS told (cart_id, touched_at) \
+            SELECT cart_id, touched_at FROM wanted ORDER BY cart_id \
+            ON CONFLICT (cart_id) DO UPDATE SET touched_at = excluded.touched_at \
+            WHERE told.touched_at < excluded.touched_at RETURNING cart_id \
+        ) \
+        SELECT noted.cart_id FROM noted JOIN wanted ON wanted.cart_id = noted.cart_id \
+        WHERE NOT EXISTS (SELECT FROM @.carts AS bought WHERE bought.user_id = wanted.user_id \
+            AND bought.status IN ('checkout', 'completed') AND bought.updated_at > wanted.touched_at)";
+    Statement::new(SCHEMA, FORGET, [Bind::Time(oldest)]).execute(connection)?;
+    if quiet.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let binds = [
+        Bind::Uuids(quiet.iter().map(|quiet| quiet.cart.uuid()).collect()),
+        Bind::NullableUuids(quiet.iter().map(|quiet| quiet.user.map(UserId::uuid)).collect()),
+        Bind::Times(quiet.iter().map(|quiet| quiet.touched_at).collect()),
+    ];
+    let rows: Vec<ToldRow> = Statement::new(SCHEMA, SQL, binds).load(connection)?;
+    Ok(rows.into_iter().map(|row| row.cart_id.into()).collect())
+}
+
+#[derive(QueryableByName)]
+struct ToldRow {
+    #[diesel(sql_type = SqlUuid)]
+    cart_id: Uuid,
 }
 
 /// Removes at most `limit` carts that have been expired or merged since `before`; answers how many.

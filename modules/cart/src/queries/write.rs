@@ -31,6 +31,17 @@ pub(crate) fn insert(connection: &mut PgConnection, cart: &Cart) -> QueryResult<
     statement.get_result::<Uuid>(connection).map(drop)
 }
 
+/// Stores a cart that was kept elsewhere until now, as it is; where it is here already, nothing happens.
+pub(crate) fn place(connection: &mut PgConnection, cart: &Cart) -> QueryResult<()> {
+    let released = cart.aside.iter().flat_map(|aside| &aside.released_orders);
+    let statement = Place {
+        released: released.map(|order| order.uuid()).collect(),
+        user: cart.user.map(UserId::uuid),
+        save: saving(cart, cart.items.iter())?,
+    };
+    statement.get_result::<Uuid>(connection).optional().map(drop)
+}
+
 /// Writes `cart` over `seen`, unless somebody else has written it meanwhile: then nothing is written, and the answer is
 /// `false`.
 pub(crate) fn save(connection: &mut PgConnection, seen: &Cart, cart: &Cart) -> QueryResult<bool> {
@@ -56,30 +67,48 @@ pub(crate) fn delete(connection: &mut PgConnection, id: CartId) -> QueryResult<(
         .map(drop)
 }
 
+/// The same, unless somebody has written the cart since it was seen.
+pub(crate) fn delete_seen(connection: &mut PgConnection, seen: &Cart) -> QueryResult<bool> {
+    let gone = diesel::delete(carts::table.find(seen.id.uuid()))
+        .filter(carts::version.eq(seen.version))
+        .execute(connection)?;
+    Ok(gone == 1)
+}
+
 fn write(connection: &mut PgConnection, seen: &Cart, cart: &Cart, snapshot: Option<Value>) -> QueryResult<bool> {
     let before: HashMap<ItemId, &Item> = seen.items.iter().map(|item| (item.id, item)).collect();
     let changed = cart.items.iter().filter(|item| before.get(&item.id) != Some(item));
     let gone = |old: &&Item| cart.items.iter().all(|item| item.id != old.id);
     let statement = Save {
-        id: cart.id.uuid(),
         seen_version: seen.version,
+        snapshot,
+        removed: seen.items.iter().filter(gone).map(|item| item.id.uuid()).collect(),
+        ..saving(cart, changed)?
+    };
+    Ok(statement.get_result::<Uuid>(connection).optional()?.is_some())
+}
+
+/// All of a cart, with those of its lines that are to be written.
+fn saving<'a>(cart: &'a Cart, lines: impl Iterator<Item = &'a Item>) -> QueryResult<Save<'a>> {
+    Ok(Save {
+        id: cart.id.uuid(),
+        seen_version: cart.version,
         cart,
         order: cart.status.order().map(OrderId::uuid),
         merged_into: match cart.status {
             Status::Merged(target) => Some(target.uuid()),
             _ => None,
         },
-        snapshot,
+        snapshot: None,
         shipping_address: cart.shipping_address.as_ref().map(json).transpose()?,
         billing_address: cart.billing_address.as_ref().map(json).transpose()?,
         shipping_method: cart.shipping_method.map(ShippingMethodId::uuid),
         gift_cards: cart.gift_cards.iter().map(|card| card.uuid()).collect(),
         gave: cart.gave.as_ref().map(json).transpose()?,
         prices: json(&cart.priced)?,
-        removed: seen.items.iter().filter(gone).map(|item| item.id.uuid()).collect(),
-        lines: Lines::of(changed)?,
-    };
-    Ok(statement.get_result::<Uuid>(connection).optional()?.is_some())
+        removed: Vec::new(),
+        lines: Lines::of(lines)?,
+    })
 }
 
 struct Insert<'a> {
@@ -163,6 +192,57 @@ impl QueryFragment<Pg> for Save<'_> {
         bind::<Array<SqlUuid>, _>(&mut out, " AND items.id = ANY (", &self.removed)?;
         out.push_sql(")), ");
         self.lines.walk_ast(out.reborrow())?;
+        out.push_sql(" SELECT id FROM cart");
+        Ok(())
+    }
+}
+
+struct Place<'a> {
+    user: Option<Uuid>,
+    released: Vec<Uuid>,
+    save: Save<'a>,
+}
+
+impl QueryFragment<Pg> for Place<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self { user, released, save } = self;
+        out.push_sql(
+            "WITH cart AS (INSERT INTO carts.carts \
+             (id, user_id, status, merged_into, version, currency, locale, email, shipping_address, billing_address, \
+             shipping_method_id, tax_number, promotion_codes, gift_card_ids, uses_store_credit, prices, expires_at, \
+             created_at, updated_at, touched_at, gave, share_number, released_order_ids, left_at)",
+        );
+        bind::<SqlUuid, _>(&mut out, " VALUES (", &save.id)?;
+        bind::<Nullable<SqlUuid>, _>(&mut out, ", ", user)?;
+        bind::<Text, _>(&mut out, ", ", save.cart.status.name())?;
+        bind::<Nullable<SqlUuid>, _>(&mut out, ", ", &save.merged_into)?;
+        bind::<BigInt, _>(&mut out, ", ", &save.cart.version)?;
+        bind::<Text, _>(&mut out, ", ", save.cart.currency.code())?;
+        bind::<Text, _>(&mut out, ", ", save.cart.locale.as_str())?;
+        bind::<Nullable<Text>, _>(&mut out, ", ", &save.cart.email)?;
+        bind::<Nullable<Jsonb>, _>(&mut out, ", ", &save.shipping_address)?;
+        bind::<Nullable<Jsonb>, _>(&mut out, ", ", &save.billing_address)?;
+        bind::<Nullable<SqlUuid>, _>(&mut out, ", ", &save.shipping_method)?;
+        bind::<Nullable<Text>, _>(&mut out, ", ", &save.cart.tax_number)?;
+        bind::<Array<Text>, _>(&mut out, ", ", &save.cart.promotion_codes)?;
+        bind::<Array<SqlUuid>, _>(&mut out, ", ", &save.gift_cards)?;
+        bind::<Bool, _>(&mut out, ", ", &save.cart.uses_store_credit)?;
+        bind::<Json, _>(&mut out, ", ", &save.prices)?;
+        bind::<Timestamptz, _>(&mut out, ", ", &save.cart.expires_at)?;
+        bind::<Timestamptz, _>(&mut out, ", ", &save.cart.created_at)?;
+        bind::<Timestamptz, _>(&mut out, ", ", &save.cart.updated_at)?;
+        bind::<Timestamptz, _>(&mut out, ", ", &save.cart.touched_at)?;
+        bind::<Nullable<Json>, _>(&mut out, ", ", &save.gave)?;
+        bind::<Integer, _>(&mut out, ", ", &save.cart.share_number)?;
+        bind::<Array<SqlUuid>, _>(&mut out, ", ", released)?;
+        // Others have been told already that it was left behind as it is.
+        bind::<SqlUuid, _>(
+            &mut out,
+            ", (SELECT told.touched_at FROM carts.told_carts AS told WHERE told.cart_id = ",
+            &save.id,
+        )?;
+        out.push_sql(")) ON CONFLICT (id) DO NOTHING RETURNING id), ");
+        save.lines.walk_ast(out.reborrow())?;
         out.push_sql(" SELECT id FROM cart");
         Ok(())
     }
@@ -260,6 +340,17 @@ impl Query for Insert<'_> {
 }
 
 impl<C> RunQueryDsl<C> for Insert<'_> {}
+
+impl QueryId for Place<'_> {
+    type QueryId = Place<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for Place<'_> {
+    type SqlType = SqlUuid;
+}
+
+impl<C> RunQueryDsl<C> for Place<'_> {}
 
 impl QueryId for Save<'_> {
     type QueryId = Save<'static>;

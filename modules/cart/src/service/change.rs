@@ -1,19 +1,23 @@
 //! What buyers do to their carts.
 
+use std::sync::Arc;
+
 use cart_api::CartError;
 use chrono::TimeDelta;
-use database::{Failure, OrRefuse, refuse};
+use database::{Failure, OrRefuse};
 use diesel::prelude::*;
 use kernel::http::idempotency::Call;
 use kernel::http::{Answer, IfMatch};
 use kernel::id::CartId;
 use kernel::identity::{Caller, Holder};
 use kernel::{Currency, FieldError, FieldErrors, Locale};
+use sha2::{Digest, Sha256};
 
 use super::outside::Methods;
 use super::{Service, not_found};
 use crate::domain::{Cart, Change, Facts, MAX_LINES, NewLine, Quotes, reprice};
 use crate::queries::{self, Found};
+use crate::store::{self, CartStore};
 use crate::view::{CartView, CreatedCart};
 
 /// Who wants to change which cart, and under which condition.
@@ -72,11 +76,21 @@ impl Service {
         let change = Change::Add(lines);
         let quotes = self.quote(&cart, caller.group(), change.variants()).await?;
         let secret = user.is_none().then(|| self.key.guest_secret(cart.id));
+        let (store, mark) = (Arc::clone(&self.store), mark_of(call.as_ref()));
+        cart.aside = store.aside();
         self.carry_out(call, 201, move |connection| {
+            if let (Some(mark), Some(user), true) = (&mark, user, cart.aside.is_some()) {
+                let made = store.current(connection, user, facts.now)?.map(|found| found.cart);
+                if let Some(made) = made.filter(|made| made.was_changed_by(mark)) {
+                    let cart = CartView::of(&made);
+                    return Ok(CreatedCart { cart, secret });
+                }
+                cart.note_call(mark);
+            }
             let grown = change.apply(&mut cart, &quotes).or_refuse()?;
             let known = queries::known(connection, &cart, &facts)?;
             reprice(&mut cart, &facts, &known, grown.as_deref()).or_refuse()?;
-            queries::insert(connection, &cart)?;
+            store.insert(connection, &cart)?;
             Ok(CreatedCart {
                 cart: CartView::of(&cart),
                 secret,
@@ -99,11 +113,12 @@ impl Service {
         success: u16,
     ) -> Result<Answer<CartView>, CartError> {
         let Found { cart: seen, revision } = self.find_held(request.cart, &request.holder).await?;
-        let edit = self
+        let mut edit = self
             .edit(&seen, revision, &request.holder, change, request.condition)
             .await?;
+        edit.mark = mark_of(request.call.as_ref());
         self.carry_out(request.call, success, move |connection| {
-            Ok(edit.carry_out(connection, &seen)?.1)
+            edit.carry_out(connection, &seen, |_, _| Ok(()))
         })
         .await
     }
@@ -131,22 +146,24 @@ impl Service {
             facts,
             change,
             condition,
+            mark: None,
             lifetime: self.lifetime,
+            store: Arc::clone(&self.store),
         })
     }
 
     /// Removes an open cart.
     pub(crate) async fn delete(&self, request: Request) -> Result<(), CartError> {
         self.find_held(request.cart, &request.holder).await?;
-        let now = self.clock.now();
-        self.database
-            .transaction(move |connection| {
-                let cart = queries::lock(connection, &[request.cart], now)?.pop();
-                let cart = cart.ok_or_else(not_found).or_refuse()?;
+        let (store, now) = (Arc::clone(&self.store), self.clock.now());
+        let delete = move |connection: &mut PgConnection| {
+            store::rewrite(&*store, connection, &[request.cart], now, |connection, mut carts| {
+                let cart = carts.pop().ok_or_else(not_found).or_refuse()?;
                 require_changeable(&cart, &request.condition).or_refuse()?;
-                Ok(queries::delete(connection, cart.id)?)
+                Ok(store.delete(connection, &cart)?.then_some(()))
             })
-            .await
+        };
+        self.database.run(delete).await
     }
 }
 
@@ -156,29 +173,44 @@ pub(super) struct Edit {
     condition: IfMatch,
     quotes: Quotes,
     facts: Facts,
+    /// By which the cart remembers the call, where nobody else does.
+    mark: Option<String>,
     lifetime: TimeDelta,
+    store: Arc<dyn CartStore>,
 }
 
 impl Edit {
-    /// Writes the change over the cart as it was seen; where somebody else was faster, over the cart as it is now, under
-    /// its lock. Nobody's change is lost either way. Answers the cart before, and what is shown of it after.
+    /// Writes the change over the cart as it was seen; where somebody else was faster, over the cart as it is now. Nobody's
+    /// change is lost either way. `before` is done right before a cart is written, and gets it as it still is. Answers what
+    /// is shown of the cart after.
     pub(super) fn carry_out(
         &self,
         connection: &mut PgConnection,
         seen: &Cart,
-    ) -> Result<(Cart, CartView), Failure<CartError>> {
-        let (changed, view) = self.apply(connection, seen)?;
-        if queries::save(connection, seen, &changed)? {
-            return Ok((seen.clone(), view));
+        before: impl Fn(&mut PgConnection, &Cart) -> Result<(), Failure<CartError>>,
+    ) -> Result<CartView, Failure<CartError>> {
+        let store = &*self.store;
+        let write = |connection: &mut PgConnection, present: &Cart| {
+            if self.mark.as_ref().is_some_and(|mark| present.was_changed_by(mark)) {
+                return Ok(Some(CartView::of(present)));
+            }
+            let (changed, view) = self.apply(connection, present)?;
+            before(connection, present)?;
+            Ok(store.save(connection, present, &changed)?.then_some(view))
+        };
+        if let Some(view) = write(connection, seen)? {
+            return Ok(view);
         }
-        connection.transaction(|connection| {
-            let Some(present) = queries::lock(connection, &[seen.id], self.facts.now)?.pop() else {
-                return refuse(not_found());
-            };
-            let (changed, view) = self.apply(connection, &present)?;
-            queries::save(connection, &present, &changed)?;
-            Ok((present, view))
-        })
+        store::rewrite(
+            store,
+            connection,
+            &[seen.id],
+            self.facts.now,
+            |connection, mut carts| {
+                let present = carts.pop().ok_or_else(not_found).or_refuse()?;
+                write(connection, &present)
+            },
+        )
     }
 
     fn apply(&self, connection: &mut PgConnection, seen: &Cart) -> Result<(Cart, CartView), Failure<CartError>> {
@@ -189,9 +221,29 @@ impl Edit {
         reprice(&mut cart, &self.facts, &known, grown.as_deref()).or_refuse()?;
         self.change.check(&cart, &self.facts.rules).or_refuse()?;
         cart.touch(self.facts.now, self.lifetime);
+        if let Some(mark) = &self.mark {
+            cart.note_call(mark);
+        }
         let view = CartView::of(&cart);
         Ok((cart, view))
     }
+}
+
+/// By what a cart remembers a call that has changed it.
+fn mark_of(call: Option<&Call>) -> Option<String> {
+    let call = call?;
+    let mut hash = Sha256::new();
+    for part in [
+        call.scope.as_bytes(),
+        call.operation.as_bytes(),
+        call.key.as_bytes(),
+        &call.fingerprint,
+    ] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    Some(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn require_few(lines: &[NewLine]) -> Result<(), CartError> {

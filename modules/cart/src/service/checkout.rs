@@ -1,5 +1,7 @@
 //! The cart's part in placing an order.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use cart_api::{CartApi, CartError, ClaimedCart, Freeze, FrozenCart, PriceRequest, PricedDraft, PricedLine};
 use database::refuse;
@@ -42,9 +44,10 @@ impl CartApi for Service {
     async fn unfreeze(&self, cart: CartId, order: OrderId) -> Result<(), CartError> {
         let now = self.clock.now();
         let expires_at = now + self.lifetime;
+        let store = Arc::clone(&self.store);
         self.database
             .transaction(move |connection| {
-                queries::release(connection, cart, order)?;
+                store.release(connection, cart, order, now)?;
                 queries::return_all(connection, order, now)?;
                 Ok(queries::give_back(connection, cart, order, now, expires_at)?)
             })
@@ -76,6 +79,9 @@ impl Service {
         let Found { cart: seen, revision } = found;
         let mut facts = self.facts(revision, seen.group_of(&request.holder)).await?;
         let (cart, frozen) = self.prepare(&seen, request, &mut facts).await?;
+        if !self.settle(&seen).await? {
+            return Ok(None);
+        }
         let snapshot = serde_json::to_string(&frozen).map_err(|error| Fault::internal(error.to_string()))?;
         let taking = Taking {
             seen_version: seen.version,
@@ -101,6 +107,16 @@ impl Service {
             Err(CartError::Changed(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Sees to it that a cart is where orders take it; `false` where it is not as it was seen.
+    async fn settle(&self, seen: &Cart) -> Result<bool, Fault> {
+        if seen.aside.is_none() {
+            return Ok(true);
+        }
+        let seen = seen.clone();
+        self.at_store(move |store, connection| store.settle(connection, &seen))
+            .await
     }
 
     /// The cart as `request` would lock it, and the snapshot that its order takes over.

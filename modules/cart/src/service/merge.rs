@@ -1,5 +1,7 @@
 //! What a guest has collected goes into the cart of the account, once the guest has signed in.
 
+use std::sync::Arc;
+
 use cart_api::CartError;
 use chrono::TimeDelta;
 use database::{Failure, OrRefuse, refuse};
@@ -13,6 +15,7 @@ use super::outside::Methods;
 use super::{Request, Service, not_found};
 use crate::domain::{Cart, Facts, Quotes, Status, absorb, give_back, reprice, require_other};
 use crate::queries::{self, Found};
+use crate::store::{self, CartStore};
 use crate::view::{CartView, CreatedCart, UndoneMerge};
 
 /// How long a merge can be undone.
@@ -38,14 +41,13 @@ impl Service {
         let group = target.group_of(&request.holder);
         let merge = self.merge_of(&target, &source, revision, group).await?;
         self.carry_out(request.call, 200, move |connection| {
-            connection.transaction(|connection| {
-                let (target, source) = merge.lock(connection)?;
+            merge.rewrite(connection, |connection, target, source| {
                 if source.status == Status::Merged(target.id) {
-                    return Ok(CartView::of(&target));
+                    return Ok(Some(CartView::of(target)));
                 }
-                require_changeable(&target, &request.condition).or_refuse()?;
+                require_changeable(target, &request.condition).or_refuse()?;
                 source.require_open().or_refuse()?;
-                merge.carry_out(connection, &target, &source)
+                merge.carry_out(connection, target, source)
             })
         })
         .await
@@ -62,17 +64,18 @@ impl Service {
         let merge = self.merge_of(&target, &source, revision, group).await?;
         let secret = source.user.is_none().then(|| self.key.guest_secret(source.id));
         let undo = move |connection: &mut PgConnection| {
-            let (target, source) = merge.lock(connection)?;
-            require_changeable(&target, &request.condition).or_refuse()?;
-            if source.status != Status::Merged(target.id) {
-                return refuse(not_found());
-            }
-            if merge.facts.now > source.updated_at + UNDO {
-                return refuse(CartError::Closed(source.status.name().to_owned()));
-            }
-            merge.undo(connection, &target, &source)
+            merge.rewrite(connection, |connection, target, source| {
+                require_changeable(target, &request.condition).or_refuse()?;
+                if source.status != Status::Merged(target.id) {
+                    return refuse(not_found());
+                }
+                if merge.facts.now > source.updated_at + UNDO {
+                    return refuse(CartError::Closed(source.status.name().to_owned()));
+                }
+                merge.undo(connection, target, source)
+            })
         };
-        let (cart, merged) = self.database.transaction(undo).await?;
+        let (cart, merged) = self.database.run(undo).await?;
         Ok(UndoneMerge {
             cart,
             merged: CreatedCart { cart: merged, secret },
@@ -96,6 +99,7 @@ impl Service {
             quotes: self.quote(target, group, variants).await?,
             facts,
             lifetime: self.lifetime,
+            store: Arc::clone(&self.store),
         })
     }
 }
@@ -106,21 +110,24 @@ struct Merge {
     quotes: Quotes,
     facts: Facts,
     lifetime: TimeDelta,
+    store: Arc<dyn CartStore>,
 }
 
 impl Merge {
-    fn lock(&self, connection: &mut PgConnection) -> Result<(Cart, Cart), Failure<CartError>> {
-        let mut carts = queries::lock(connection, &[self.target, self.source], self.facts.now)?;
-        let mut take = |id| {
-            carts
-                .iter()
-                .position(|cart| cart.id == id)
-                .map(|place| carts.swap_remove(place))
-        };
-        match (take(self.target), take(self.source)) {
-            (Some(target), Some(source)) => Ok((target, source)),
-            _ => refuse(not_found()),
-        }
+    /// Has `work` write both carts as they are now; again where somebody was faster.
+    fn rewrite<T>(
+        &self,
+        connection: &mut PgConnection,
+        work: impl Fn(&mut PgConnection, &Cart, &Cart) -> Result<Option<T>, Failure<CartError>>,
+    ) -> Result<T, Failure<CartError>> {
+        let ids = [self.target, self.source];
+        store::rewrite(&*self.store, connection, &ids, self.facts.now, |connection, carts| {
+            let find = |id| carts.iter().find(|cart| cart.id == id);
+            match (find(self.target), find(self.source)) {
+                (Some(target), Some(source)) => work(connection, target, source),
+                _ => refuse(not_found()),
+            }
+        })
     }
 
     /// The source keeps its lines, so that somebody can see later what went where.
@@ -129,7 +136,7 @@ impl Merge {
         connection: &mut PgConnection,
         target: &Cart,
         source: &Cart,
-    ) -> Result<CartView, Failure<CartError>> {
+    ) -> Result<Option<CartView>, Failure<CartError>> {
         let mut merged = target.clone();
         let gift = absorb(&mut merged, source, &self.quotes).or_refuse()?;
         let known = queries::known(connection, &merged, &self.facts)?;
@@ -139,9 +146,10 @@ impl Merge {
         closed.status = Status::Merged(target.id);
         closed.gave = Some(gift);
         closed.advance(self.facts.now);
-        queries::save(connection, target, &merged)?;
-        queries::save(connection, source, &closed)?;
-        Ok(CartView::of(&merged))
+        let is_saved = self
+            .store
+            .save_both(connection, [(target, &merged), (source, &closed)])?;
+        Ok(is_saved.then(|| CartView::of(&merged)))
     }
 
     fn undo(
@@ -149,7 +157,7 @@ impl Merge {
         connection: &mut PgConnection,
         target: &Cart,
         source: &Cart,
-    ) -> Result<(CartView, CartView), Failure<CartError>> {
+    ) -> Result<Option<(CartView, CartView)>, Failure<CartError>> {
         let mut parted = target.clone();
         give_back(&mut parted, source, &self.quotes);
         let known = queries::known(connection, &parted, &self.facts)?;
@@ -159,8 +167,9 @@ impl Merge {
         opened.status = Status::Open;
         opened.gave = None;
         opened.touch(self.facts.now, self.lifetime);
-        queries::save(connection, target, &parted)?;
-        queries::save(connection, source, &opened)?;
-        Ok((CartView::of(&parted), CartView::of(&opened)))
+        let is_saved = self
+            .store
+            .save_both(connection, [(target, &parted), (source, &opened)])?;
+        Ok(is_saved.then(|| (CartView::of(&parted), CartView::of(&opened))))
     }
 }

@@ -42,18 +42,27 @@ impl Service {
         let no_item = || CartError::NotFound("item".to_owned());
         let line_of = move |cart: &Cart| cart.items.iter().find(|line| line.id == item).cloned();
         let variant = line_of(&seen).ok_or_else(no_item)?.variant;
-        let save = move |connection: &mut PgConnection| {
-            // Before the cart, as whoever moves it back locks it.
-            saved::hold(connection, user, variant)?;
-            let (before, view) = edit.carry_out(connection, &seen)?;
-            let line = &line_of(&before).ok_or_else(no_item).or_refuse()?;
+        let put = move |connection: &mut PgConnection, cart: &Cart| {
+            let line = &line_of(cart).ok_or_else(no_item).or_refuse()?;
             match saved::put(connection, user, line, MOST, now)? {
-                true => Ok(view),
+                true => Ok(()),
                 false => {
                     let detail = format!("at most {MOST} variants are put aside");
                     refuse(CartError::Invalid(FieldErrors::one("/item_id", "too_many", detail)))
                 }
             }
+        };
+        if seen.aside.is_some() {
+            // The line is put aside for good before it is taken out of the cart: a crash between leaves it in both.
+            return self
+                .database
+                .run(move |connection| edit.carry_out(connection, &seen, put))
+                .await;
+        }
+        let save = move |connection: &mut PgConnection| {
+            // Before the cart, as whoever moves it back locks it.
+            saved::hold(connection, user, variant)?;
+            edit.carry_out(connection, &seen, put)
         };
         self.database.transaction(save).await
     }
@@ -82,7 +91,7 @@ impl Service {
             if present.is_none_or(|present| i64::from(present.quantity) != quantity) {
                 return refuse(nothing_saved());
             }
-            let (_, view) = edit.carry_out(connection, &seen)?;
+            let view = edit.carry_out(connection, &seen, |_, _| Ok(()))?;
             saved::remove(connection, user, variant)?;
             Ok::<_, Failure<CartError>>(view)
         };

@@ -1,5 +1,7 @@
 //! Links by which others see what is in a cart.
 
+use std::sync::Arc;
+
 use cart_api::CartError;
 use diesel::PgConnection;
 use kernel::id::CartId;
@@ -7,7 +9,8 @@ use kernel::identity::Holder;
 
 use super::Service;
 use crate::domain::{Cart, NewLine, Status};
-use crate::queries::{self, Found};
+use crate::queries::Found;
+use crate::store;
 use crate::view::SharedCart;
 
 /// What the links of carts are signed for.
@@ -24,18 +27,19 @@ impl Service {
     /// Has no token open the cart any more that does so now.
     pub(crate) async fn withdraw_links(&self, id: CartId, holder: &Holder) -> Result<(), CartError> {
         self.find_held(id, holder).await?;
-        let now = self.clock.now();
-        self.database
-            .transaction(move |connection: &mut PgConnection| {
-                if let Some(seen) = queries::lock(connection, &[id], now)?.pop() {
-                    let mut cart = seen.clone();
-                    cart.share_number += 1;
-                    cart.advance(now);
-                    queries::save(connection, &seen, &cart)?;
-                }
-                Ok(())
+        let (store, now) = (Arc::clone(&self.store), self.clock.now());
+        let withdraw = move |connection: &mut PgConnection| {
+            store::rewrite(&*store, connection, &[id], now, |connection, mut carts| {
+                let Some(seen) = carts.pop() else {
+                    return Ok(Some(()));
+                };
+                let mut cart = seen.clone();
+                cart.share_number += 1;
+                cart.advance(now);
+                Ok(store.save(connection, &seen, &cart)?.then_some(()))
             })
-            .await
+        };
+        self.database.run(withdraw).await
     }
 
     /// What is in the cart that `token` opens, as a guest would pay for it.

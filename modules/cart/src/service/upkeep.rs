@@ -1,5 +1,6 @@
 //! What the module does by itself: carts expire, closed ones are removed, and the books are checked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cart_api::{CartLeft, FrozenCart, PricedLine};
@@ -21,6 +22,7 @@ use crate::SCHEMA;
 use crate::domain::Cart;
 use crate::queries::upkeep::{self, Miscount};
 use crate::queries::{self, Left};
+use crate::store::Leaving;
 
 /// How many carts a job takes at a time: few enough to hold their locks for a moment only.
 const BATCH: i64 = 500;
@@ -39,7 +41,7 @@ impl Service {
             let (service, now) = (service.clone(), service.clock.now());
             async move {
                 let expired = service
-                    .query(move |connection| queries::expire(connection, now, BATCH))
+                    .at_store(move |store, connection| store.expire(connection, now, BATCH))
                     .await;
                 expired.map(round)
             }
@@ -59,13 +61,17 @@ impl Service {
         let (service, now) = (self.clone(), self.clock.now());
         let before = now - self.left_after;
         let tell = move |connection: &mut PgConnection| {
-            let (left, noted) = queries::leave(connection, before - NEWS, before, now, BATCH)?;
-            let events = left.iter().map(|left| service.event_of(left, now));
+            let leaving = service.store.leave(connection, before - NEWS, before, now, BATCH)?;
+            let events = leaving.news.iter().map(|left| service.event_of(left, now));
             let events = events.collect::<Result<Vec<_>, Fault>>().or_refuse()?;
             outbox::append_all(connection, SCHEMA, &events)?;
-            Ok::<_, Failure<Fault>>(noted)
+            Ok::<_, Failure<Fault>>(leaving)
         };
-        Ok(round(self.database.transaction(tell).await?))
+        let Leaving { noted, told, .. } = self.database.transaction(tell).await?;
+        if !told.is_empty() {
+            self.at_store(move |store, _| store.note_told(&told)).await?;
+        }
+        Ok(round(noted))
     }
 
     fn event_of(&self, left: &Left, now: DateTime<Utc>) -> Result<Event, Fault> {
@@ -86,7 +92,7 @@ impl Service {
             let (service, before) = (service.clone(), service.clock.now() - RETENTION);
             async move {
                 let removed = service
-                    .query(move |connection| queries::remove_closed(connection, before, BATCH))
+                    .at_store(move |store, connection| store.remove_closed(connection, before, BATCH))
                     .await;
                 removed.map(round)
             }
@@ -96,10 +102,10 @@ impl Service {
     /// Forgets whom the carts of `user` are about, whose account is gone: open ones expire, and what can still be looked at
     /// has no addresses any more. Carts that an order holds are part of that order. Repeatable.
     pub(crate) async fn forget(&self, user: UserId) -> Result<(), Fault> {
-        let now = self.clock.now();
+        let (store, now) = (Arc::clone(&self.store), self.clock.now());
         self.database
             .transaction(move |connection| {
-                queries::forget(connection, user, now)?;
+                store.forget(connection, user, now)?;
                 // Remembered answers hold whole carts.
                 idempotency::forget(connection, SCHEMA, &user.to_string())?;
                 Ok::<_, Failure<Fault>>(())

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use cart_api::CartLeft;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, join3};
 use kernel::event::{Event, Position};
 use kernel::id::{UserId, VariantId};
 use kernel::module::Module;
@@ -305,7 +305,7 @@ async fn who_adds_while_a_cart_is_merged_loses_no_line() {
         .iter()
         .map(|variant| shop.post(&guest, &to_theirs, line(*variant, 1)));
     let merges = (0..2).map(|_| shop.post(&owner, &merge_path, merge.clone()));
-    let (added, late, merged) = futures_util::join!(join_all(adds), join_all(late), join_all(merges));
+    let (added, late, merged) = join3(join_all(adds), join_all(late), join_all(merges)).await;
     assert!(added.iter().chain(&merged).all(|answer| answer.status.is_success()));
     // What the guest added before the merge is in it; after it the guest hears that the cart is closed.
     let in_time = variants[7..]

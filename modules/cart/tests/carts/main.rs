@@ -7,4 +7,5 @@ mod checkout;
 mod effort;
 mod external;
 mod keeping;
+mod leaving;
 mod support;

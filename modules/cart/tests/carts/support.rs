@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
@@ -34,6 +38,7 @@ pub(crate) struct Shop {
     pub(crate) clock: Clock,
     url: String,
     _cluster: Cluster,
+    _redis: Option<Redis>,
     _folder: Folder,
 }
 
@@ -100,7 +105,15 @@ impl Shop {
         let url = cluster.url(database::embedded::NAME);
         let database = Db::open(url.clone().into(), PoolOptions::default());
         let settings = include_str!("../../../../config/default.toml");
-        let settings = settings.replace("locales = []", "locales = [\"en\", \"de\"]");
+        let mut settings = settings.replace("locales = []", "locales = [\"en\", \"de\"]");
+        let redis = Redis::where_carts_are(&folder);
+        if let Some(redis) = &redis {
+            settings = settings.replace("store = \"postgres\"", "store = \"redis\"").replacen(
+                "redis_url = \"\"",
+                &format!("redis_url = \"{}\"", redis.url),
+                1,
+            );
+        }
         let mut settings: Settings = toml::from_str(&settings).unwrap();
         change(&mut settings);
         let context = Context {
@@ -129,6 +142,7 @@ impl Shop {
             clock: context.clock,
             url,
             _cluster: cluster,
+            _redis: redis,
             _folder: folder,
         }
     }
@@ -317,6 +331,40 @@ impl ProductApi for Catalogue {
 
     async fn reservations(&self, _: Option<ReservationId>, _: i64) -> Result<Vec<Reservation>, ProductError> {
         Err(not_asked().into())
+    }
+}
+
+/// The Redis of one shop's carts.
+struct Redis {
+    url: String,
+    server: Child,
+}
+
+impl Redis {
+    /// One that is reached by a file in the shop's folder, where the test run keeps carts in Redis.
+    fn where_carts_are(folder: &Folder) -> Option<Self> {
+        if std::env::var("BODEGA_TEST_CART_STORE").as_deref() != Ok("redis") {
+            return None;
+        }
+        let socket = folder.0.join("redis.socket");
+        let server = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .spawn();
+        let server = server.unwrap();
+        while UnixStream::connect(&socket).is_err() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let url = format!("redis+unix://{}", socket.display());
+        Some(Self { url, server })
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 

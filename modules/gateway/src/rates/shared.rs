@@ -1,4 +1,4 @@
-//! Buckets in a Redis that several gateways share. The only file that knows Redis.
+//! Buckets in a Redis that several gateways share. The only file of the gateway that knows Redis.
 //!
 //! A bucket is one key: the moment at which it will be full again (the generic cell rate algorithm), in the time of Redis,
 //! so that the clocks of the gateways need not agree. It is read and written by one script, which nothing comes between, and
