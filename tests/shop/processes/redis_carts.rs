@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use kernel::id::CartId;
 use serde_json::{Value, json};
 
-use crate::support::{ReadyCart, Redis, Store, StoreProcess, eventually, manual, sandbox, unique, variant};
+use crate::support::{ReadyCart, Redis, Store, StoreProcess, bodega, eventually, manual, sandbox, unique, variant};
 
 const PREFIX: &str = "carts-of-a-test:";
 
@@ -301,4 +301,20 @@ async fn a_store_that_is_killed_while_carts_are_ordered_loses_none_and_orders_no
     }
     let ask = || async { json!(store.findings().await) };
     eventually(ask, |findings| findings.as_array().is_some_and(Vec::is_empty)).await;
+}
+
+#[tokio::test]
+async fn a_shop_whose_carts_are_to_be_in_redis_has_to_say_where_that_is() {
+    let missing = bodega(&["config", "check"], &[("cart.store", "redis")]).await;
+    assert_ne!(missing.code, 0);
+    let refusal = "cart.redis_url is needed where cart.store is \"redis\"";
+    assert!(missing.stderr.contains(refusal), "{missing:?}");
+    let settings = [("cart.store", "redis"), ("cart.redis_url", "http://:canary@cache")];
+    let wrong = bodega(&["config", "check"], &settings).await;
+    assert_ne!(wrong.code, 0);
+    assert!(
+        wrong.stderr.contains("cart.redis_url: not an address like"),
+        "{wrong:?}"
+    );
+    assert!(!wrong.stderr.contains("canary"), "{wrong:?}");
 }
