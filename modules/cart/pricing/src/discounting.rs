@@ -67,19 +67,35 @@ pub(crate) fn discount(basket: &Basket<'_>, lines: &[Line<'_>], subtotals: &[i64
     Ok(left)
 }
 
+/// What is sent, once promotions on goods have taken off what they do; no carrier was asked.
+pub(crate) fn parcel(basket: &Basket<'_>, lines: &[Line<'_>], subtotals: &[i64]) -> Result<Parcel, MoneyError> {
+    let without_delivery = Basket {
+        delivery: None,
+        ..basket.clone()
+    };
+    let left = discount(&without_delivery, lines, subtotals)?;
+    Ok(parcel_of(basket, lines, &left.lines))
+}
+
 fn delivery(basket: &Basket<'_>, lines: &[Line<'_>], left: &[i64]) -> Option<i64> {
     let delivery = basket.delivery.as_ref()?;
+    let quoted = delivery.quoted;
+    let parcel = parcel_of(basket, lines, left);
+    delivery.method.terms.price(Parcel { quoted, ..parcel })
+}
+
+fn parcel_of(basket: &Basket<'_>, lines: &[Line<'_>], left: &[i64]) -> Parcel {
     let sent = lines.iter().zip(left).filter(|(line, _)| line.traits.requires_shipping);
     let (grams, subtotal) = sent.fold((0_i64, 0_i64), |(grams, subtotal), (line, left)| {
         let weight = line.traits.weight_grams.saturating_mul(line.quantity);
         (grams.saturating_add(weight), subtotal + left)
     });
-    delivery.method.terms.price(Parcel {
+    Parcel {
         currency: basket.currency,
         subtotal,
         grams,
-        quoted: delivery.quoted,
-    })
+        quoted: None,
+    }
 }
 
 fn apply(

@@ -75,12 +75,7 @@ pub struct LinePrice {
 pub fn price(basket: &Basket<'_>) -> Result<Prices, MoneyError> {
     let currency = basket.currency;
     let money = |amount| Money::new(amount, currency);
-    // Reckoned by variant, told as the basket has them.
-    let mut order: Vec<usize> = (0..basket.lines.len()).collect();
-    order.sort_by_key(|index| basket.lines[*index].variant);
-    let lines: Vec<Line<'_>> = order.iter().map(|index| basket.lines[*index].clone()).collect();
-    let cost = |line: &Line<'_>| line.unit_price.checked_mul(line.quantity).ok_or(MoneyError::Overflow);
-    let subtotals: Vec<i64> = lines.iter().map(cost).collect::<Result<_, _>>()?;
+    let (order, lines, subtotals) = sorted(basket)?;
     let subtotal = Money::sum(currency, subtotals.iter().map(|amount| money(*amount)))?;
 
     let left = discounting::discount(basket, &lines, &subtotals)?;
@@ -133,9 +128,28 @@ pub fn price(basket: &Basket<'_>) -> Result<Prices, MoneyError> {
     })
 }
 
+/// What is sent of a basket, whatever method is chosen: what each method's price goes by.
+pub fn parcel(basket: &Basket<'_>) -> Result<Parcel, MoneyError> {
+    let (_, lines, subtotals) = sorted(basket)?;
+    discounting::parcel(basket, &lines, &subtotals)
+}
+
 /// Whether the shop can take so much money at once.
 pub fn is_payable(totals: &Totals) -> bool {
     totals.total.amount <= MAX_AMOUNT
+}
+
+/// Places of the lines by their variants, the lines in that order, and what each costs.
+type Sorted<'a> = (Vec<usize>, Vec<Line<'a>>, Vec<i64>);
+
+/// Lines are reckoned by variant, and told as the basket has them.
+fn sorted<'a>(basket: &Basket<'a>) -> Result<Sorted<'a>, MoneyError> {
+    let mut order: Vec<usize> = (0..basket.lines.len()).collect();
+    order.sort_by_key(|index| basket.lines[*index].variant);
+    let lines: Vec<Line<'a>> = order.iter().map(|index| basket.lines[*index].clone()).collect();
+    let cost = |line: &Line<'_>| line.unit_price.checked_mul(line.quantity).ok_or(MoneyError::Overflow);
+    let subtotals = lines.iter().map(cost).collect::<Result<_, _>>()?;
+    Ok((order, lines, subtotals))
 }
 
 /// All that is taxed: the lines, and from the place that is answered on what shipping is taxed as.
@@ -157,7 +171,7 @@ fn things<'a>(
             amount: left.shipping,
         }),
         Some(ShippingTax::AsGoods) => {
-            let parts = Money::new(left.shipping, basket.currency).allocate(&left.lines)?;
+            let parts = Money::new(left.shipping, basket.currency).allocate(&weights(lines, &left.lines))?;
             let parts = lines.iter().zip(parts).map(|(line, part)| Taxable {
                 class: &line.traits.tax_class,
                 amount: part.amount,
@@ -166,6 +180,25 @@ fn things<'a>(
         }
     }
     Ok((things, shipping_from))
+}
+
+/// By what shipping is spread over lines: what those cost that are sent, or else how many pieces they are.
+fn weights(lines: &[Line<'_>], left: &[i64]) -> Vec<i64> {
+    let of_sent = |amounts: &dyn Fn(usize) -> i64| -> Vec<i64> {
+        let sent = |(index, line): (usize, &Line<'_>)| {
+            if line.traits.requires_shipping {
+                amounts(index)
+            } else {
+                0
+            }
+        };
+        lines.iter().enumerate().map(sent).collect()
+    };
+    let costs = of_sent(&|index| left[index]);
+    match costs.iter().any(|cost| *cost > 0) {
+        true => costs,
+        false => of_sent(&|index| lines[index].quantity),
+    }
 }
 
 /// What each tender pays of `total`.

@@ -243,6 +243,9 @@ impl Cart {
     pub(crate) fn forget_buyer(&mut self) {
         (self.email, self.tax_number) = (None, None);
         (self.shipping_address, self.billing_address) = (None, None);
+        self.promotion_codes.clear();
+        self.gift_cards.clear();
+        self.priced.pricing.tax_number = None;
     }
 
     /// Whether the cart says who buys.

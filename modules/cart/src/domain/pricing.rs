@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use cart_api::{ChosenMethod, GiftCardPayment, GivenPromotion, Pricing, TaxTotal, Totals};
 use cart_pricing::{
-    Allowance, Basket, Buyer, Delivery, Line, LinePrice, Offered, Prices, PromotionOutcome, ShippingMethod, Step,
-    TaxRelief, TaxZone, Tender, WhyNot,
+    Allowance, Basket, Buyer, Delivery, Line, LinePrice, Offered, Parcel, Prices, PromotionOutcome, ShippingMethod,
+    Step, TaxRelief, TaxZone, Tender, WhyNot,
 };
 use chrono::{DateTime, Utc};
-use kernel::address::Address;
+use kernel::address::{Address, Country};
 use kernel::id::{CustomerGroupId, GiftCardId, PromotionId, ShippingMethodId, UserId};
 use kernel::keys::SecretKey;
 use kernel::money::MoneyError;
@@ -300,12 +300,13 @@ pub(crate) fn offered_methods(cart: &Cart, facts: &Facts, known: &Known) -> Resu
     }
     let loaded = Loaded::of(cart, facts, known)?;
     let mut offered = Vec::new();
+    let parcel = cart_pricing::parcel(&loaded.basket(cart))?;
     for method in facts.methods(cart) {
-        let mut basket = loaded.basket(cart);
-        basket.delivery = Some(delivery(method, facts));
-        let Some(price) = cart_pricing::price(&basket)?.delivery else {
+        let quoted = delivery(method, facts).quoted;
+        let Some(price) = method.terms.price(Parcel { quoted, ..parcel }) else {
             continue;
         };
+        let price = Money::new(price, cart.currency);
         let estimate = method.terms.estimate;
         offered.push(OfferedMethod {
             id: method.id,
@@ -327,6 +328,7 @@ struct Loaded<'a> {
     delivery: Option<Delivery<'a>>,
     tax: Option<&'a TaxZone>,
     tenders: Vec<Tender>,
+    country: Option<Country>,
     /// Codes that name no promotion that is given, with the reason.
     unknown: HashMap<String, &'static str>,
 }
@@ -337,13 +339,13 @@ impl<'a> Loaded<'a> {
             return Err(MoneyError::CurrencyMismatch);
         }
         let rules = &*facts.rules;
-        let own = || cart.taxed_at().and_then(|address| rules.taxes(address));
+        let own = || cart.taxed_at(rules).and_then(|address| rules.taxes(address));
         let tax = facts.taxes.as_deref().or_else(own);
         let relief = tax.and_then(|rule| {
             if facts.group.is_some_and(|group| rule.exempt_groups.contains(&group)) {
                 return Some(TaxRelief::Exempt);
             }
-            let country = cart.taxed_at()?.country;
+            let country = cart.taxed_at(rules)?.country;
             let number = cart.tax_number.as_deref()?;
             (rule.zone.reverse_charge && is_of_country(number, country)).then_some(TaxRelief::ReverseCharge)
         });
@@ -359,6 +361,7 @@ impl<'a> Loaded<'a> {
             delivery: cart.chosen_method(facts).map(|method| delivery(method, facts)),
             tax: tax.map(|rule| &rule.zone),
             tenders: tenders(cart, known),
+            country: cart.taxed_at(rules).map(|address| address.country),
             unknown: HashMap::new(),
         };
         loaded.offer(cart, facts, known);
@@ -408,7 +411,7 @@ impl<'a> Loaded<'a> {
             now: self.now,
             lines: cart.items.iter().map(line).collect(),
             buyer: self.buyer,
-            country: cart.shipping_address.as_ref().map(|address| address.country),
+            country: self.country,
             promotions: &self.offered,
             delivery: self.delivery,
             tax: self.tax,
@@ -444,7 +447,8 @@ impl<'a> Loaded<'a> {
     }
 
     fn shipping_problem(&self, cart: &Cart, facts: &Facts, prices: &Prices) -> Option<ShippingProblem> {
-        let needs_bill = !facts.rules.taxes.is_empty() && cart.taxed_at().is_none() && !cart.items.is_empty();
+        let needs_bill =
+            !facts.rules.taxes.is_empty() && cart.taxed_at(&facts.rules).is_none() && !cart.items.is_empty();
         let is_fetched = self.delivery.is_some_and(|delivery| delivery.method.terms.pick_up);
         if needs_bill && (is_fetched || !cart.requires_shipping()) {
             return Some(ShippingProblem::BillingAddressRequired);
@@ -544,9 +548,20 @@ fn payments(basket: &Basket<'_>, known: &Known, prices: &Prices) -> Vec<GiftCard
 }
 
 impl Cart {
-    /// Where it is taxed: where the goods go, or else where the bill goes.
-    pub(crate) fn taxed_at(&self) -> Option<&Address> {
-        self.shipping_address.as_ref().or(self.billing_address.as_ref())
+    /// Where it is taxed: where the goods go. Where nothing goes anywhere, as the buyer fetches it or it is nothing that can be
+    /// sent, where the bill goes.
+    pub(crate) fn taxed_at(&self, rules: &Rules) -> Option<&Address> {
+        let (shipping, billing) = (self.shipping_address.as_ref(), self.billing_address.as_ref());
+        match self.is_sent(rules) {
+            true => shipping.or(billing),
+            false => billing.or(shipping),
+        }
+    }
+
+    /// Whether something of it goes to the buyer's address.
+    fn is_sent(&self, rules: &Rules) -> bool {
+        let chosen = self.shipping_method.and_then(|id| rules.method(id));
+        self.requires_shipping() && !chosen.is_some_and(|method| method.terms.pick_up)
     }
 
     /// The method that the buyer has chosen, where it is offered.

@@ -43,10 +43,12 @@ pub(crate) struct Promotion {
     pub(crate) usage_limit_per_customer: Option<i64>,
     /// How much it may take off in all orders together. It is then given in that currency only.
     pub(crate) budget: Option<Money>,
-    /// How many orders use it. Those that were cancelled do not count.
-    pub(crate) uses: i64,
-    /// What it takes off in them, in each currency in which it does; in that of the budget alone where there is one.
-    pub(crate) spent: Vec<Money>,
+    /// How many orders use it. Those that were cancelled do not count. Lists say `null` where there is no limit, as all orders
+    /// would have to be counted.
+    pub(crate) uses: Option<i64>,
+    /// What it takes off in them, in each currency in which it does; in that of the budget alone where there is one. Lists say
+    /// `null` where there is none.
+    pub(crate) spent: Option<Vec<Money>>,
     /// The edit version: what `If-Match` refers to. Orders use it up without it.
     pub(crate) version: i64,
     pub(crate) created_at: DateTime<Utc>,
@@ -179,8 +181,8 @@ impl NewPromotion {
             usage_limit: self.usage_limit,
             usage_limit_per_customer: self.usage_limit_per_customer,
             budget: self.budget,
-            uses: 0,
-            spent: self.budget.iter().map(|budget| Money::zero(budget.currency)).collect(),
+            uses: Some(0),
+            spent: Some(self.budget.iter().map(|budget| Money::zero(budget.currency)).collect()),
             version: 1,
             created_at: now,
             updated_at: now,

@@ -58,6 +58,7 @@ pub(super) async fn share_cart(
     responses(
         (status = 204, description = "no link opens it any more"),
         (status = 404, description = "unknown, or not yours", body = ProblemSchema),
+        (status = 409, description = "`cart_in_checkout`, `cart_completed`, `cart_closed`: links to it do not open it anyway", body = NotOpen),
     ),
     security(("cart_secret" = []), ("bearer" = []))
 )]

@@ -7,9 +7,10 @@ use database::{Bind, Statement};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Uuid as SqlUuid};
 use kernel::Currency;
-use kernel::id::{GiftCardId, OrderId, PromotionId};
+use kernel::id::{GiftCardId, OrderId, PromotionId, UserId};
 use uuid::Uuid;
 
+use super::rules;
 use crate::SCHEMA;
 
 /// All that an order uses up.
@@ -21,6 +22,8 @@ pub(crate) struct Claims {
     pub(crate) currency: Currency,
     /// Each with the code by which it was asked for, and what it takes off.
     pub(crate) promotions: Vec<(PromotionId, Option<String>, i64)>,
+    /// Whose first order it is, where a promotion is given for that.
+    pub(crate) first_order_of: Option<UserId>,
     /// Each with what it pays, which is something.
     pub(crate) cards: Vec<(GiftCardId, i64)>,
     pub(crate) now: DateTime<Utc>,
@@ -36,7 +39,8 @@ impl Claims {
 /// Claims everything, where the rules still have `revision`; `false` where any of it is not to be had any more. The
 /// transaction has to be given up then.
 pub(crate) fn claim(connection: &mut PgConnection, claims: &Claims, revision: i64) -> QueryResult<bool> {
-    Ok(hold_rules(connection, revision)?
+    Ok(rules::share(connection)? == revision
+        && claim_first_order(connection, claims)?
         && claim_promotions(connection, claims)?
         && claim_codes(connection, claims)?
         && count_uses(connection, claims)?
@@ -45,9 +49,15 @@ pub(crate) fn claim(connection: &mut PgConnection, claims: &Claims, revision: i6
 
 /// Gives back all that `order` has claimed. Repeatable.
 pub(crate) fn return_all(connection: &mut PgConnection, order: OrderId, now: DateTime<Utc>) -> QueryResult<()> {
-    const HOLD: &str = "SELECT true AS done FROM @.rules FOR SHARE";
+    const FIRST: &str = "DELETE FROM @.first_orders WHERE order_id = ?";
     const LOCK: &str = "SELECT true AS done FROM @.promotions \
         WHERE id IN (SELECT promotion_id FROM @.promotion_uses WHERE order_id = ?) ORDER BY id FOR NO KEY UPDATE";
+    const LOCK_CODES: &str = "SELECT true AS done FROM @.promotion_codes WHERE usage_limit IS NOT NULL \
+        AND code IN (SELECT code FROM @.promotion_uses WHERE order_id = ?) ORDER BY code FOR NO KEY UPDATE";
+    const LOCK_CUSTOMERS: &str = "SELECT true AS done FROM @.promotion_customers AS customer \
+        JOIN @.promotion_uses AS living ON living.promotion_id = customer.promotion_id \
+            AND living.customer = customer.customer \
+        WHERE living.order_id = ? ORDER BY customer.promotion_id FOR NO KEY UPDATE OF customer";
     const UNUSE: &str = "WITH gone AS ( \
             DELETE FROM @.promotion_uses WHERE order_id = ? \
             RETURNING promotion_id, code, customer, amount_minor, currency \
@@ -79,8 +89,11 @@ pub(crate) fn return_all(connection: &mut PgConnection, order: OrderId, now: Dat
         ) \
         SELECT true AS done";
     let of_order = || Bind::Uuid(order.uuid());
-    let _: Vec<Done> = Statement::new(SCHEMA, HOLD, []).load(connection)?;
-    let _: Vec<Done> = Statement::new(SCHEMA, LOCK, [of_order()]).load(connection)?;
+    rules::share(connection)?;
+    Statement::new(SCHEMA, FIRST, [of_order()]).execute(connection)?;
+    for lock in [LOCK, LOCK_CODES, LOCK_CUSTOMERS] {
+        let _: Vec<Done> = Statement::new(SCHEMA, lock, [of_order()]).load(connection)?;
+    }
     let _: Done = Statement::new(SCHEMA, UNUSE, [of_order()]).get_result(connection)?;
     let spent: Vec<Spent> = Statement::new(SCHEMA, SPENT, [of_order()]).load(connection)?;
     if spent.is_empty() {
@@ -114,11 +127,14 @@ struct Done {
     done: bool,
 }
 
-/// Has staff wait with their changes until the transaction ends.
-fn hold_rules(connection: &mut PgConnection, revision: i64) -> QueryResult<bool> {
-    const SQL: &str = "SELECT revision = ? AS done FROM @.rules FOR SHARE";
-    let held: Done = Statement::new(SCHEMA, SQL, [Bind::BigInt(revision)]).get_result(connection)?;
-    Ok(held.done)
+/// Another order of the same user at the same moment waits here, and hears that it is not the first.
+fn claim_first_order(connection: &mut PgConnection, claims: &Claims) -> QueryResult<bool> {
+    const SQL: &str = "INSERT INTO @.first_orders (user_id, order_id) VALUES (?, ?) ON CONFLICT (user_id) DO NOTHING";
+    let Some(user) = claims.first_order_of else {
+        return Ok(true);
+    };
+    let binds = [Bind::Uuid(user.uuid()), Bind::Uuid(claims.order.uuid())];
+    Ok(Statement::new(SCHEMA, SQL, binds).execute(connection)? == 1)
 }
 
 fn claim_promotions(connection: &mut PgConnection, claims: &Claims) -> QueryResult<bool> {

@@ -70,7 +70,9 @@ fn ask(connection: &mut PgConnection, cart: CartId, question: Question) -> Query
             FROM @.gift_cards AS card \
             WHERE card.id = ANY (?) OR (card.user_id = ? AND card.currency = ?)), \
         'has_ordered', EXISTS ( \
-            SELECT FROM @.carts AS cart WHERE cart.user_id = ? AND cart.status = 'completed' AND cart.id <> ?) \
+            SELECT FROM @.carts AS cart WHERE cart.user_id = ? AND cart.status IN ('checkout', 'completed') \
+                AND cart.id <> ?) \
+            OR EXISTS (SELECT FROM @.first_orders AS first_order WHERE first_order.user_id = ?) \
         )::text AS answer";
     let user = question.user.map(Uuid::from);
     let currency = question.currency.code().to_owned();
@@ -86,6 +88,7 @@ fn ask(connection: &mut PgConnection, cart: CartId, question: Question) -> Query
         Bind::Text(currency),
         Bind::NullableUuid(user),
         Bind::Uuid(cart.uuid()),
+        Bind::NullableUuid(user),
     ];
     let row: AnswerRow = Statement::new(SCHEMA, SQL, binds).get_result(connection)?;
     let answer: Answer = serde_json::from_str(&row.answer).map_err(unreadable)?;

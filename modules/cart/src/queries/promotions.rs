@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Text};
 use kernel::Money;
 use kernel::id::PromotionId;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use crate::domain::code::ListedCode;
 use crate::domain::promotion::Promotion;
 use crate::schema::{promotion_codes, promotions};
 
-/// At most `limit` promotions after `after`, in the order in which they were made.
+/// At most `limit` promotions after `after`, in the order in which they were made, with what is kept of their uses.
 pub(crate) fn page(connection: &mut PgConnection, after: Uuid, limit: i64) -> QueryResult<Vec<Promotion>> {
     let rows: Vec<Row> = promotions::table
         .filter(promotions::id.gt(after))
@@ -26,8 +26,7 @@ pub(crate) fn page(connection: &mut PgConnection, after: Uuid, limit: i64) -> Qu
         .limit(limit)
         .select(Row::as_select())
         .load(connection)?;
-    let found: QueryResult<Vec<Promotion>> = rows.into_iter().map(Row::into_promotion).collect();
-    count_uses(connection, found?)
+    rows.into_iter().map(Row::into_promotion).collect()
 }
 
 /// A promotion by its id, with what is kept of its uses: nothing where it has neither a limit nor a budget.
@@ -40,27 +39,19 @@ pub(crate) fn find(connection: &mut PgConnection, id: PromotionId) -> QueryResul
     row.map(Row::into_promotion).transpose()
 }
 
-/// The same promotions with what living orders use of them where that is not kept, by one statement. That may be many orders:
-/// nobody should wait for it.
-pub(crate) fn count_uses(connection: &mut PgConnection, mut found: Vec<Promotion>) -> QueryResult<Vec<Promotion>> {
-    const SQL: &str = "SELECT promotion_id, currency, count(*) AS uses, sum(amount_minor)::bigint AS spent \
-        FROM @.promotion_uses WHERE promotion_id = ANY (?) GROUP BY promotion_id, currency \
-        ORDER BY promotion_id, currency";
-    let without_budget = found.iter().filter(|promotion| promotion.budget.is_none());
-    let ids: Vec<Uuid> = without_budget.map(|promotion| promotion.id.uuid()).collect();
-    if ids.is_empty() {
+/// The same promotion with what living orders use of it where that is not kept. That may be many orders: nobody should wait
+/// for it.
+pub(crate) fn count_uses(connection: &mut PgConnection, mut found: Promotion) -> QueryResult<Promotion> {
+    const SQL: &str = "SELECT currency, count(*) AS uses, sum(amount_minor)::bigint AS spent \
+        FROM @.promotion_uses WHERE promotion_id = ? GROUP BY currency ORDER BY currency";
+    if found.budget.is_some() {
         return Ok(found);
     }
-    let counted: Vec<Used> = Statement::new(SCHEMA, SQL, [Bind::Uuids(ids)]).load(connection)?;
-    for promotion in &mut found {
-        let is_kept = promotion.is_counted();
-        for used in counted.iter().filter(|used| used.promotion_id == promotion.id.uuid()) {
-            if !is_kept {
-                promotion.uses += used.uses;
-            }
-            promotion.spent.push(money(used.spent, &used.currency)?);
-        }
-    }
+    let counted: Vec<Used> = Statement::new(SCHEMA, SQL, [Bind::Uuid(found.id.uuid())]).load(connection)?;
+    let uses = counted.iter().map(|used| used.uses).sum();
+    found.uses = found.uses.or(Some(uses));
+    let spent = counted.iter().map(|used| money(used.spent, &used.currency));
+    found.spent = Some(spent.collect::<QueryResult<_>>()?);
     Ok(found)
 }
 
@@ -262,8 +253,6 @@ struct CodeRow {
 /// What living orders use of a promotion in a currency.
 #[derive(QueryableByName)]
 struct Used {
-    #[diesel(sql_type = SqlUuid)]
-    promotion_id: Uuid,
     #[diesel(sql_type = Text)]
     currency: String,
     #[diesel(sql_type = BigInt)]
@@ -324,11 +313,8 @@ impl Row {
             usage_limit: self.usage_limit,
             usage_limit_per_customer: self.usage_limit_per_customer,
             budget,
-            uses: if is_kept { self.uses } else { 0 },
-            spent: budget
-                .iter()
-                .map(|budget| Money::new(self.spent_minor, budget.currency))
-                .collect(),
+            uses: is_kept.then_some(self.uses),
+            spent: budget.map(|budget| vec![Money::new(self.spent_minor, budget.currency)]),
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Json;
 use kernel::address::Address;
 use kernel::id::{CartId, GiftCardId, ShippingMethodId, UserId};
 use kernel::{Currency, Money};
+use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -33,29 +36,9 @@ pub(crate) fn find_all(
     connection: &mut PgConnection,
     wanted: &[(CartId, DateTime<Utc>)],
 ) -> QueryResult<Vec<Option<Found>>> {
-    let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| id.uuid()).collect();
-    let rows: Vec<(CartRow, Option<ItemRow>, i64)> = carts::table
-        .left_join(items::table)
-        .inner_join(rules::table.on(rules::id))
-        .filter(carts::id.eq_any(ids))
-        .order(items::id)
-        .select((CartRow::as_select(), Option::<ItemRow>::as_select(), rules::revision))
-        .load(connection)?;
-    let mut revision = 0;
-    let mut found: HashMap<Uuid, (CartRow, Vec<ItemRow>)> = HashMap::with_capacity(wanted.len());
-    for (row, line, current) in rows {
-        revision = current;
-        let (_, lines) = found.entry(row.id).or_insert_with(|| (row, Vec::new()));
-        lines.extend(line);
-    }
-    let cart = |(id, now): &(CartId, DateTime<Utc>)| match found.get(&id.uuid()) {
-        Some((row, lines)) => {
-            let cart = row.clone().into_cart(lines.clone(), *now)?;
-            Ok(Some(Found { cart, revision }))
-        }
-        None => Ok(None),
-    };
-    wanted.iter().map(cart).collect()
+    let (revision, carts) = find_here(connection, wanted)?;
+    let found = |cart: Option<Cart>| cart.map(|cart| Found { cart, revision });
+    Ok(carts.into_iter().map(found).collect())
 }
 
 /// The revision of the shop's rules, and those of `wanted` that are here, by one statement: what has to be known of carts that
@@ -64,31 +47,29 @@ pub(crate) fn find_here(
     connection: &mut PgConnection,
     wanted: &[(CartId, DateTime<Utc>)],
 ) -> QueryResult<(i64, Vec<Option<Cart>>)> {
+    // One row per cart: joined with its lines, it would be sent once for each of them.
+    let lines = sql::<Json>(
+        "(SELECT coalesce(json_agg(item ORDER BY item.id), '[]') FROM carts.items AS item \
+          WHERE item.cart_id = carts.carts.id)",
+    );
     let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| id.uuid()).collect();
-    let rows: Vec<(i64, Option<CartRow>, Option<ItemRow>)> = rules::table
+    let rows: Vec<(i64, Option<CartRow>, Value)> = rules::table
         .left_join(carts::table.on(carts::id.eq_any(ids)))
-        .left_join(items::table.on(items::cart_id.nullable().eq(carts::id.nullable())))
-        .order(items::id)
-        .select((
-            rules::revision,
-            Option::<CartRow>::as_select(),
-            Option::<ItemRow>::as_select(),
-        ))
+        .select((rules::revision, Option::<CartRow>::as_select(), lines))
         .load(connection)?;
     let revision = rows.first().map_or(0, |(revision, ..)| *revision);
-    let mut found: HashMap<Uuid, (CartRow, Vec<ItemRow>)> = HashMap::new();
-    for (_, row, line) in rows {
+    let mut found: HashMap<Uuid, (CartRow, Vec<ItemRow>)> = HashMap::with_capacity(rows.len());
+    for (_, row, lines) in rows {
         if let Some(row) = row {
-            let (_, lines) = found.entry(row.id).or_insert_with(|| (row, Vec::new()));
-            lines.extend(line);
+            found.insert(row.id, (row, content_of(lines)?));
         }
     }
-    let cart = |(id, now): &(CartId, DateTime<Utc>)| {
-        let row = found.get(&id.uuid());
-        row.map(|(row, lines)| row.clone().into_cart(lines.clone(), *now))
-            .transpose()
+    let cart = |(id, now): &(CartId, DateTime<Utc>)| match found.get(&id.uuid()) {
+        Some((row, lines)) => row.clone().into_cart(lines.clone(), *now).map(Some),
+        None => Ok(None),
     };
-    Ok((revision, wanted.iter().map(cart).collect::<QueryResult<_>>()?))
+    let carts = wanted.iter().map(cart).collect::<QueryResult<_>>()?;
+    Ok((revision, carts))
 }
 
 /// Locks the carts `ids` in the order of their ids, so that two requests for the same pair cannot block each other, and
@@ -244,7 +225,7 @@ struct CartRow {
     share_number: i32,
 }
 
-#[derive(Clone, Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable, Deserialize)]
 #[diesel(table_name = items)]
 struct ItemRow {
     id: Uuid,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use cart_pricing::Promotion;
 use chrono::{DateTime, Utc};
-use database::Statement;
+use database::{Bind, Statement};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,25 +16,38 @@ use crate::SCHEMA;
 use crate::domain::{Rule, Rules, ShippingZoneContent, TaxZoneContent};
 use crate::schema::{promotions, rules, shipping_zones, tax_zones};
 
-/// Keeps other writers out until the transaction ends, and counts the change.
+/// What orders and staff wait for each other by: an advisory lock, because its queue is fair. Orders that hold the row of the
+/// rules one after the other would keep staff out for as long as they come.
+const LOCK: i64 = 0x6361_7274_7275_6c65;
+
+/// Keeps orders and other writers out until the transaction ends, and counts the change.
 pub(crate) fn raise(connection: &mut PgConnection) -> QueryResult<()> {
     const SQL: &str = "UPDATE @.rules SET revision = revision + 1";
+    hold(connection)?;
     Statement::new(SCHEMA, SQL, []).execute(connection).map(drop)
+}
+
+/// Has staff wait with their changes until the transaction ends; answers how many there were.
+pub(crate) fn share(connection: &mut PgConnection) -> QueryResult<i64> {
+    const SQL: &str = "SELECT pg_advisory_xact_lock_shared(?)";
+    Statement::new(SCHEMA, SQL, [Bind::BigInt(LOCK)]).execute(connection)?;
+    // By a statement of its own: this one sees what was written while the other one waited.
+    revision(connection)
 }
 
 /// Keeps orders and other writers out until the transaction ends, without a change of what carts are priced by.
 pub(crate) fn hold(connection: &mut PgConnection) -> QueryResult<()> {
-    const SQL: &str = "SELECT revision FROM @.rules FOR NO KEY UPDATE";
-    let _: Revision = Statement::new(SCHEMA, SQL, []).get_result(connection)?;
-    Ok(())
+    const SQL: &str = "SELECT pg_advisory_xact_lock(?)";
+    Statement::new(SCHEMA, SQL, [Bind::BigInt(LOCK)])
+        .execute(connection)
+        .map(drop)
 }
 
 /// All that the shop says at one moment.
 pub(crate) fn read(connection: &mut PgConnection) -> QueryResult<Rules> {
     connection.transaction(|connection| {
         // Writers wait, so that what is read now is of one revision.
-        const HOLD: &str = "SELECT revision FROM @.rules FOR SHARE";
-        let Revision { revision } = Statement::new(SCHEMA, HOLD, []).get_result(connection)?;
+        let revision = share(connection)?;
         let promotions: Vec<PromotionRow> = promotions::table
             .filter(promotions::enabled)
             .select(PromotionRow::as_select())
@@ -71,12 +83,6 @@ pub(crate) fn revision(connection: &mut PgConnection) -> QueryResult<i64> {
 /// What stored JSON says.
 pub(super) fn content_of<T: DeserializeOwned>(content: Value) -> QueryResult<T> {
     serde_json::from_value(content).map_err(unreadable)
-}
-
-#[derive(QueryableByName)]
-struct Revision {
-    #[diesel(sql_type = BigInt)]
-    revision: i64,
 }
 
 #[derive(Queryable, Selectable)]

@@ -68,6 +68,8 @@ pub(crate) fn leave(
             cart.expires_at > ? AND (cart.email IS NOT NULL OR cart.user_id IS NOT NULL) \
                 AND EXISTS (SELECT FROM @.items AS item WHERE item.cart_id = cart.id) \
                 AND NOT EXISTS (SELECT FROM @.carts AS bought WHERE bought.user_id = cart.user_id \
+                    AND bought.status IN ('checkout', 'completed') AND bought.updated_at > cart.touched_at) \
+                AND NOT EXISTS (SELECT FROM @.carts AS bought WHERE bought.email = cart.email AND bought.user_id IS NULL \
                     AND bought.status IN ('checkout', 'completed') AND bought.updated_at > cart.touched_at) AS is_news";
     let binds = [
         Bind::Time(oldest),
@@ -187,13 +189,19 @@ pub(crate) fn forget(connection: &mut PgConnection, user: UserId, now: DateTime<
             carts::email.eq(None::<String>),
             carts::shipping_address.eq(None::<Value>),
             carts::billing_address.eq(None::<Value>),
+            carts::tax_number.eq(None::<String>),
+            carts::promotion_codes.eq(Vec::<String>::new()),
+            carts::gift_card_ids.eq(Vec::<Uuid>::new()),
+            // The tax number is in them as well.
+            carts::prices.eq(None::<Value>),
             carts::version.eq(carts::version + 1),
         )
     };
     let is_personal = carts::email
         .is_not_null()
         .or(carts::shipping_address.is_not_null())
-        .or(carts::billing_address.is_not_null());
+        .or(carts::billing_address.is_not_null())
+        .or(carts::tax_number.is_not_null());
     // What is over stays over since then, so that it is removed in its time.
     diesel::update(carts::table.filter(carts::id.eq_any(ids(closed))).filter(is_personal))
         .set(nothing_personal())

@@ -14,7 +14,7 @@ use user_api::UserError;
 use super::outside::Methods;
 use super::{Service, not_found};
 use crate::domain::{
-    Cart, Details, Facts, Item, LinePrice, Status, blocks_checkout, email_required, problems, reprice,
+    Cart, Details, Facts, Item, LinePrice, Rule, Status, blocks_checkout, email_required, problems, reprice,
 };
 use crate::queries::{self, Claims, Found, Taking};
 
@@ -198,7 +198,8 @@ fn require_as_shown(seen: &Cart, cart: &Cart, expected: Money) -> Result<(), Car
             new: now.total,
         });
     }
-    if now.gift_cards.amount < shown.gift_cards.amount && now.total == shown.total {
+    // What they paid then, they have to pay now, as far as there is so much to pay.
+    if now.gift_cards.amount < shown.gift_cards.amount.min(now.total.amount) {
         return Err(CartError::GiftCardsChanged {
             old: shown.gift_cards,
             new: now.gift_cards,
@@ -211,11 +212,17 @@ fn require_as_shown(seen: &Cart, cart: &Cart, expected: Money) -> Result<(), Car
 fn claims(taking: &Taking, facts: &Facts) -> Claims {
     let (cart, pricing) = (&taking.cart, &taking.cart.priced.pricing);
     let promotions = pricing.promotions.iter();
+    let rules = &facts.rules.promotions;
+    let is_first_order = pricing
+        .promotions
+        .iter()
+        .any(|given| rules.get(&given.promotion_id).is_some_and(Rule::is_for_first_orders));
     let paid = pricing.gift_cards.iter().filter(|payment| payment.amount.amount > 0);
     Claims {
         order: taking.order,
         customer: cart.customer(&facts.key).unwrap_or_default(),
         currency: cart.currency,
+        first_order_of: cart.user.filter(|_| is_first_order),
         promotions: promotions
             .map(|given| (given.promotion_id, given.code.clone(), given.amount.amount))
             .collect(),

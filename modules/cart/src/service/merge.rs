@@ -92,11 +92,19 @@ impl Service {
     ) -> Result<Merge, CartError> {
         let variants = target.variants().chain(source.variants()).collect();
         let mut facts = self.facts(revision, group).await?;
-        self.ask_outside(&mut facts, target, Methods::Chosen).await;
+        let quotes = self.quote(target, group, variants).await?;
+        // What is asked outside is asked of the cart as it will be.
+        let mut changed = target.clone();
+        match source.status {
+            Status::Merged(_) => give_back(&mut changed, source, &quotes),
+            _ if absorb(&mut changed, source, &quotes).is_ok() => (),
+            _ => changed.clone_from(target),
+        }
+        self.ask_outside(&mut facts, &changed, Methods::Chosen).await;
         Ok(Merge {
             target: target.id,
             source: source.id,
-            quotes: self.quote(target, group, variants).await?,
+            quotes,
             facts,
             lifetime: self.lifetime,
             store: Arc::clone(&self.store),

@@ -52,7 +52,7 @@ impl Service {
     }
 
     async fn taxes(&self, facts: &Facts, cart: &Cart) -> Option<TaxRule> {
-        let (service, address) = (self.external.taxes.as_ref()?, cart.taxed_at()?);
+        let (service, address) = (self.external.taxes.as_ref()?, cart.taxed_at(&facts.rules)?);
         let classes: BTreeSet<String> = cart
             .items
             .iter()

@@ -178,10 +178,9 @@ impl Service {
 
     /// The promotion with what orders use of it.
     async fn with_uses(&self, promotion: Promotion) -> Result<Promotion, CartError> {
-        let counted = self
-            .query(move |connection| promotions::count_uses(connection, vec![promotion]))
-            .await?;
-        counted.into_iter().next().ok_or_else(no_promotion)
+        Ok(self
+            .query(move |connection| promotions::count_uses(connection, promotion))
+            .await?)
     }
 
     /// Prices by what staff have just written, at once. Where that fails, the next cart that is read tells of it.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use cart_api::CartError;
+use database::OrRefuse;
 use diesel::PgConnection;
 use kernel::id::CartId;
 use kernel::identity::Holder;
 
-use super::Service;
+use super::{Service, not_found};
 use crate::domain::{Cart, NewLine, Status};
 use crate::queries::Found;
 use crate::store;
@@ -30,9 +31,8 @@ impl Service {
         let (store, now) = (Arc::clone(&self.store), self.clock.now());
         let withdraw = move |connection: &mut PgConnection| {
             store::rewrite(&*store, connection, &[id], now, |connection, mut carts| {
-                let Some(seen) = carts.pop() else {
-                    return Ok(Some(()));
-                };
+                let seen = carts.pop().ok_or_else(not_found).or_refuse()?;
+                seen.require_open().or_refuse()?;
                 let mut cart = seen.clone();
                 cart.share_number += 1;
                 cart.advance(now);
