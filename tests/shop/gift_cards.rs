@@ -284,6 +284,32 @@ async fn a_card_in_many_carts_is_spent_once_and_the_others_hear_of_it() {
 }
 
 #[tokio::test]
+async fn a_card_that_is_gone_is_told_of_whatever_else_the_order_says() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(2000, 10).await;
+    let card = issued(&admin, 2000).await;
+    let mut cart = cart_with(&store, &product, &card).await;
+    let price = |amount: i64| json!({"kind": "flat", "amounts": [dollars(amount)]});
+    let methods = json!([{"name": "Express", "terms": {"price": price(1000)}}]);
+    let zone = json!({"name": "World", "areas": [], "methods": methods});
+    let zone = admin.post("/admin/shipping/zones", zone).await.expect(201);
+    cart.cart = cart.now().await;
+    assert_eq!(cart.cart["totals"]["amount_due"], dollars(0));
+    let adjustment = json!({"amount": dollars(-2000), "reason": "It was stolen."});
+    admin
+        .post(&format!("{}/adjustments", path(&card)), adjustment)
+        .await
+        .expect(201);
+    let mut order = cart.order(sandbox("tok_ok"));
+    order["shipping_method"] = zone["methods"][0]["id"].clone();
+    order["expected_total"] = dollars(3000);
+    let refused = cart.buyer.once("an order").post("/orders", order).await;
+    let problem = refused.problem(409, "gift_cards_changed");
+    assert_eq!((&problem["old"], &problem["new"]), (&dollars(2000), &dollars(0)));
+}
+
+#[tokio::test]
 async fn a_cart_that_cards_pay_wholly_is_placed_without_a_payment() {
     let store = Store::start().await;
     let admin = store.admin().await;

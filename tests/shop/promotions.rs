@@ -599,3 +599,29 @@ async fn the_first_order_of_an_account_has_its_own_promotion_and_may_cost_nothin
     assert_eq!((&problem["old"], &problem["new"]), (&dollars(0), &dollars(2000)));
     assert_eq!(store.findings().await, [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_first_orders_at_the_same_moment_one_is_the_first() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(2000, 100).await;
+    let first_order = json!({"name": "Welcome", "needs_code": false, "terms": {
+        "conditions": {"first_order": true}, "action": {"kind": "percentage", "percent": "50"}}});
+    admin.post("/admin/promotions", first_order).await.expect(201);
+    let customer = store.customer().await;
+    let carts = (0..8).map(|_| async {
+        let items = json!({"items": [{"variant_id": variant(&product), "quantity": 1}]});
+        let cart = customer.post("/carts", items).await.expect(201);
+        ReadyCart::complete((**customer).clone(), &cart).await
+    });
+    let carts = join_all(carts).await;
+    // They wait for their payment: until it fails for good, each of them may be the first.
+    let answers = join_all(carts.iter().map(|cart| cart.buy(sandbox("tok_requires_action")))).await;
+    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 202);
+    assert_eq!(won.len(), 1);
+    for answer in lost {
+        let problem = answer.problem(409, "price_changed");
+        assert_eq!((&problem["old"], &problem["new"]), (&dollars(1000), &dollars(2000)));
+    }
+    assert_eq!(store.findings().await, [""; 0]);
+}

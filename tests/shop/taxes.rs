@@ -468,8 +468,40 @@ async fn what_goes_nowhere_is_taxed_where_the_bill_goes() {
         assert_eq!(problem["problems"][0]["code"], "billing_address_required");
         cart.say(json!({"billing_address": place("DE", None, "10115")})).await;
         assert_eq!((cart.problems(), cart.total("tax_included")), (vec![], tax));
+        // Nothing goes there, whatever else the buyer says.
+        cart.say(json!({"shipping_address": place("AQ", None, "1")})).await;
+        assert_eq!((cart.problems(), cart.total("tax_included")), (vec![], tax));
         cart.assert_bought_as_shown().await;
     }
+}
+
+#[tokio::test]
+async fn shipping_is_taxed_as_the_goods_that_are_sent() {
+    let store = german_shop().await;
+    let admin = store.admin().await;
+    let file = json!({"requires_shipping": false});
+    let file = admin.article(euros(10000), json!({"tax_class": "reduced"}), file).await;
+    let lamp = admin.article(euros(100), json!({}), json!({})).await;
+    let shipping = admin
+        .shipping_zone(json!([]), json!([flat("Parcel", euros(1000))]))
+        .await;
+    let mut zone = german();
+    zone["prices_include_tax"] = json!(false);
+    admin.tax_zone(json!([]), zone).await;
+    let mut cart = store.anonymous().bare_cart(&[(&file, 1), (&lamp, 1)]).await;
+    cart.say(to("DE")).await;
+    cart.say(json!({"shipping_method": shipping["methods"][0]["id"]})).await;
+    // 7 % of 100.00, and 19 % of 1.00 and of the 10.00 that only the lamp costs to send.
+    assert_eq!(
+        (cart.total("tax"), &cart.cart["shipping_tax"]),
+        (700 + 19 + 190, &euros(190))
+    );
+    let free = json!({"name": "All for nothing", "needs_code": false,
+        "terms": {"action": {"kind": "percentage", "percent": "100"}}});
+    admin.post("/admin/promotions", free).await.expect(201);
+    cart.read().await;
+    assert_eq!((cart.total("tax"), &cart.cart["shipping_tax"]), (190, &euros(190)));
+    cart.assert_bought_as_shown().await;
 }
 
 #[tokio::test]

@@ -32,7 +32,8 @@ async fn rest_of(store: &Store, cart: &Value) -> Value {
         let mut connection = PgConnection::establish(&url).unwrap();
         connection.batch_execute("SET search_path = carts").unwrap();
         let query = diesel::sql_query(
-            "SELECT status, version, email IS NOT NULL OR shipping_address IS NOT NULL AS personal FROM carts WHERE id = $1",
+            "SELECT status, version, email IS NOT NULL OR shipping_address IS NOT NULL OR tax_number IS NOT NULL \
+             OR prices::text LIKE '%DE123456789%' AS personal FROM carts WHERE id = $1",
         );
         let query = query.bind::<diesel::sql_types::Uuid, _>(id.uuid());
         query.get_result::<Rest>(&mut connection).unwrap()
@@ -44,7 +45,7 @@ async fn rest_of(store: &Store, cart: &Value) -> Value {
 async fn cart_of(customer: &Customer) -> Value {
     let cart = customer.post("/carts", json!({})).await.expect(201);
     let path = format!("/carts/{}", cart["id"].as_str().unwrap());
-    let details = json!({"email": customer.email(), "shipping_address": address()});
+    let details = json!({"email": customer.email(), "shipping_address": address(), "tax_number": "DE123456789"});
     customer.patch(&path, details).await.expect(200)
 }
 

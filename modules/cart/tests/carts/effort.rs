@@ -86,7 +86,8 @@ async fn effort_of(lines: usize) -> Vec<(&'static str, usize)> {
     efforts
 }
 
-fn freeze(cart: &Value, guest: &As) -> Freeze {
+/// The request of an order for a guest's cart as it was shown.
+pub(crate) fn freeze(cart: &Value, guest: &As) -> Freeze {
     Freeze {
         cart: cart["id"].as_str().unwrap().parse().unwrap(),
         order: OrderId::generate(),

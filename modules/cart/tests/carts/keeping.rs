@@ -9,6 +9,7 @@ use kernel::module::Module;
 use serde_json::{Value, json};
 
 use crate::buying::run_jobs_until;
+use crate::effort::freeze;
 use crate::support::{As, Response, Shop, address, items_path, line, path};
 
 /// Variants and quantities of a cart, in their order.
@@ -273,6 +274,26 @@ async fn a_cart_that_was_left_behind_is_told_of_once_until_its_buyer_changes_it(
         )
         .await;
     assert_eq!(opened.status, 200);
+
+    // Who has ordered something since, with an account or without, is told of nothing.
+    let (left, guest) = shop.guest_cart(&[(shirt, 1)]).await;
+    let details = json!({"email": "guest@example.com", "shipping_address": address()});
+    shop.send(&guest, Method::PATCH, &path(&left), Some(details.clone()))
+        .await;
+    shop.clock.advance(chrono::Duration::minutes(1));
+    let (bought, buyer) = shop.guest_cart(&[(shirt, 1)]).await;
+    shop.send(&buyer, Method::PATCH, &path(&bought), Some(details)).await;
+    let shown = shop.read(&buyer, &bought).await;
+    shop.module.service().freeze(freeze(&shown, &buyer)).await.unwrap();
+    let share = format!("{}/share", path(&bought));
+    let refused = shop.send(&buyer, Method::DELETE, &share, None).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.refusal().1),
+        (409, "cart_in_checkout")
+    );
+    shop.clock.advance(chrono::Duration::hours(2));
+    run_jobs_until(&shop, async || true).await;
+    assert_eq!(shop.events().await.len(), 1);
 
     // A price that changes is nothing that the buyer has done.
     shop.catalogue.set_price(shirt, 1499);
