@@ -33,7 +33,7 @@ async fn rest_of(store: &Store, cart: &Value) -> Value {
         connection.batch_execute("SET search_path = carts").unwrap();
         let query = diesel::sql_query(
             "SELECT status, version, email IS NOT NULL OR shipping_address IS NOT NULL OR tax_number IS NOT NULL \
-             OR prices::text LIKE '%DE123456789%' AS personal FROM carts WHERE id = $1",
+             OR coalesce(prices::text, '') LIKE '%DE123456789%' AS personal FROM carts WHERE id = $1",
         );
         let query = query.bind::<diesel::sql_types::Uuid, _>(id.uuid());
         query.get_result::<Rest>(&mut connection).unwrap()
