@@ -114,6 +114,7 @@ struct LeftRow {
 pub(crate) struct Quiet {
     pub(crate) cart: CartId,
     pub(crate) user: Option<UserId>,
+    pub(crate) email: Option<String>,
     pub(crate) touched_at: DateTime<Utc>,
 }
 
@@ -127,7 +128,7 @@ pub(crate) fn tell(
 ) -> QueryResult<HashSet<CartId>> {
     const FORGET: &str = "DELETE FROM @.told_carts WHERE touched_at < ?";
     const SQL: &str = "WITH wanted AS MATERIALIZED ( \
-            SELECT * FROM unnest(?, ?, ?) AS wanted (cart_id, user_id, touched_at) \
+            SELECT * FROM unnest(?, ?, ?, ?) AS wanted (cart_id, user_id, email, touched_at) \
         ), noted AS ( \
             INSERT INTO @.told_carts AS told (cart_id, touched_at) \
             SELECT cart_id, touched_at FROM wanted ORDER BY cart_id \
@@ -136,6 +137,8 @@ pub(crate) fn tell(
         ) \
         SELECT noted.cart_id FROM noted JOIN wanted ON wanted.cart_id = noted.cart_id \
         WHERE NOT EXISTS (SELECT FROM @.carts AS bought WHERE bought.user_id = wanted.user_id \
+            AND bought.status IN ('checkout', 'completed') AND bought.updated_at > wanted.touched_at) \
+        AND NOT EXISTS (SELECT FROM @.carts AS bought WHERE bought.email = wanted.email AND bought.user_id IS NULL \
             AND bought.status IN ('checkout', 'completed') AND bought.updated_at > wanted.touched_at)";
     Statement::new(SCHEMA, FORGET, [Bind::Time(oldest)]).execute(connection)?;
     if quiet.is_empty() {
@@ -144,6 +147,7 @@ pub(crate) fn tell(
     let binds = [
         Bind::Uuids(quiet.iter().map(|quiet| quiet.cart.uuid()).collect()),
         Bind::NullableUuids(quiet.iter().map(|quiet| quiet.user.map(UserId::uuid)).collect()),
+        Bind::NullableTexts(quiet.iter().map(|quiet| quiet.email.clone()).collect()),
         Bind::Times(quiet.iter().map(|quiet| quiet.touched_at).collect()),
     ];
     let rows: Vec<ToldRow> = Statement::new(SCHEMA, SQL, binds).load(connection)?;

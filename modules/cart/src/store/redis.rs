@@ -434,6 +434,7 @@ fn quiet(cart: &Cart) -> Quiet {
     Quiet {
         cart: cart.id,
         user: cart.user,
+        email: cart.email.clone(),
         touched_at: cart.touched_at,
     }
 }
