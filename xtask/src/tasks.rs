@@ -18,18 +18,23 @@ const CART_STORE_VARIABLE: &str = "BODEGA_TEST_CART_STORE";
 const REDIS_TOPOLOGIES: [&str; 2] = ["one", "replicated"];
 
 /// What has to do with carts among the tests of the shop, by how their names begin.
-const CART_TESTS: [&str; 11] = [
+const CART_TESTS: [&str; 16] = [
     "accounts::",
     "bundles::",
     "carts::",
+    "countries::",
+    "gift_cards::",
     "languages::",
     "orders::",
     "prices::",
     "problems::",
+    "promotions::",
     "races::",
     "replays::",
     "roles::",
+    "shipping::",
     "stock::",
+    "taxes::",
 ];
 
 /// The tests of the shop that choose their processes themselves, by how their names begin.
@@ -140,7 +145,8 @@ fn shop_command(topology: &str, arguments: &[String]) -> Command {
 fn redis_module_command(arguments: &[String]) -> Command {
     let mut command = cargo("test");
     command.env(CART_STORE_VARIABLE, "redis");
-    command.args(["--package", "cart", "--test", "carts"]).args(arguments);
+    // Of the workspace, as the others are: alone, everything would be built anew with other features.
+    command.args(["--workspace", "--test", "carts"]).args(arguments);
     command
 }
 
@@ -203,7 +209,10 @@ mod tests {
     #[test]
     fn what_has_to_do_with_carts_is_run_with_carts_in_redis_unless_other_tests_are_named() {
         let all = process::shown(&redis_shop_command("one", &words("--locked")));
-        assert!(all.contains("--skip processes:: accounts:: bundles:: carts::"), "{all}");
+        assert!(
+            all.contains("--skip processes:: accounts:: bundles:: carts:: countries::"),
+            "{all}"
+        );
         let some = process::shown(&redis_shop_command("one", &words("--locked gift_cards")));
         assert!(
             some.contains("gift_cards -- --skip") && !some.contains("carts:: "),
