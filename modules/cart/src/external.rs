@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use cart_pricing::{ShippingTax, TaxRate, TaxZone};
 use kernel::address::{Address, Country};
 use kernel::id::{CustomerGroupId, TaxZoneId};
+use kernel::money::MAX_AMOUNT;
 use kernel::settings::{Cart, ExternalService};
 use kernel::{Clock, Currency, Fault, Money};
 use moka::sync::Cache;
@@ -146,23 +147,30 @@ impl Endpoint {
         })
     }
 
-    /// The answer to a question, where the service has one: an earlier one as long as it holds.
-    async fn ask<Q: Serialize + Sync, A: DeserializeOwned>(&self, question: &Q) -> Result<Option<A>, Fault> {
+    /// The answer to a question, where the service has one: an earlier one as long as it holds. Only what is understood and
+    /// `is_sound` is kept.
+    async fn ask<Q: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        question: &Q,
+        is_sound: impl Fn(&A) -> bool,
+    ) -> Result<Option<A>, Fault> {
         let body = serde_json::to_string(question).map_err(|error| Fault::internal(error.to_string()))?;
         let known = self.answers.get(&body);
-        let answer = match known {
-            Some(answer) => answer,
-            None => {
-                let answer = self.send(&body).await?;
-                self.answers.insert(body, answer.clone());
-                answer
-            }
+        let text = match &known {
+            Some(text) => text.clone(),
+            None => self.send(&body).await?,
         };
-        let Some(answer) = answer else { return Ok(None) };
-        let answer = serde_json::from_str(&answer);
-        answer
-            .map(Some)
-            .map_err(|error| self.away(&format!("an answer that is not understood: {error}")))
+        let answer: Option<A> = match &text {
+            Some(text) => Some(serde_json::from_str(text).map_err(|error| self.away(&error.to_string()))?),
+            None => None,
+        };
+        if answer.as_ref().is_some_and(|answer| !is_sound(answer)) {
+            return Err(self.away("it answers what cannot be"));
+        }
+        if known.is_none() {
+            self.answers.insert(body, text);
+        }
+        Ok(answer)
     }
 
     async fn send(&self, body: &str) -> Result<Option<Arc<str>>, Fault> {
@@ -211,13 +219,9 @@ impl Endpoint {
 #[async_trait]
 impl CarrierRates for Endpoint {
     async fn rate(&self, question: &RateQuestion) -> Result<Option<Money>, Fault> {
-        let rate: Option<Money> = self.ask(question).await?;
-        match rate {
-            Some(rate) if rate.currency != question.value.currency || rate.amount < 0 => {
-                Err(self.away("a rate in another currency, or below nothing"))
-            }
-            rate => Ok(rate),
-        }
+        let currency = question.value.currency;
+        let is_sound = |rate: &Money| rate.currency == currency && (0..=MAX_AMOUNT).contains(&rate.amount);
+        self.ask(question, is_sound).await
     }
 }
 
@@ -233,7 +237,7 @@ struct TaxAnswer {
 #[async_trait]
 impl TaxService for Endpoint {
     async fn taxes(&self, question: &TaxQuestion) -> Result<TaxRule, Fault> {
-        let answer: Option<TaxAnswer> = self.ask(question).await?;
+        let answer: Option<TaxAnswer> = self.ask(question, |_| true).await?;
         // Nothing is taxed where the service knows nothing of the place.
         let answer = answer.unwrap_or(TaxAnswer {
             prices_include_tax: false,

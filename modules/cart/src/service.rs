@@ -161,7 +161,7 @@ impl Service {
 
     /// The cart at which a page of all carts begins.
     pub(crate) fn position_among_all(&self, cursor: Option<String>) -> Result<Option<CartId>, FieldError> {
-        cursor.map(|cursor| self.cursors.open(ALL, &cursor)).transpose()
+        self.opened(ALL, cursor)
     }
 
     /// A cart, whoever's it is.

@@ -111,7 +111,8 @@ pub struct FrozenCart {
     pub lines: Vec<PricedLine>,
     /// What it costs.
     pub totals: Totals,
-    /// How that came about.
+    /// How that came about; nothing where the cart was taken over before anything did.
+    #[serde(default)]
     pub pricing: Pricing,
 }
 
@@ -457,6 +458,38 @@ mod tests {
             CartError::Fault(Fault::Timeout { .. }) => Fault::internal("a bug").into(),
             CartError::Fault(Fault::Internal { .. }) => return None,
         })
+    }
+
+    #[test]
+    fn a_snapshot_from_before_there_were_promotions_can_still_be_read() {
+        let zero = money(0);
+        let frozen = FrozenCart {
+            cart: CartId::generate(),
+            version: 3,
+            user: None,
+            currency: zero.currency,
+            locale: "en".parse().unwrap(),
+            email: "ada@example.com".to_owned(),
+            shipping_address: None,
+            billing_address: None,
+            lines: Vec::new(),
+            totals: Totals {
+                subtotal: zero,
+                discount: zero,
+                shipping: zero,
+                tax: zero,
+                tax_included: zero,
+                total: zero,
+                gift_cards: zero,
+                amount_due: zero,
+            },
+            pricing: Pricing::default(),
+        };
+        let mut stored = serde_json::to_value(&frozen).unwrap();
+        let members = stored.as_object_mut().unwrap();
+        members.remove("pricing");
+        members.insert("shipping_method".to_owned(), serde_json::Value::Null);
+        assert_eq!(serde_json::from_value::<FrozenCart>(stored).unwrap(), frozen);
     }
 
     #[test]

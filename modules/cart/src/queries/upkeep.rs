@@ -301,10 +301,10 @@ pub(crate) fn wrong_uses_of_customers(connection: &mut PgConnection) -> QueryRes
     Statement::new(SCHEMA, SQL, []).load(connection)
 }
 
-/// Orders that use promotions and hold no cart, with how many.
+/// Orders that use promotions, or are the first of somebody, and hold no cart, with how often.
 pub(crate) fn uses_without_cart(connection: &mut PgConnection) -> QueryResult<Vec<Miscount>> {
     const SQL: &str = "SELECT living.order_id::text AS subject, count(*) AS kept, 0::bigint AS counted \
-        FROM @.promotion_uses AS living \
+        FROM (SELECT order_id FROM @.promotion_uses UNION ALL SELECT order_id FROM @.first_orders) AS living \
         WHERE NOT EXISTS (SELECT FROM @.carts AS cart \
             WHERE cart.order_id = living.order_id AND cart.status IN ('checkout', 'completed')) \
         GROUP BY living.order_id ORDER BY living.order_id LIMIT 100";

@@ -70,7 +70,7 @@ impl Service {
             Ok(promotion)
         };
         let answer = self.database.once(SCHEMA, call, 201, now, work).await?;
-        self.take_rules().await;
+        self.rules.take_news().await;
         Ok(answer)
     }
 
@@ -98,7 +98,7 @@ impl Service {
             stored(connection, id)
         };
         let changed = self.database.transaction(work).await?;
-        self.take_rules().await;
+        self.rules.take_news().await;
         // Orders have waited long enough.
         self.with_uses(changed).await
     }
@@ -112,7 +112,7 @@ impl Service {
                 .on_violation("promotion_uses_promotion_id_fkey", || CartError::PromotionInUse)
         };
         self.database.transaction(work).await?;
-        self.take_rules().await;
+        self.rules.take_news().await;
         Ok(())
     }
 
@@ -181,13 +181,6 @@ impl Service {
         Ok(self
             .query(move |connection| promotions::count_uses(connection, promotion))
             .await?)
-    }
-
-    /// Prices by what staff have just written, at once. Where that fails, the next cart that is read tells of it.
-    async fn take_rules(&self) {
-        if let Err(error) = self.rules.read().await {
-            tracing::warn!(%error, "the rules that have just been written cannot be read yet");
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use database::Db;
 use kernel::Fault;
+use tokio::sync::Mutex;
 
 use crate::domain::Rules;
 use crate::queries;
@@ -14,6 +15,8 @@ use crate::queries;
 pub(super) struct RulesInMemory {
     database: Db,
     current: Arc<RwLock<Arc<Rules>>>,
+    /// Held by who reads them because they are too old: all who come at that moment want the same.
+    reading: Arc<Mutex<()>>,
 }
 
 impl RulesInMemory {
@@ -22,16 +25,21 @@ impl RulesInMemory {
         Self {
             database,
             current: Arc::default(),
+            reading: Arc::default(),
         }
     }
 
     /// Rules that are no older than `revision`.
     pub(super) async fn since(&self, revision: i64) -> Result<Arc<Rules>, Fault> {
-        let current = self.current();
-        if current.revision >= revision.max(1) {
+        let is_enough = |current: &Arc<Rules>| current.revision >= revision.max(1);
+        if let Some(current) = Some(self.current()).filter(is_enough) {
             return Ok(current);
         }
-        self.read().await
+        let _reading = self.reading.lock().await;
+        match Some(self.current()).filter(is_enough) {
+            Some(current) => Ok(current),
+            None => self.read().await,
+        }
     }
 
     /// Reads them again, as they are now.

@@ -146,6 +146,7 @@ async fn where_no_carrier_answers_a_method_costs_its_fallback_or_is_not_offered(
     for wrong in [
         json!({"amount": -1, "currency": "USD"}),
         json!({"amount": 1, "currency": "EUR"}),
+        json!({"amount": i64::MAX, "currency": "USD"}),
         json!("free"),
     ] {
         let carriers = Outside::start(wrong);
