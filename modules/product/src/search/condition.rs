@@ -25,7 +25,8 @@ pub(super) enum Condition {
 pub(super) struct Seen(HashMap<String, (u64, SystemTime)>);
 
 impl Seen {
-    /// Compares the files of `segments` with what they were.
+    /// Compares the files of `segments` with what they were when they were first seen: what was found once is found by each
+    /// later look too.
     pub(super) fn inspect(&mut self, folder: &Path, segments: &[SegmentId]) -> io::Result<Condition> {
         let names: Vec<String> = segments.iter().map(SegmentId::uuid_string).collect();
         let is_of_segment = |file: &str| names.iter().any(|name| file.starts_with(name.as_str()));
@@ -45,11 +46,14 @@ impl Seen {
         };
         for (name, then) in known.into_iter().filter(|(name, _)| is_of_segment(name)) {
             match found.get(&name) {
-                Some(now) if *now != then => condition = Condition::Damaged,
+                Some(now) if *now == then => continue,
+                Some(_) => condition = Condition::Damaged,
                 // Lists of deleted products are written anew now and then, under another name.
-                None if !name.ends_with(".del") && condition == Condition::Whole => condition = Condition::Missing,
-                Some(_) | None => (),
+                None if name.ends_with(".del") => continue,
+                None if condition == Condition::Whole => condition = Condition::Missing,
+                None => (),
             }
+            found.insert(name, then);
         }
         self.0 = found;
         Ok(condition)
@@ -75,9 +79,9 @@ mod tests {
         fs::remove_file(file("1.del")).unwrap();
         assert_eq!(look(), Condition::Whole);
         fs::remove_file(file("store")).unwrap();
-        assert_eq!(look(), Condition::Missing);
+        assert_eq!((look(), look()), (Condition::Missing, Condition::Missing));
         fs::write(file("term"), "other").unwrap();
-        assert_eq!(look(), Condition::Damaged);
+        assert_eq!((look(), look()), (Condition::Damaged, Condition::Damaged));
         assert_eq!(
             Seen::default()
                 .inspect(folder.path(), &[SegmentId::from_uuid_string(&"cd".repeat(16)).unwrap()])

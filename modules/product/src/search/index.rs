@@ -208,6 +208,10 @@ impl Index {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Condition::Missing,
             Err(error) => return Err(fault(error)),
         };
+        // However files come and go, none is ever written over.
+        if condition == Condition::Damaged {
+            self.suspect();
+        }
         Ok(match self.index.searchable_segment_ids() {
             Ok(again) if again == segments => condition,
             // Files come and go just now: the next look will tell.
@@ -299,6 +303,8 @@ pub(super) fn fault(error: impl std::fmt::Display) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -322,6 +328,31 @@ mod tests {
         assert_eq!(index.condition().unwrap(), Condition::Damaged);
         fs::rename(&aside, &list).unwrap();
         assert_eq!(index.condition().unwrap(), Condition::Whole);
+    }
+
+    #[test]
+    fn damage_that_is_there_when_something_is_stored_is_found_by_the_next_look_too() {
+        let place = tempfile::tempdir().unwrap();
+        let shape = Shape {
+            currencies: Vec::new(),
+            locale: "en".parse().unwrap(),
+            languages: Vec::new(),
+        };
+        let index = Index::create(place.path().join("index"), &shape).unwrap();
+        let mut writer = index.writer().unwrap();
+        let now = chrono::DateTime::UNIX_EPOCH;
+        let progress = Progress::new(&index, uuid::Uuid::nil(), Position::default(), now.date_naive(), now);
+        let mut store = || {
+            writer.add_document(TantivyDocument::default()).unwrap();
+            index.commit(&mut writer, &progress).unwrap();
+        };
+        store();
+        let files = fs::read_dir(index.folder()).unwrap().map(|entry| entry.unwrap().path());
+        let mut written = files.filter(|path| path.extension().is_some_and(|kind| kind == "fieldnorm"));
+        let file = File::options().append(true).open(written.next().unwrap());
+        file.unwrap().write_all(b"damage").unwrap();
+        store();
+        assert_eq!(index.condition().unwrap(), Condition::Damaged);
     }
 
     #[test]
