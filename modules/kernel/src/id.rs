@@ -165,6 +165,8 @@ kinds! {
     Collection = "collection" as CollectionId;
     /// A claim on stock that an order holds.
     Reservation = "reservation" as ReservationId;
+    /// Goods of an order that come back.
+    Restock = "restock" as RestockId;
     /// A cart.
     Cart = "cart" as CartId;
     /// A line of a cart.
@@ -177,6 +179,14 @@ kinds! {
     Payment = "payment" as PaymentId;
     /// A refund of a payment.
     Refund = "refund" as RefundId;
+    /// A parcel of an order.
+    Fulfilment = "fulfilment" as FulfilmentId;
+    /// Goods that a buyer sends back.
+    Return = "return" as ReturnId;
+    /// A change of a placed order.
+    OrderEdit = "edit" as OrderEditId;
+    /// An order that staff prepare for a buyer.
+    DraftOrder = "draft" as DraftOrderId;
     /// An account.
     User = "user" as UserId;
     /// An entry of an address book.

@@ -27,6 +27,7 @@ pub(crate) mod pricing;
 pub(crate) mod product;
 pub(crate) mod product_type;
 pub(crate) mod relation;
+pub(crate) mod restock;
 pub(crate) mod rule;
 pub(crate) mod search_rule;
 pub(crate) mod search_settings;

@@ -27,6 +27,7 @@ pub(crate) mod relations;
 pub(crate) mod repricing;
 pub(crate) mod reservations;
 pub(crate) mod reserving;
+pub(crate) mod restocking;
 pub(crate) mod search;
 pub(crate) mod search_rules;
 pub(crate) mod search_settings;

@@ -200,8 +200,8 @@ pub struct PriceRequest {
     pub group: Option<CustomerGroupId>,
     /// Where the confirmation goes.
     pub email: Option<Email>,
-    /// What is bought, each variant once: 1 to 999 pieces of it.
-    pub lines: Vec<(VariantId, i64)>,
+    /// What is bought, each variant once.
+    pub lines: Vec<DraftLine>,
     /// Where the goods go.
     pub shipping_address: Option<Address>,
     /// Where the bill goes.
@@ -212,6 +212,17 @@ pub struct PriceRequest {
     pub promotion_codes: Vec<String>,
     /// By which a tax office knows the buyer.
     pub tax_number: Option<Text<1, 40>>,
+}
+
+/// A line of what is to be priced without a cart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DraftLine {
+    /// What is bought.
+    pub variant: VariantId,
+    /// 1 to 999 pieces of it.
+    pub quantity: i64,
+    /// What one costs, where that has been agreed upon; otherwise what the catalogue says.
+    pub unit_price: Option<Money>,
 }
 
 /// What lines without a cart cost.
@@ -252,6 +263,20 @@ pub struct PricedLine {
     pub tax: Money,
     /// What the line costs.
     pub total: Money,
+    /// Which taxes these are: their amounts sum to `tax`. Nothing where the line was priced before they were told.
+    #[serde(default)]
+    pub taxes: Vec<LineTax>,
+}
+
+/// A tax in, or on, a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LineTax {
+    /// As it stands on a bill.
+    pub name: String,
+    /// How many percent, as text: `8.875`.
+    pub percent: String,
+    /// Its part of the line's tax.
+    pub amount: Money,
 }
 
 /// What a cart or an order costs. `total` is what the goods cost all told; `amount_due` is what is left to pay.

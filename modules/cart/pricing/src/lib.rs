@@ -54,6 +54,8 @@ pub struct Prices {
     pub promotions: Vec<PromotionOutcome>,
     /// What each rate comes to.
     pub taxes: Vec<RateTotal>,
+    /// For each line, in the basket's order, which of `taxes` are on it.
+    pub line_taxes: Vec<Vec<usize>>,
     /// What each tender pays.
     pub tenders: Vec<i64>,
     /// What all of it comes to.
@@ -103,6 +105,10 @@ pub fn price(basket: &Basket<'_>) -> Result<Prices, MoneyError> {
         tax: money(line_taxes[index]),
         total: money(lefts[index]),
     };
+    let mut on = vec![Vec::new(); order.len()];
+    for (index, rates) in order.iter().zip(taxes.on) {
+        on[*index] = rates;
+    }
     let applied = left.applied.into_iter().map(|applied| Applied {
         lines: told(&applied.lines),
         ..applied
@@ -124,6 +130,7 @@ pub fn price(basket: &Basket<'_>) -> Result<Prices, MoneyError> {
             amount_due: total.minus(gift_cards)?,
         },
         taxes: taxes.rates,
+        line_taxes: on,
         tenders,
     })
 }

@@ -133,6 +133,8 @@ pub(crate) struct Taxes {
     pub(crate) parts: Vec<i64>,
     /// Of each rate.
     pub(crate) rates: Vec<RateTotal>,
+    /// For each thing, which of the rates are on it.
+    pub(crate) on: Vec<Vec<usize>>,
     /// What comes onto the prices; less than nothing where prices contain a tax that this buyer does not pay.
     pub(crate) added: i64,
     /// What the prices contain and the buyer pays.
@@ -148,6 +150,7 @@ pub(crate) fn tax(
 ) -> Result<Taxes, MoneyError> {
     let mut taxes = Taxes {
         parts: vec![0; things.len()],
+        on: vec![Vec::new(); things.len()],
         ..Taxes::default()
     };
     let Some(zone) = zone else { return Ok(taxes) };
@@ -158,8 +161,10 @@ pub(crate) fn tax(
         let together: i64 = weights.iter().sum();
         let whole = Percent::WHOLE.millionths() + if zone.prices_include_tax { together } else { 0 };
         let tax = Money::new(share(base, together, whole), currency);
+        let first = taxes.rates.len();
         for (index, part) in members.iter().zip(tax.allocate(&amounts)?) {
             taxes.parts[*index] = part.amount;
+            taxes.on[*index] = (first..first + rates.len()).collect();
         }
         for (rate, part) in rates.iter().zip(tax.allocate(&weights)?) {
             taxes.rates.push(RateTotal {

@@ -95,6 +95,12 @@ impl Item {
         (self.accepted_price != self.unit_price).then_some(self.accepted_price)
     }
 
+    /// Takes over a price that was agreed upon, whatever the catalogue says.
+    pub(crate) fn agree_on(&mut self, unit_price: Money) {
+        self.unit_price = unit_price;
+        self.accepted_price = unit_price;
+    }
+
     fn take_over(&mut self, quote: &Quote, unit_price: Money) {
         self.product = quote.product;
         self.sku.clone_from(&quote.sku);

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cart_api::{ChosenMethod, GiftCardPayment, GivenPromotion, Pricing, TaxTotal, Totals};
+use cart_api::{ChosenMethod, GiftCardPayment, GivenPromotion, LineTax, Pricing, TaxTotal, Totals};
 use cart_pricing::{
-    Allowance, Basket, Buyer, Delivery, Line, LinePrice, Offered, Parcel, Prices, PromotionOutcome, ShippingMethod,
-    Step, TaxRelief, TaxZone, Tender, WhyNot,
+    Allowance, Basket, Buyer, Delivery, Line, LinePrice, Offered, Parcel, Percent, Prices, PromotionOutcome,
+    ShippingMethod, Step, TaxRelief, TaxZone, Tender, WhyNot,
 };
 use chrono::{DateTime, Utc};
 use kernel::address::{Address, Country};
@@ -25,6 +25,9 @@ use super::{Cart, Rule, Rules, TaxRule};
 pub(crate) struct Priced {
     /// One for each line, in their order.
     pub(crate) lines: Vec<LinePrice>,
+    /// For each line, which of the taxes of `pricing` are on it; empty where nothing is taxed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) line_taxes: Vec<Vec<usize>>,
     pub(crate) totals: Totals,
     pub(crate) pricing: Pricing,
     /// The codes of the cart that take nothing off, and why.
@@ -103,6 +106,30 @@ pub(crate) struct KnownCard {
     pub(crate) balance: i64,
 }
 
+impl Priced {
+    /// The taxes on a line, each with its part of the line's tax: they sum to it.
+    pub(crate) fn taxes_of(&self, line: usize) -> Result<Vec<LineTax>, MoneyError> {
+        let on = self.line_taxes.get(line).map(Vec::as_slice).unwrap_or_default();
+        let rates: Vec<&TaxTotal> = on.iter().filter_map(|index| self.pricing.taxes.get(*index)).collect();
+        let Some(price) = self.lines.get(line).filter(|_| !rates.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let weights: Vec<i64> = rates.iter().map(|rate| weight(&rate.percent)).collect();
+        let parts = price.tax.allocate(&weights)?;
+        let taxes = rates.into_iter().zip(parts).map(|(rate, amount)| LineTax {
+            name: rate.name.clone(),
+            percent: rate.percent.clone(),
+            amount,
+        });
+        Ok(taxes.collect())
+    }
+}
+
+/// By what a tax is spread over rates. A rate of nothing alone still gets the whole of nothing.
+fn weight(percent: &str) -> i64 {
+    percent.parse::<Percent>().map_or(0, Percent::millionths)
+}
+
 /// What has to be asked of the database before a cart can be priced.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
@@ -139,6 +166,7 @@ impl Priced {
         let zero = Money::zero(currency);
         Self {
             lines: Vec::new(),
+            line_taxes: Vec::new(),
             totals: Totals {
                 subtotal: zero,
                 discount: zero,
@@ -221,6 +249,10 @@ pub(crate) fn price(cart: &Cart, facts: &Facts, known: &Known) -> Result<Priced,
         refused_codes: loaded.refused(cart, &prices.promotions),
         shipping_problem: loaded.shipping_problem(cart, facts, &prices),
         lines: prices.lines,
+        line_taxes: match prices.taxes.is_empty() {
+            true => Vec::new(),
+            false => prices.line_taxes,
+        },
         totals: prices.totals,
         pricing,
     })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cart_api::{CartApi, CartError, ClaimedCart, Freeze, FrozenCart, PriceRequest, PricedDraft, PricedLine};
+use cart_api::{CartApi, CartError, ClaimedCart, Freeze, FrozenCart, LineTax, PriceRequest, PricedDraft, PricedLine};
 use database::refuse;
 use diesel::PgConnection;
 use kernel::id::{CartId, OrderId};
@@ -136,7 +136,7 @@ impl Service {
         require_as_shown(seen, &cart, request.expected_total)?;
         cart.status = Status::Checkout(request.order);
         cart.advance(facts.now);
-        let frozen = freeze(&cart, email);
+        let frozen = freeze(&cart, email)?;
         Ok((cart, frozen))
     }
 
@@ -233,8 +233,8 @@ fn claims(taking: &Taking, facts: &Facts) -> Claims {
     }
 }
 
-fn freeze(cart: &Cart, email: String) -> FrozenCart {
-    FrozenCart {
+fn freeze(cart: &Cart, email: String) -> Result<FrozenCart, CartError> {
+    Ok(FrozenCart {
         cart: cart.id,
         version: cart.version,
         user: cart.user,
@@ -243,19 +243,28 @@ fn freeze(cart: &Cart, email: String) -> FrozenCart {
         email,
         shipping_address: cart.shipping_address.clone(),
         billing_address: cart.billing_address.clone(),
-        lines: priced_lines(cart),
+        lines: priced_lines(cart)?,
         totals: cart.priced.totals,
         pricing: cart.priced.pricing.clone(),
-    }
+    })
 }
 
 /// The lines of a priced cart, as orders take them over.
-pub(super) fn priced_lines(cart: &Cart) -> Vec<PricedLine> {
-    let lines = cart.items.iter().zip(&cart.priced.lines);
-    lines.map(|(item, price)| line(item, *price)).collect()
+pub(super) fn priced_lines(cart: &Cart) -> Result<Vec<PricedLine>, CartError> {
+    let lines = cart.items.iter().zip(&cart.priced.lines).enumerate();
+    lines
+        .map(|(index, (item, price))| {
+            let taxes = cart.priced.taxes_of(index);
+            Ok(line(
+                item,
+                *price,
+                taxes.map_err(|error| Fault::internal(error.to_string()))?,
+            ))
+        })
+        .collect()
 }
 
-fn line(item: &Item, price: LinePrice) -> PricedLine {
+fn line(item: &Item, price: LinePrice, taxes: Vec<LineTax>) -> PricedLine {
     PricedLine {
         item: item.id,
         variant: item.variant,
@@ -268,5 +277,6 @@ fn line(item: &Item, price: LinePrice) -> PricedLine {
         discount: price.discount,
         tax: price.tax,
         total: price.total,
+        taxes,
     }
 }

@@ -20,20 +20,26 @@ impl Service {
         );
         cart.promotion_codes.clone_from(&request.promotion_codes);
         let lines = request.lines.iter().enumerate();
-        let lines = lines.map(|(index, (variant, quantity))| NewLine {
+        let lines = lines.map(|(index, line)| NewLine {
             pointer: format!("/lines/{index}"),
-            variant: *variant,
-            quantity: *quantity,
+            variant: line.variant,
+            quantity: line.quantity,
         });
         let change = Change::Add(lines.collect());
         let quotes = self.quote(&cart, facts.group, change.variants()).await?;
         let grown = change.apply(&mut cart, &quotes)?;
+        for line in &request.lines {
+            let item = cart.items.iter_mut().find(|item| item.variant == line.variant);
+            if let (Some(item), Some(agreed)) = (item, line.unit_price) {
+                item.agree_on(agreed);
+            }
+        }
         Details::from(request).apply(&mut cart)?;
         self.ask_outside(&mut facts, &cart, Methods::Chosen).await;
         let known = self.known(&cart, &facts).await?;
         reprice(&mut cart, &facts, &known, grown.as_deref())?;
         Ok(PricedDraft {
-            lines: priced_lines(&cart),
+            lines: priced_lines(&cart)?,
             totals: cart.priced.totals,
             pricing: cart.priced.pricing.clone(),
             problems: problems(&cart),

@@ -5,7 +5,7 @@ mod tax_class;
 
 use async_trait::async_trait;
 use kernel::event::Payload;
-use kernel::id::{CategoryId, CollectionId, CustomerGroupId, ProductId, ReservationId, VariantId};
+use kernel::id::{CategoryId, CollectionId, CustomerGroupId, ProductId, ReservationId, RestockId, VariantId};
 use kernel::{Currency, Fault, FieldErrors, Locale, Money, Problem};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,16 @@ pub trait ProductApi: Send + Sync {
     /// Gives back whatever a reservation holds: what is set aside becomes available, what was sold is restocked.
     /// Repeatable; releasing an unknown reservation succeeds, and forbids that it is ever made.
     async fn release(&self, reservation: ReservationId) -> Result<(), ProductError>;
+
+    /// Puts goods of an order that was sold back where they were taken from: those that were returned, or taken off the
+    /// order. Once for each `restock`. Refused as invalid where the order has taken fewer, and as not found while it has
+    /// taken nothing yet; one that was released has given back everything, and that is that. Repeatable.
+    async fn restock(
+        &self,
+        reservation: ReservationId,
+        restock: RestockId,
+        demands: Vec<Demand>,
+    ) -> Result<(), ProductError>;
 
     /// The reservations that hold or have taken stock, in the order of their ids, after `after`; for verification.
     /// Repeatable.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
-use kernel::id::{CustomerGroupId, ReservationId, VariantId};
+use kernel::id::{CustomerGroupId, ReservationId, RestockId, VariantId};
 use kernel::remote::{Remote, Repeat, answer};
 use kernel::{Currency, Locale};
 
@@ -49,6 +49,17 @@ impl ProductApi for RemoteProduct {
         self.0.call("release", &reservation, Repeat::Yes).await
     }
 
+    async fn restock(
+        &self,
+        reservation: ReservationId,
+        restock: RestockId,
+        demands: Vec<Demand>,
+    ) -> Result<(), ProductError> {
+        self.0
+            .call("restock", &(reservation, restock, demands), Repeat::Yes)
+            .await
+    }
+
     async fn reservations(&self, after: Option<ReservationId>, limit: i64) -> Result<Vec<Reservation>, ProductError> {
         self.0.call("reservations", &(after, limit), Repeat::Yes).await
     }
@@ -76,6 +87,13 @@ pub fn serve(config: &mut ServiceConfig, module: &Arc<dyn ProductApi>) {
     answer(config, MODULE, "release", module, |this, reservation| async move {
         this.release(reservation).await
     });
+    answer(
+        config,
+        MODULE,
+        "restock",
+        module,
+        |this, (reservation, restock, demands)| async move { this.restock(reservation, restock, demands).await },
+    );
     answer(
         config,
         MODULE,

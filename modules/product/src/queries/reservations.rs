@@ -63,7 +63,8 @@ pub(crate) fn release(connection: &mut PgConnection, id: Uuid, now: DateTime<Utc
     // Nothing is taken away from anybody, but all rows that count in a variant's sum are held, so that it crosses a line
     // once.
     const SQL: &str = "WITH line AS MATERIALIZED ( \
-            SELECT variant_id, location_id, quantity FROM @.reservation_lines WHERE reservation_id = ? \
+            SELECT variant_id, location_id, quantity - returned AS quantity FROM @.reservation_lines \
+            WHERE reservation_id = ? AND quantity > returned \
         ), held AS MATERIALIZED ( \
             SELECT stock.variant_id, stock.location_id, variant.product_id, variant.low_stock_threshold, location.sells, \
                 stock.on_hand - stock.reserved AS available, line.quantity, @.oversell_limit(variant.backorder_limit, \

@@ -163,7 +163,7 @@ const RULES: [Rule; 20] = [
             WHERE reservation_id IS NOT NULL GROUP BY reservation_id, variant_id, location_id) AS moved \
             ON moved.reservation_id = line.reservation_id AND moved.variant_id = line.variant_id \
             AND moved.location_id = line.location_id \
-            WHERE coalesce(moved.sum, 0) <> CASE reservation.state WHEN 'committed' THEN -line.quantity ELSE 0 END \
+            WHERE coalesce(moved.sum, 0) <> CASE reservation.state WHEN 'committed' THEN line.returned - line.quantity ELSE 0 END \
             LIMIT 1000",
     },
     Rule {

@@ -3,19 +3,21 @@
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use database::{Failure, refuse};
 use diesel::PgConnection;
-use kernel::id::{CustomerGroupId, ReservationId, VariantId};
-use kernel::{Currency, Fault, Locale};
+use kernel::id::{CustomerGroupId, ReservationId, RestockId, VariantId};
+use kernel::{Currency, Fault, FieldErrors, Locale};
 use product_api::{Demand, ProductApi, ProductError, Quote, Reservation};
 use uuid::Uuid;
 
 use super::Service;
-use crate::domain::allocation::Part;
+use crate::domain::allocation::{Demands, Part};
+use crate::domain::restock::give_back;
 use crate::domain::stock::sum;
 use crate::queries::quotes::Enquiry;
 use crate::queries::reserving::{self, Wanted};
-use crate::queries::{self, reservations};
+use crate::queries::{self, reservations, restocking};
 
 /// How often a step is tried again that met another of the same reservation half-way.
 const TRIES: usize = 5;
@@ -91,6 +93,20 @@ impl ProductApi for Service {
         self.db.run(work).await
     }
 
+    async fn restock(
+        &self,
+        reservation: ReservationId,
+        restock: RestockId,
+        demands: Vec<Demand>,
+    ) -> Result<(), ProductError> {
+        let demands = sum(&demands).map_err(ProductError::Invalid)?;
+        let now = self.clock.now();
+        let work = move |connection: &mut PgConnection| {
+            put_back(connection, reservation.uuid(), restock.uuid(), &demands, now)
+        };
+        self.db.transaction(work).await
+    }
+
     async fn reservations(&self, after: Option<ReservationId>, limit: i64) -> Result<Vec<Reservation>, ProductError> {
         let after = after.map_or(Uuid::nil(), ReservationId::uuid);
         self.db
@@ -128,6 +144,51 @@ fn what_is_open(connection: &mut PgConnection, wanted: &Wanted) -> Result<Option
     match reserving::levels(connection, variants, wanted.now)?.allocate(&wanted.demands) {
         Ok(parts) => Ok(Some(parts)),
         Err(shortages) => refuse(ProductError::InsufficientStock(shortages)),
+    }
+}
+
+/// Puts `demands` back, once for each restock.
+fn put_back(
+    connection: &mut PgConnection,
+    reservation: Uuid,
+    restock: Uuid,
+    demands: &Demands,
+    now: DateTime<Utc>,
+) -> Result<(), Failure<ProductError>> {
+    let variants = restocking::variants(connection, reservation)?;
+    queries::stock::hold(connection, variants.clone())?;
+    match restocking::hold(connection, reservation)?.as_deref() {
+        Some("committed") => (),
+        Some("released") => return Ok(()),
+        _ => return refuse(ProductError::NotFound("sale".to_owned())),
+    }
+    if !restocking::note(connection, restock, reservation, now)? {
+        return Ok(());
+    }
+    let sold = restocking::sold(connection, reservation)?;
+    // A bundle was sold as its components: as it consists of them today.
+    let bundles = demands.keys().filter(|variant| !variants.contains(variant)).copied();
+    let components = restocking::components(connection, bundles.collect())?;
+    let mut parts = Demands::new();
+    for (variant, quantity) in demands {
+        let of_bundle = components.iter().filter(|(bundle, ..)| bundle == variant);
+        let of_bundle: Vec<(Uuid, i64)> = of_bundle
+            .map(|(_, component, each)| (*component, each * quantity))
+            .collect();
+        let wanted = match of_bundle.is_empty() {
+            true => vec![(*variant, *quantity)],
+            false => of_bundle,
+        };
+        for (variant, quantity) in wanted {
+            *parts.entry(variant).or_default() += quantity;
+        }
+    }
+    match give_back(&sold, &parts) {
+        Ok(parts) => Ok(restocking::put_back(connection, restock, reservation, &parts, now)?),
+        Err(variant) => {
+            let detail = format!("fewer of {} were sold", VariantId::from(variant));
+            refuse(ProductError::Invalid(FieldErrors::one("/demands", "too_many", detail)))
+        }
     }
 }
 

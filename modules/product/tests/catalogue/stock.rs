@@ -5,7 +5,7 @@ use database::Failure;
 use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
 use kernel::Fault;
-use kernel::id::{ReservationId, VariantId};
+use kernel::id::{ReservationId, RestockId, VariantId};
 use product_api::{Demand, ProductError};
 use serde_json::{Value, json};
 
@@ -49,6 +49,46 @@ async fn each_step_of_a_reservation_happens_once() {
     }
     assert_eq!(level(&shop, mug).await, (10, 0));
     assert_eq!(api.reservations(None, 10).await.unwrap(), []);
+    shop.assert_in_order().await;
+}
+
+#[actix_web::test]
+async fn what_comes_back_of_an_order_comes_back_once_and_never_more_than_was_sold() {
+    let shop = Shop::open().await;
+    let api = shop.api();
+    let mug = variant_id(&shop.create(product("Mug", 900, 10)).await, 0);
+    let order = ReservationId::generate();
+    let refused = api.restock(order, RestockId::generate(), vec![demand(mug, 1)]).await;
+    assert!(matches!(refused, Err(ProductError::NotFound(_))), "{refused:?}");
+    api.reserve(order, vec![demand(mug, 7)]).await.unwrap();
+    let early = api.restock(order, RestockId::generate(), vec![demand(mug, 1)]).await;
+    assert!(matches!(early, Err(ProductError::NotFound(_))), "{early:?}");
+    api.commit(order).await.unwrap();
+    let first = RestockId::generate();
+    let twins = join_all((0..10).map(|_| api.restock(order, first, vec![demand(mug, 2), demand(mug, 1)]))).await;
+    assert!(twins.iter().all(Result::is_ok), "{twins:?}");
+    assert_eq!(level(&shop, mug).await, (6, 0));
+    let too_many = api.restock(order, RestockId::generate(), vec![demand(mug, 5)]).await;
+    assert!(matches!(too_many, Err(ProductError::Invalid(_))), "{too_many:?}");
+    // Of many that race for the last four, as many come back as were sold.
+    let racing = join_all((0..6).map(|_| api.restock(order, RestockId::generate(), vec![demand(mug, 1)]))).await;
+    assert_eq!(racing.iter().filter(|outcome| outcome.is_ok()).count(), 4);
+    assert_eq!(level(&shop, mug).await, (10, 0));
+    shop.assert_in_order().await;
+    // Whatever came back before does not come back with the rest.
+    let other = ReservationId::generate();
+    api.reserve(other, vec![demand(mug, 5)]).await.unwrap();
+    api.commit(other).await.unwrap();
+    api.restock(other, RestockId::generate(), vec![demand(mug, 2)])
+        .await
+        .unwrap();
+    api.release(other).await.unwrap();
+    assert_eq!(level(&shop, mug).await, (10, 0));
+    // All of it is back: there is nothing left to do.
+    api.restock(other, RestockId::generate(), vec![demand(mug, 3)])
+        .await
+        .unwrap();
+    assert_eq!(level(&shop, mug).await, (10, 0));
     shop.assert_in_order().await;
 }
 
