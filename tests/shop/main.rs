@@ -20,6 +20,7 @@ mod languages;
 mod limits;
 mod merchandising;
 mod methods;
+mod order_life;
 mod orders;
 mod origins;
 mod prices;

@@ -1,16 +1,22 @@
 //! What an order and its payments are, and which changes are legal. Pure: no I/O, no clock.
 
+pub(crate) mod edit;
+pub(crate) mod fulfilment;
 pub(crate) mod payment;
+pub(crate) mod returning;
 pub(crate) mod view;
 
-use cart_api::{Pricing, Totals};
+use cart_api::{LineTax, Pricing, Totals};
 use chrono::{DateTime, Utc};
 use kernel::address::Address;
 use kernel::id::{CartId, LineId, OrderId, ProductId, ReservationId, UserId, VariantId};
 use kernel::{Currency, Locale, Money};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use payment::Payment;
+use fulfilment::{Fulfilment, FulfilmentStatus};
+use payment::{Payment, Refund};
+use returning::Return;
 
 /// How far an order is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -63,10 +69,13 @@ pub(crate) struct Order {
     pub(crate) status: Status,
     pub(crate) version: i64,
     pub(crate) user: Option<UserId>,
-    pub(crate) cart: CartId,
+    /// The cart that it came from; `None` for an order that staff have prepared.
+    pub(crate) cart: Option<CartId>,
     /// What was taken over from the cart; `None` until then.
     pub(crate) content: Option<Content>,
-    pub(crate) fulfilment_status: String,
+    pub(crate) fulfilment_status: FulfilmentStatus,
+    /// What was given back although the order was worth it, in minor units.
+    pub(crate) granted: i64,
     pub(crate) payment_due_at: Option<DateTime<Utc>>,
     pub(crate) placed_at: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
@@ -77,6 +86,18 @@ impl Order {
     /// What is set aside for the order: the same number under another name, so that the two can be compared in one pass.
     pub(crate) fn reservation(&self) -> ReservationId {
         reservation_of(self.id)
+    }
+
+    /// What has to be paid for the order as it stands, in minor units: nothing once it is over.
+    pub(crate) fn worth(&self) -> i64 {
+        let due = self
+            .content
+            .as_ref()
+            .map_or(0, |content| content.totals.amount_due.amount);
+        match self.status {
+            Status::Cancelled => 0,
+            _ => (due - self.granted).max(0),
+        }
     }
 }
 
@@ -108,11 +129,24 @@ pub(crate) struct Line {
     pub(crate) sku: Option<String>,
     pub(crate) title: String,
     pub(crate) variant_title: String,
+    /// Nothing where the line was taken off the order.
     pub(crate) quantity: i64,
     pub(crate) unit_price: Money,
     pub(crate) discount: Money,
     pub(crate) tax: Money,
     pub(crate) total: Money,
+    /// Which taxes these are.
+    pub(crate) taxes: Vec<LineTax>,
+    /// How many have left.
+    pub(crate) fulfilled_quantity: i64,
+    /// How many have come back.
+    pub(crate) returned_quantity: i64,
+    /// How many of those that have left are announced to come back, those that came included.
+    #[serde(skip)]
+    pub(crate) announced_quantity: i64,
+    /// The reservation that its goods are of, where that is not the order's own.
+    #[serde(skip)]
+    pub(crate) reservation: Option<ReservationId>,
 }
 
 /// Something that happened to an order.
@@ -124,6 +158,17 @@ pub(crate) struct TimelineEntry {
     pub(crate) kind: String,
     /// Who: `customer`, `staff`, `system`.
     pub(crate) actor: String,
+    /// Who of the staff; told to staff alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    pub(crate) actor_id: Option<UserId>,
+    /// More about it, where there is more to tell: the parcel, the amount, the text of a note.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false, nullable = false)]
+    pub(crate) detail: Option<Value>,
+    /// Told to staff alone.
+    #[serde(skip)]
+    pub(crate) internal: bool,
 }
 
 /// An order with everything that belongs to it.
@@ -132,6 +177,9 @@ pub(crate) struct WholeOrder {
     pub(crate) order: Order,
     pub(crate) lines: Vec<Line>,
     pub(crate) payments: Vec<Payment>,
+    pub(crate) refunds: Vec<Refund>,
+    pub(crate) fulfilments: Vec<Fulfilment>,
+    pub(crate) returns: Vec<Return>,
     pub(crate) timeline: Vec<TimelineEntry>,
 }
 
@@ -139,7 +187,7 @@ pub(crate) struct WholeOrder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Actor {
     Customer,
-    Staff,
+    Staff(UserId),
     System,
 }
 
@@ -147,15 +195,27 @@ impl Actor {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Customer => "customer",
-            Self::Staff => "staff",
+            Self::Staff(_) => "staff",
             Self::System => "system",
         }
     }
 
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Customer, Self::Staff, Self::System]
-            .into_iter()
-            .find(|actor| actor.name() == name)
+    /// Who of the staff.
+    pub(crate) fn id(self) -> Option<UserId> {
+        match self {
+            Self::Staff(user) => Some(user),
+            Self::Customer | Self::System => None,
+        }
+    }
+
+    /// The actor of this name; staff of whom nobody knows who they were are the system's.
+    pub(crate) fn named(name: &str, id: Option<UserId>) -> Option<Self> {
+        match (name, id) {
+            ("customer", _) => Some(Self::Customer),
+            ("staff", Some(user)) => Some(Self::Staff(user)),
+            ("staff" | "system", _) => Some(Self::System),
+            _ => None,
+        }
     }
 }
 

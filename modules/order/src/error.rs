@@ -9,6 +9,8 @@ use product_api::{ProductError, Shortage};
 use std::time::Duration;
 
 use crate::domain::Status;
+use crate::domain::edit::EditRefusal;
+use crate::domain::returning::ReturnStatus;
 
 /// Why the order module refuses or fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +52,18 @@ pub(crate) enum OrderError {
         /// How the order stands.
         status: Status,
     },
+    /// The parcel is not in a state in which this can be done; how it is.
+    #[error("the parcel is {0}")]
+    ParcelIs(&'static str),
+    /// The return is not in a state in which this can be done.
+    #[error("the return is {}", .0.name())]
+    ReturnIs(ReturnStatus),
+    /// Prices contain tax in another way than when the order was placed.
+    #[error("prices contain tax in another way than when the order was placed; make a new order instead")]
+    OtherTaxes,
+    /// Gift cards have paid more than the order would then cost.
+    #[error("gift cards have paid more than the order would then cost; cancel it, or take less off it")]
+    PaidByGiftCards,
     /// No payment of the order is in a state in which this can be done.
     #[error("no payment of this order can be {0}")]
     NoSuitablePayment(&'static str),
@@ -69,6 +83,17 @@ impl From<CartError> for OrderError {
         match error {
             CartError::Fault(fault) => Self::Fault(fault),
             refusal => Self::Cart(refusal),
+        }
+    }
+}
+
+impl From<EditRefusal> for OrderError {
+    fn from(refusal: EditRefusal) -> Self {
+        match refusal {
+            EditRefusal::Invalid(errors) => Self::Invalid(errors),
+            EditRefusal::OtherTaxes => Self::OtherTaxes,
+            EditRefusal::PaidByGiftCards => Self::PaidByGiftCards,
+            EditRefusal::Money(error) => Self::Invalid(FieldErrors::one("/add", "too_large", error.to_string())),
         }
     }
 }
@@ -103,6 +128,9 @@ impl From<OrderError> for Problem {
             OrderError::TooManyAttempts => Self::conflict("too_many_attempts", detail),
             OrderError::ReturnedByHand => Self::conflict("returned_by_hand", detail),
             OrderError::WrongState { status, .. } => Self::conflict("wrong_state", detail).with("order_status", status),
+            OrderError::ParcelIs(_) | OrderError::ReturnIs(_) => Self::conflict("wrong_state", detail),
+            OrderError::OtherTaxes => Self::conflict("other_taxes", detail),
+            OrderError::PaidByGiftCards => Self::conflict("paid_by_gift_cards", detail),
             OrderError::NoSuitablePayment(_) => Self::conflict("no_suitable_payment", detail),
             OrderError::ProviderRefused(_) => Self::conflict("provider_refused", detail),
             OrderError::VersionMismatch(version) => precondition_failed(version),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod refusal;
+mod returns;
 mod sandbox;
 
 use actix_web::http::{StatusCode, header};
@@ -25,7 +26,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::refusal::OrderRefusal;
 use crate::domain::Actor;
-use crate::domain::view::OrderView;
+use crate::domain::view::{Audience, OrderView};
 use crate::error::OrderError;
 use crate::queries::reading::OrderFilter;
 use crate::service::{ListOrders, PaymentChoice, PlaceOrder, Reply, Service};
@@ -39,6 +40,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>, sandbox: bool) {
         .service(pay_order)
         .service(cancel_order)
         .service(list_payment_providers)
+        .configure(returns::routes)
         .configure(admin::routes);
     if sandbox {
         config.configure(sandbox::routes);
@@ -175,7 +177,16 @@ async fn list_orders(service: Data<Service>, who: SignedIn, query: Query<PageQue
         user: Some(who.user),
         ..OrderFilter::default()
     };
-    Ok(HttpResponse::Ok().json(service.list(ListOrders { filter, limit, cursor }).await?))
+    Ok(HttpResponse::Ok().json(
+        service
+            .list(ListOrders {
+                filter,
+                audience: Audience::Buyer,
+                limit,
+                cursor,
+            })
+            .await?,
+    ))
 }
 
 /// One order: the signed-in user's own, or a guest's by its secret.

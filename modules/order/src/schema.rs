@@ -7,7 +7,7 @@ diesel::table! {
         status -> Text,
         version -> Int8,
         user_id -> Nullable<Uuid>,
-        cart_id -> Uuid,
+        cart_id -> Nullable<Uuid>,
         currency -> Nullable<Text>,
         email -> Nullable<Text>,
         subtotal -> Nullable<Int8>,
@@ -29,6 +29,7 @@ diesel::table! {
         locale -> Nullable<Text>,
         tax_included -> Nullable<Int8>,
         pricing -> Nullable<Json>,
+        granted -> Int8,
     }
 }
 
@@ -56,6 +57,11 @@ diesel::table! {
         discount -> Int8,
         tax -> Int8,
         total -> Int8,
+        fulfilled -> Int8,
+        announced -> Int8,
+        returned -> Int8,
+        taxes -> Json,
+        reservation_id -> Nullable<Uuid>,
     }
 }
 
@@ -90,6 +96,106 @@ diesel::table! {
         leased_until -> Timestamptz,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        #[sql_name = "final"]
+        is_final -> Bool,
+        granted -> Bool,
+        reason -> Nullable<Text>,
+        return_id -> Nullable<Uuid>,
+        actor_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    orders.fulfilments (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        status -> Text,
+        carrier -> Nullable<Text>,
+        tracking_number -> Nullable<Text>,
+        tracking_url -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        delivered_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    orders.fulfilment_lines (fulfilment_id, line_id) {
+        fulfilment_id -> Uuid,
+        line_id -> Uuid,
+        quantity -> Int8,
+    }
+}
+
+diesel::table! {
+    orders.returns (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        status -> Text,
+        note -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        received_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    orders.return_lines (return_id, line_id) {
+        return_id -> Uuid,
+        line_id -> Uuid,
+        quantity -> Int8,
+        reason -> Text,
+        received -> Int8,
+        restocked -> Int8,
+        value -> Int8,
+    }
+}
+
+diesel::table! {
+    orders.edits (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        reason -> Nullable<Text>,
+        actor_id -> Nullable<Uuid>,
+        changes -> Json,
+        before -> Json,
+        after -> Json,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders.extra_reservations (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        state -> Text,
+        told -> Bool,
+        leased_until -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders.restocks (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        reservation_id -> Uuid,
+        variant_ids -> Array<Uuid>,
+        quantities -> Array<Int8>,
+        told -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders.draft_orders (id) {
+        id -> Uuid,
+        version -> Int8,
+        content -> Json,
+        order_id -> Nullable<Uuid>,
+        created_by -> Uuid,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -100,7 +206,21 @@ diesel::table! {
         at -> Timestamptz,
         kind -> Text,
         actor -> Text,
+        actor_id -> Nullable<Uuid>,
+        detail -> Nullable<Json>,
+        internal -> Bool,
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(orders, effects, lines, payments, operations, timeline);
+diesel::allow_tables_to_appear_in_same_query!(
+    orders,
+    effects,
+    lines,
+    payments,
+    operations,
+    timeline,
+    fulfilments,
+    fulfilment_lines,
+    returns,
+    return_lines
+);

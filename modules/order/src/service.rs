@@ -2,13 +2,17 @@
 //! is taken up again by the client's repeat or by the module's jobs.
 
 mod cancel;
+mod edit;
 mod effects;
+mod fulfil;
+mod notes;
 mod operate;
 mod pay;
 mod place;
 mod read;
 mod recover;
 mod reply;
+mod returns;
 mod settle;
 mod verify;
 
@@ -31,10 +35,14 @@ use crate::providers::{Providers, Sandbox};
 use crate::queries::effects::Effects;
 use crate::queries::placing::{self, Begin, TakeOver};
 
+pub(crate) use edit::{Addition, EditRequest};
+pub(crate) use fulfil::{NewFulfilment, Tracking};
+pub(crate) use operate::MoneyRequest;
 pub(crate) use pay::PaymentChoice;
 pub(crate) use place::PlaceOrder;
 pub(crate) use read::ListOrders;
 pub(crate) use reply::Reply;
+pub(crate) use returns::{NewReturn, Received};
 
 /// The order module's use cases. Cheap to clone.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! What [`CartApi`] promises.
 
-use cart_api::{CartError, ClaimedCart, Freeze, Overrides, PriceRequest};
+use cart_api::{CartError, ClaimedCart, DraftLine, Freeze, Overrides, PriceRequest};
 use kernel::Money;
 use kernel::id::{CartId, OrderId, VariantId};
 use kernel::identity::Holder;
@@ -86,7 +86,12 @@ async fn conforms(store: &Store, siblings: &Siblings) {
 }
 
 async fn prices_lines_without_a_cart(siblings: &Siblings, variant: &str) {
-    let request = |lines: Vec<(VariantId, i64)>| PriceRequest {
+    let line = |variant: VariantId, quantity: i64, unit_price: Option<Money>| DraftLine {
+        variant,
+        quantity,
+        unit_price,
+    };
+    let request = |lines: Vec<DraftLine>| PriceRequest {
         currency: "USD".parse().unwrap(),
         locale: "en".parse().unwrap(),
         user: None,
@@ -100,7 +105,11 @@ async fn prices_lines_without_a_cart(siblings: &Siblings, variant: &str) {
         tax_number: None,
     };
     let variant: VariantId = variant.parse().unwrap();
-    let draft = siblings.cart.price(request(vec![(variant, 3)])).await.unwrap();
+    let draft = siblings
+        .cart
+        .price(request(vec![line(variant, 3, None)]))
+        .await
+        .unwrap();
     assert_eq!(draft.totals.total, Money::new(4500, "USD".parse().unwrap()));
     assert_eq!(
         (draft.lines.len(), draft.lines[0].variant, draft.lines[0].quantity),
@@ -108,7 +117,13 @@ async fn prices_lines_without_a_cart(siblings: &Siblings, variant: &str) {
     );
     let problems: Vec<&str> = draft.problems.iter().map(|problem| problem.code.as_str()).collect();
     assert_eq!(problems, ["email_required", "shipping_address_required"]);
-    let unknown = siblings.cart.price(request(vec![(VariantId::generate(), 1)])).await;
+    let agreed = Money::new(1200, "USD".parse().unwrap());
+    let draft = siblings.cart.price(request(vec![line(variant, 3, Some(agreed))])).await;
+    assert_eq!(draft.unwrap().totals.total, Money::new(3600, agreed.currency));
+    let unknown = siblings
+        .cart
+        .price(request(vec![line(VariantId::generate(), 1, None)]))
+        .await;
     let Err(CartError::Invalid(errors)) = unknown else {
         panic!("{unknown:?}")
     };

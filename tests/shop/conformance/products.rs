@@ -1,6 +1,6 @@
 //! What [`ProductApi`] promises.
 
-use kernel::id::{CustomerGroupId, ReservationId, VariantId};
+use kernel::id::{CustomerGroupId, ReservationId, RestockId, VariantId};
 use kernel::{Currency, Money};
 use product_api::{Demand, ProductError, Reservation, ReservationState, Shortage, TaxClass, Traits};
 use serde_json::json;
@@ -118,6 +118,16 @@ async fn conforms(store: &Store, siblings: &Siblings) {
     assert_eq!(products.reservations(Some(order), 10).await.unwrap(), []);
     let missing = Err(ProductError::NotFound("reservation".to_owned()));
     assert_eq!(products.commit(unknown).await, missing);
+
+    let restock = RestockId::generate();
+    for _ in 0..2 {
+        assert_eq!(products.restock(order, restock, demands(1)).await, Ok(()));
+    }
+    assert_eq!(available().await, 7);
+    let too_many = products.restock(order, RestockId::generate(), demands(4)).await;
+    assert!(matches!(too_many, Err(ProductError::Invalid(_))), "{too_many:?}");
+    let unsold = products.restock(unknown, RestockId::generate(), demands(1)).await;
+    assert_eq!(unsold, Err(ProductError::NotFound("sale".to_owned())));
 
     for _ in 0..2 {
         assert_eq!(products.release(order).await, Ok(()));

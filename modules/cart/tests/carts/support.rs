@@ -19,7 +19,7 @@ use database::embedded::{Cluster, Durability, Options};
 use database::{Db, Options as PoolOptions};
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use kernel::event::{Event, Feed, Position};
-use kernel::id::{CustomerGroupId, OrderId, ProductId, ReservationId, SessionId, UserId, VariantId};
+use kernel::id::{CustomerGroupId, OrderId, ProductId, ReservationId, RestockId, SessionId, UserId, VariantId};
 use kernel::identity::{Authority, Caller, Role, SignedIn};
 use kernel::keys::{Keys, SecretKey};
 use kernel::module::{Context, Module as _};
@@ -326,6 +326,10 @@ impl ProductApi for Catalogue {
     }
 
     async fn release(&self, _: ReservationId) -> Result<(), ProductError> {
+        Err(not_asked().into())
+    }
+
+    async fn restock(&self, _: ReservationId, _: RestockId, _: Vec<Demand>) -> Result<(), ProductError> {
         Err(not_asked().into())
     }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use kernel::Money;
-use kernel::id::{OrderId, PaymentId};
+use kernel::id::{OrderId, PaymentId, RefundId, ReturnId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -103,6 +103,30 @@ pub(crate) struct Payment {
     pub(crate) created_at: DateTime<Utc>,
 }
 
+/// Money that was given back, or is on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct Refund {
+    pub(crate) id: RefundId,
+    pub(crate) payment_id: PaymentId,
+    pub(crate) status: RefundStatus,
+    pub(crate) amount: Money,
+    pub(crate) reason: Option<String>,
+    /// The return that it is for.
+    pub(crate) return_id: Option<ReturnId>,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// How far a refund is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RefundStatus {
+    /// The provider was asked and has not answered.
+    Pending,
+    Succeeded,
+    /// Refused by the provider; nothing was given back.
+    Failed,
+}
+
 /// What can be asked of a provider about an existing payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OperationKind {
@@ -129,42 +153,85 @@ impl OperationKind {
             .find(|kind| kind.name() == name)
     }
 
-    /// How much the operation moves, where the payment allows it at all.
-    pub(crate) fn amount_for(self, payment: &Payment) -> Option<i64> {
-        let amount = payment.amount.amount;
-        match (self, payment.status) {
-            (Self::Capture, PaymentStatus::Authorized) => Some(amount),
-            (Self::Void, PaymentStatus::Authorized | PaymentStatus::RequiresAction) => Some(amount),
-            (Self::Refund, PaymentStatus::Captured) if payment.refunded < payment.captured => {
-                Some(payment.captured - payment.refunded)
+    /// The most that the operation can move, where the payment allows it at all. What is captured in parts is promised
+    /// still as far as it is not taken.
+    pub(crate) fn most_for(self, payment: &Payment) -> Option<i64> {
+        let most = match (self, payment.status) {
+            (Self::Capture, PaymentStatus::Authorized) => payment.amount.amount - payment.captured,
+            (Self::Void, PaymentStatus::Authorized | PaymentStatus::RequiresAction) => {
+                payment.amount.amount - payment.captured
             }
-            _ => None,
-        }
-    }
-
-    /// What a payment needs so that its order can be cancelled, if anything.
-    pub(crate) fn to_undo(payment: &Payment) -> Option<Self> {
-        [Self::Void, Self::Refund]
-            .into_iter()
-            .find(|kind| kind.amount_for(payment).is_some())
+            (Self::Refund, PaymentStatus::Authorized | PaymentStatus::Captured) => payment.captured - payment.refunded,
+            _ => 0,
+        };
+        (most > 0).then_some(most)
     }
 }
 
-/// The payments that have to be undone now that the order is `cancelled`, or paid for by another attempt: all of them,
-/// or all but the first that succeeded.
-pub(crate) fn surplus(cancelled: bool, payments: &[Payment]) -> Vec<(PaymentId, OperationKind)> {
-    let first = |status| payments.iter().find(|payment| !cancelled && payment.status == status);
-    // Money is better than a promise.
-    let kept = first(PaymentStatus::Captured)
-        .or_else(|| first(PaymentStatus::Authorized))
-        .map(|payment| payment.id);
-    let undone = payments.iter().filter(|payment| Some(payment.id) != kept);
-    let open_attempt =
-        |payment: &Payment| !cancelled && payment.status == PaymentStatus::RequiresAction && kept.is_none();
+impl Payment {
+    /// Minor units that are taken or promised and not given back.
+    pub(crate) fn held(&self) -> i64 {
+        match self.status {
+            PaymentStatus::Authorized => self.amount.amount - self.refunded,
+            PaymentStatus::Captured => self.captured - self.refunded,
+            _ => 0,
+        }
+    }
+
+    /// Minor units that are promised and not taken.
+    pub(crate) fn promised(&self) -> i64 {
+        match self.status {
+            PaymentStatus::Authorized => self.amount.amount - self.captured,
+            _ => 0,
+        }
+    }
+
+    /// What becomes of the payment when an operation on it has succeeded: its status, and how much of it is taken.
+    /// `is_final` of a capture after which nothing more can be taken.
+    pub(crate) fn after(&self, kind: OperationKind, amount: i64, is_final: bool) -> (PaymentStatus, i64) {
+        match kind {
+            OperationKind::Capture => {
+                let captured = self.captured + amount;
+                match is_final || captured >= self.amount.amount {
+                    true => (PaymentStatus::Captured, captured),
+                    false => (PaymentStatus::Authorized, captured),
+                }
+            }
+            OperationKind::Void if self.captured > 0 => (PaymentStatus::Captured, self.captured),
+            OperationKind::Void => (PaymentStatus::Voided, 0),
+            OperationKind::Refund => (self.status, self.captured),
+        }
+    }
+}
+
+/// Minor units that are missing for an order that is worth `due`.
+pub(crate) fn outstanding(due: i64, payments: &[Payment]) -> i64 {
+    (due - payments.iter().map(Payment::held).sum::<i64>()).max(0)
+}
+
+/// What has to be undone of payments so that no more is held than `due`: money is kept before promises, and what came first
+/// before what came later. A promise of which a part is needed stays whole; only the part is taken. What waits for its buyer
+/// is undone where nothing is missing.
+pub(crate) fn surplus(due: i64, payments: &[Payment]) -> Vec<(PaymentId, OperationKind, i64)> {
+    let mut missing = due;
+    let mut undone = Vec::new();
+    for payment in payments {
+        let taken = payment.held() - payment.promised();
+        let kept = taken.min(missing);
+        missing -= kept;
+        if taken > kept {
+            undone.push((payment.id, OperationKind::Refund, taken - kept));
+        }
+    }
+    for payment in payments {
+        let is_needed = missing > 0;
+        missing -= payment.promised().min(missing);
+        let most = OperationKind::Void.most_for(payment);
+        if let Some(most) = most.filter(|_| !is_needed) {
+            undone.push((payment.id, OperationKind::Void, most));
+        }
+    }
     undone
-        .filter(|payment| !open_attempt(payment))
-        .filter_map(|payment| Some((payment.id, OperationKind::to_undo(payment)?)))
-        .collect()
 }
 
 /// The payment status of an order, derived from its attempts: what is most advanced, or most worrying, wins.
@@ -182,28 +249,29 @@ pub(crate) enum OrderPaymentStatus {
 }
 
 impl OrderPaymentStatus {
-    /// Derives the status. `amount_due` is in minor units; an order that costs nothing is paid from the start.
-    pub(crate) fn of(payments: &[Payment], amount_due: i64) -> Self {
+    /// Derives the status of an order that is worth `due` minor units; one that costs nothing is paid from the start.
+    pub(crate) fn of(payments: &[Payment], due: i64) -> Self {
         let any = |wanted: &dyn Fn(&Payment) -> bool| payments.iter().any(wanted);
         let captured: i64 = payments.iter().map(|payment| payment.captured).sum();
         let refunded: i64 = payments.iter().map(|payment| payment.refunded).sum();
-        if captured > 0 {
+        let held: i64 = payments.iter().map(Payment::held).sum();
+        if captured > 0 && refunded >= captured && held <= 0 {
+            return Self::Refunded;
+        }
+        if captured - refunded >= due {
             return match refunded {
                 0 => Self::Captured,
-                refunded if refunded < captured => Self::PartiallyRefunded,
-                _ => Self::Refunded,
+                _ => Self::PartiallyRefunded,
             };
         }
-        if amount_due == 0 {
-            return Self::Captured;
-        }
-        if any(&|payment| payment.status == PaymentStatus::Authorized) {
+        if held >= due {
             return Self::Authorized;
         }
         if any(&|payment| payment.status == PaymentStatus::Unknown) {
             return Self::Unknown;
         }
-        if any(&|payment| payment.status.is_unresolved() || payment.status == PaymentStatus::RequiresAction) {
+        if held > 0 || any(&|payment| payment.status.is_unresolved() || payment.status == PaymentStatus::RequiresAction)
+        {
             return Self::Pending;
         }
         match payments.last().map(|payment| payment.status) {
@@ -253,43 +321,108 @@ mod tests {
         }
     }
 
+    fn any_payment() -> impl Strategy<Value = Payment> {
+        (any_status(), 0..=100_i64, 0..=100_i64).prop_map(|(status, captured, refunded)| {
+            let captured = match status {
+                PaymentStatus::Authorized | PaymentStatus::Captured => captured,
+                _ => 0,
+            };
+            payment(status, captured, refunded.min(captured))
+        })
+    }
+
+    /// The payments when everything in `undone` has been done.
+    fn after(mut payments: Vec<Payment>, undone: &[(PaymentId, OperationKind, i64)]) -> Vec<Payment> {
+        for (id, kind, amount) in undone {
+            let payment = payments.iter_mut().find(|payment| payment.id == *id).unwrap();
+            assert!(
+                kind.most_for(payment).is_some_and(|most| most >= *amount),
+                "{kind:?} {amount} of {payment:?}"
+            );
+            if *kind == OperationKind::Refund {
+                payment.refunded += amount;
+            }
+            (payment.status, payment.captured) = payment.after(*kind, *amount, false);
+        }
+        payments
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_undone_leaves_what_the_order_needs_and_no_money_beyond_it(
+            due in 0..300_i64,
+            payments in prop::collection::vec(any_payment(), 0..4),
+        ) {
+            let held = |payments: &[Payment]| payments.iter().map(Payment::held).sum::<i64>();
+            let taken = |payments: &[Payment]| payments.iter().map(|payment| payment.captured - payment.refunded).sum::<i64>();
+            let before = held(&payments);
+            let left = after(payments.clone(), &surplus(due, &payments));
+            prop_assert!(held(&left) >= before.min(due));
+            prop_assert!(taken(&left) <= due);
+            // Nothing is left to undo, and the last promise that is kept is needed beside the others.
+            prop_assert_eq!(surplus(due, &left), vec![]);
+            let last = left.iter().rev().map(Payment::promised).find(|promised| *promised > 0);
+            prop_assert!(last.is_none_or(|promised| held(&left) - promised < due));
+            if before <= due {
+                prop_assert_eq!(held(&left), before);
+            }
+        }
+
+        #[test]
+        fn no_operation_moves_more_than_there_is(start in any_payment(), steps in prop::collection::vec((0..3_usize, 1..=100_i64, any::<bool>()), 0..8)) {
+            let mut payment = start;
+            for (kind, amount, is_final) in steps {
+                let kind = [OperationKind::Capture, OperationKind::Void, OperationKind::Refund][kind];
+                let Some(most) = kind.most_for(&payment) else { continue };
+                let amount = if kind == OperationKind::Void { most } else { amount.min(most) };
+                if kind == OperationKind::Refund {
+                    payment.refunded += amount;
+                }
+                let (status, captured) = payment.after(kind, amount, is_final);
+                prop_assert!(payment.status == status || payment.status.may_become(status) || kind == OperationKind::Void);
+                (payment.status, payment.captured) = (status, captured);
+                prop_assert!(0 <= payment.refunded && payment.refunded <= payment.captured);
+                prop_assert!(payment.captured <= payment.amount.amount);
+                prop_assert!(payment.captured == 0 || matches!(status, PaymentStatus::Authorized | PaymentStatus::Captured));
+            }
+        }
+    }
+
     #[test]
-    fn a_captured_payment_can_be_refunded_once_in_full_and_never_voided() {
+    fn a_captured_payment_can_be_refunded_in_full_and_never_voided() {
         let captured = payment(PaymentStatus::Captured, 100, 0);
-        assert_eq!(OperationKind::Refund.amount_for(&captured), Some(100));
-        assert_eq!(OperationKind::Void.amount_for(&captured), None);
-        assert_eq!(
-            OperationKind::Refund.amount_for(&payment(PaymentStatus::Captured, 100, 100)),
-            None
-        );
-        assert_eq!(OperationKind::to_undo(&captured), Some(OperationKind::Refund));
+        assert_eq!(OperationKind::Refund.most_for(&captured), Some(100));
+        assert_eq!(OperationKind::Void.most_for(&captured), None);
+        let refunded = payment(PaymentStatus::Captured, 100, 100);
+        assert_eq!(OperationKind::Refund.most_for(&refunded), None);
+        assert_eq!(OperationKind::Capture.most_for(&refunded), None);
     }
 
     #[test]
-    fn an_authorised_payment_is_undone_by_a_void() {
-        let authorized = payment(PaymentStatus::Authorized, 0, 0);
-        assert_eq!(OperationKind::to_undo(&authorized), Some(OperationKind::Void));
-        assert_eq!(OperationKind::Capture.amount_for(&authorized), Some(100));
-        assert_eq!(OperationKind::to_undo(&payment(PaymentStatus::Failed, 0, 0)), None);
-    }
-
-    #[test]
-    fn a_cancelled_order_keeps_no_payment_and_a_placed_one_keeps_one() {
+    fn money_that_the_order_does_not_need_is_undone_and_the_rest_kept() {
         let captured = payment(PaymentStatus::Captured, 100, 0);
         let authorized = payment(PaymentStatus::Authorized, 0, 0);
         let waiting = payment(PaymentStatus::RequiresAction, 0, 0);
-        let both = [captured.clone(), authorized.clone()];
+        let both = [authorized.clone(), captured.clone(), waiting.clone()];
         let undo_both = vec![
-            (captured.id, OperationKind::Refund),
-            (authorized.id, OperationKind::Void),
+            (captured.id, OperationKind::Refund, 100),
+            (authorized.id, OperationKind::Void, 100),
+            (waiting.id, OperationKind::Void, 100),
         ];
-        assert_eq!(surplus(true, &both), undo_both);
-        assert_eq!(surplus(false, &both), vec![(authorized.id, OperationKind::Void)]);
-        assert_eq!(surplus(false, std::slice::from_ref(&waiting)), vec![]);
+        assert_eq!(surplus(0, &both), undo_both);
+        let undo_promises = vec![
+            (authorized.id, OperationKind::Void, 100),
+            (waiting.id, OperationKind::Void, 100),
+        ];
+        assert_eq!(surplus(100, &both), undo_promises);
+        assert_eq!(surplus(150, &both), vec![(waiting.id, OperationKind::Void, 100)]);
         assert_eq!(
-            surplus(true, std::slice::from_ref(&waiting)),
-            vec![(waiting.id, OperationKind::Void)]
+            surplus(60, &[captured.clone()]),
+            vec![(captured.id, OperationKind::Refund, 40)]
         );
+        // Only a part of the promise is needed, and only that is taken later.
+        assert_eq!(surplus(60, &[authorized]), vec![]);
+        assert_eq!(surplus(100, &[waiting]), vec![]);
     }
 
     #[test]
@@ -317,10 +450,13 @@ mod tests {
             ),
             (
                 vec![payment(PaymentStatus::Captured, 100, 40)],
-                100,
+                60,
                 Of::PartiallyRefunded,
             ),
-            (vec![payment(PaymentStatus::Captured, 100, 100)], 100, Of::Refunded),
+            (vec![payment(PaymentStatus::Captured, 100, 100)], 0, Of::Refunded),
+            (vec![payment(PaymentStatus::Authorized, 40, 0)], 100, Of::Authorized),
+            (vec![payment(PaymentStatus::Captured, 40, 0)], 100, Of::Pending),
+            (vec![payment(PaymentStatus::Captured, 100, 0)], 120, Of::Pending),
             (vec![failed, payment(PaymentStatus::Voided, 0, 0)], 100, Of::Voided),
         ];
         for (payments, due, expected) in cases {

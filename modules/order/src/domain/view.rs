@@ -8,8 +8,28 @@ use kernel::{Currency, Locale, Money};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::payment::{OrderPaymentStatus, PaymentStatus};
-use super::{Line, Status, TimelineEntry, WholeOrder};
+use super::fulfilment::{Fulfilment, FulfilmentStatus};
+use super::payment::{OrderPaymentStatus, PaymentStatus, Refund, outstanding};
+use super::returning::Return;
+use super::{Actor, Line, Status, TimelineEntry, WholeOrder};
+
+/// Who looks at an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Buyer,
+    /// Staff see who did what, and what they have noted among themselves.
+    Staff,
+}
+
+impl Audience {
+    /// Whoever has done something sees what came of it.
+    pub(crate) fn of(actor: Actor) -> Self {
+        match actor {
+            Actor::Staff(_) => Self::Staff,
+            Actor::Customer | Actor::System => Self::Buyer,
+        }
+    }
+}
 
 /// An order.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -21,15 +41,15 @@ pub(crate) struct OrderView {
     pub(crate) number: String,
     pub(crate) status: Status,
     pub(crate) payment_status: OrderPaymentStatus,
-    /// `unfulfilled`, `partially_fulfilled`, `fulfilled`, `returned`.
-    pub(crate) fulfilment_status: String,
+    pub(crate) fulfilment_status: FulfilmentStatus,
     /// The edit version, also the `ETag`.
     pub(crate) version: i64,
     pub(crate) currency: Currency,
     /// The language in which the lines are told, as the buyer chose.
     pub(crate) locale: Locale,
     pub(crate) email: String,
-    pub(crate) cart_id: CartId,
+    /// The cart that it came from; `null` for an order that staff have prepared.
+    pub(crate) cart_id: Option<CartId>,
     pub(crate) lines: Vec<Line>,
     pub(crate) totals: OrderTotals,
     pub(crate) shipping_address: Option<Address>,
@@ -37,6 +57,9 @@ pub(crate) struct OrderView {
     #[serde(flatten)]
     pub(crate) pricing: Pricing,
     pub(crate) payments: Vec<PaymentView>,
+    pub(crate) refunds: Vec<Refund>,
+    pub(crate) fulfilments: Vec<Fulfilment>,
+    pub(crate) returns: Vec<Return>,
     pub(crate) timeline: Vec<TimelineEntry>,
     pub(crate) placed_at: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
@@ -58,6 +81,10 @@ pub(crate) struct OrderTotals {
     pub(crate) amount_due: Money,
     /// Money returned to the buyer.
     pub(crate) refunded: Money,
+    /// Money that is taken and not returned.
+    pub(crate) paid: Money,
+    /// What is missing: neither taken nor promised.
+    pub(crate) outstanding: Money,
 }
 
 /// An attempt to pay.
@@ -68,6 +95,10 @@ pub(crate) struct PaymentView {
     pub(crate) provider: String,
     pub(crate) status: PaymentStatus,
     pub(crate) amount: Money,
+    /// How much of it is taken.
+    pub(crate) captured: Money,
+    /// How much of that was given back.
+    pub(crate) refunded: Money,
     /// What the buyer has to do, e.g. `{"type": "redirect", "url": ".."}`.
     #[schema(value_type = Option<Object>)]
     pub(crate) next_action: Option<Value>,
@@ -76,22 +107,34 @@ pub(crate) struct PaymentView {
 }
 
 impl WholeOrder {
-    /// The order for its buyer and for staff; `None` for one that never got beyond its placing.
-    pub(crate) fn view(self) -> Option<OrderView> {
+    /// The order as `audience` sees it; `None` for one that never got beyond its placing.
+    pub(crate) fn view(self, audience: Audience) -> Option<OrderView> {
         let Self {
             order,
             lines,
             payments,
-            timeline,
+            refunds,
+            fulfilments,
+            returns,
+            mut timeline,
         } = self;
+        let worth = order.worth();
+        if audience == Audience::Buyer {
+            timeline.retain(|entry| !entry.internal);
+            timeline.iter_mut().for_each(|entry| entry.actor_id = None);
+        }
         let content = order.content?;
+        let money = |amount| Money::new(amount, content.currency);
         let totals = content.totals;
-        let refunded = payments.iter().map(|payment| payment.refunded).sum();
+        let refunded: i64 = payments.iter().map(|payment| payment.refunded).sum();
+        let captured: i64 = payments.iter().map(|payment| payment.captured).sum();
         let show = |payment: &super::payment::Payment| PaymentView {
             id: payment.id,
             provider: payment.provider.clone(),
             status: payment.status,
             amount: payment.amount,
+            captured: money(payment.captured),
+            refunded: money(payment.refunded),
             next_action: payment
                 .next_action
                 .clone()
@@ -105,7 +148,13 @@ impl WholeOrder {
             id: order.id,
             number: order.number,
             status: order.status,
-            payment_status: OrderPaymentStatus::of(&payments, totals.amount_due.amount),
+            payment_status: OrderPaymentStatus::of(
+                &payments,
+                match order.status {
+                    Status::Cancelled => totals.amount_due.amount,
+                    _ => worth,
+                },
+            ),
             fulfilment_status: order.fulfilment_status,
             version: order.version,
             currency: content.currency,
@@ -122,12 +171,17 @@ impl WholeOrder {
                 total: totals.total,
                 gift_cards: totals.gift_cards,
                 amount_due: totals.amount_due,
-                refunded: Money::new(refunded, content.currency),
+                refunded: money(refunded),
+                paid: money(captured - refunded),
+                outstanding: money(outstanding(worth, &payments)),
             },
             shipping_address: content.shipping_address,
             billing_address: content.billing_address,
             pricing: content.pricing,
             payments: payments.iter().map(show).collect(),
+            refunds,
+            fulfilments,
+            returns,
             timeline,
             placed_at: order.placed_at,
             created_at: order.created_at,

@@ -1,5 +1,10 @@
 //! Orders for staff.
 
+mod edits;
+mod fulfilments;
+mod money;
+mod returns;
+
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use kernel::http::{
@@ -8,6 +13,7 @@ use kernel::http::{
 use kernel::id::OrderId;
 use kernel::identity::Staff;
 use kernel::problem::ProblemSchema;
+use kernel::text::Prose;
 use kernel::{Page, Problem};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -15,8 +21,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer;
 use super::refusal::OrderRefusal;
-use crate::domain::payment::OperationKind;
-use crate::domain::view::OrderView;
+use crate::domain::view::{Audience, OrderView};
 use crate::domain::{Actor, Status};
 use crate::queries::reading::OrderFilter;
 use crate::service::{ListOrders, Service};
@@ -26,10 +31,12 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(list_orders)
         .service(find_order)
-        .service(capture_payment)
-        .service(void_payment)
-        .service(refund_payment)
-        .service(cancel_order);
+        .service(cancel_order)
+        .service(add_note)
+        .configure(money::routes)
+        .configure(fulfilments::routes)
+        .configure(returns::routes)
+        .configure(edits::routes);
 }
 
 /// A page of all orders.
@@ -56,6 +63,7 @@ impl FromQuery for OrderQuery {
         };
         Self(ListOrders {
             filter,
+            audience: Audience::Staff,
             limit: parameters.limit(),
             cursor: parameters.cursor(),
         })
@@ -101,137 +109,6 @@ async fn find_order(
     Ok(HttpResponse::Ok().insert_header(version_tag(order.version)).json(order))
 }
 
-/// What staff ask about a payment: nothing more than the route says; always in full.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct InFull {}
-
-/// Takes the money of an authorised payment, in full.
-#[utoipa::path(
-    tag = "orders (admin)",
-    operation_id = "capture_payment",
-    request_body = InFull,
-    params(
-        ("id" = OrderId, Path),
-        ("Idempotency-Key" = String, Header),
-        ("If-Match" = Option<String>, Header),
-    ),
-    responses(
-        (status = 200, description = "Captured", body = OrderView),
-        (status = 202, description = "The provider has not answered yet", body = OrderView),
-        (status = 409, description = "`no_suitable_payment`, `wrong_state`, `provider_refused`, `payment_in_progress`, \
-            `request_in_progress`", body = OrderRefusal),
-    ),
-    security(("bearer" = []))
-)]
-#[post("/admin/orders/{id}/captures")]
-async fn capture_payment(
-    service: Data<Service>,
-    staff: Staff,
-    id: Path<OrderId>,
-    condition: IfMatch,
-    key: IdempotencyKey,
-    _: Query<NoParameters>,
-    body: Json<InFull>,
-) -> Result<HttpResponse, Problem> {
-    let order = id.into_inner();
-    let call = key.required(
-        "capture_payment",
-        staff.0.user,
-        &[order.to_string().as_bytes(), body.bytes()],
-    )?;
-    answer(
-        service
-            .operate_on_order(order, OperationKind::Capture, condition, Some(call))
-            .await,
-        None,
-    )
-}
-
-/// Gives the promise of an authorised payment back.
-#[utoipa::path(
-    tag = "orders (admin)",
-    operation_id = "void_payment",
-    request_body = InFull,
-    params(
-        ("id" = OrderId, Path),
-        ("Idempotency-Key" = Option<String>, Header),
-        ("If-Match" = Option<String>, Header),
-    ),
-    responses(
-        (status = 200, description = "Voided", body = OrderView),
-        (status = 202, description = "The provider has not answered yet", body = OrderView),
-        (status = 409, description = "`no_suitable_payment`, `wrong_state`, `provider_refused`, `payment_in_progress`, \
-            `request_in_progress`", body = OrderRefusal),
-    ),
-    security(("bearer" = []))
-)]
-#[post("/admin/orders/{id}/voids")]
-async fn void_payment(
-    service: Data<Service>,
-    staff: Staff,
-    id: Path<OrderId>,
-    condition: IfMatch,
-    key: IdempotencyKey,
-    _: Query<NoParameters>,
-    body: Json<InFull>,
-) -> Result<HttpResponse, Problem> {
-    let order = id.into_inner();
-    let call = key.call(
-        "void_payment",
-        staff.0.user,
-        &[order.to_string().as_bytes(), body.bytes()],
-    );
-    answer(
-        service
-            .operate_on_order(order, OperationKind::Void, condition, call)
-            .await,
-        None,
-    )
-}
-
-/// Gives the money of a captured payment back, in full.
-#[utoipa::path(
-    tag = "orders (admin)",
-    operation_id = "refund_payment",
-    request_body = InFull,
-    params(
-        ("id" = OrderId, Path),
-        ("Idempotency-Key" = String, Header),
-        ("If-Match" = Option<String>, Header),
-    ),
-    responses(
-        (status = 200, description = "Refunded", body = OrderView),
-        (status = 202, description = "The provider has not answered yet", body = OrderView),
-        (status = 409, description = "`no_suitable_payment`, `wrong_state`, `provider_refused`, `payment_in_progress`, \
-            `request_in_progress`", body = OrderRefusal),
-    ),
-    security(("bearer" = []))
-)]
-#[post("/admin/orders/{id}/refunds")]
-async fn refund_payment(
-    service: Data<Service>,
-    staff: Staff,
-    id: Path<OrderId>,
-    condition: IfMatch,
-    key: IdempotencyKey,
-    _: Query<NoParameters>,
-    body: Json<InFull>,
-) -> Result<HttpResponse, Problem> {
-    let order = id.into_inner();
-    let call = key.required(
-        "refund_payment",
-        staff.0.user,
-        &[order.to_string().as_bytes(), body.bytes()],
-    )?;
-    answer(
-        service
-            .operate_on_order(order, OperationKind::Refund, condition, Some(call))
-            .await,
-        None,
-    )
-}
-
 /// Cancels an order that was not sent yet.
 #[utoipa::path(
     tag = "orders (admin)",
@@ -259,5 +136,55 @@ async fn cancel_order(
 ) -> Result<HttpResponse, Problem> {
     let order = id.into_inner();
     let call = key.call("cancel_order", staff.0.user, &[order.to_string().as_bytes()]);
-    answer(service.cancel(order, Actor::Staff, condition, call).await, None)
+    answer(
+        service.cancel(order, Actor::Staff(staff.0.user), condition, call).await,
+        None,
+    )
+}
+
+/// A note about an order.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewNote {
+    #[schema(value_type = String)]
+    text: Prose<1, 2000>,
+    /// Whether it is for staff alone; otherwise its buyer sees it, too.
+    #[serde(default = "yes")]
+    internal: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Writes a note into the order's timeline.
+#[utoipa::path(
+    tag = "orders (admin)",
+    operation_id = "add_order_note",
+    request_body = NewNote,
+    params(("id" = OrderId, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses(
+        (status = 201, description = "The order, with the note in its timeline", body = OrderView),
+        (status = 404, description = "No such order", body = ProblemSchema),
+    ),
+    security(("bearer" = []))
+)]
+#[post("/admin/orders/{id}/notes")]
+async fn add_note(
+    service: Data<Service>,
+    staff: Staff,
+    id: Path<OrderId>,
+    key: IdempotencyKey,
+    _: Query<NoParameters>,
+    body: Json<NewNote>,
+) -> Result<HttpResponse, Problem> {
+    let order = id.into_inner();
+    let call = key.call(
+        "add_order_note",
+        staff.0.user,
+        &[order.to_string().as_bytes(), body.bytes()],
+    );
+    let NewNote { text, internal } = body.into_inner();
+    let actor = Actor::Staff(staff.0.user);
+    answer(service.add_note(order, text.into(), internal, actor, call).await, None)
 }

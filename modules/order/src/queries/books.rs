@@ -32,7 +32,7 @@ pub(crate) fn orders_after(
 /// An order, as far as others hold something for it.
 pub(crate) struct Holding {
     pub(crate) order: OrderId,
-    pub(crate) cart: CartId,
+    pub(crate) cart: Option<CartId>,
     /// `None` for a status that this code does not know.
     pub(crate) status: Option<Status>,
     pub(crate) effects_pending: bool,
@@ -42,13 +42,13 @@ pub(crate) struct Holding {
 pub(crate) fn by_ids(connection: &mut PgConnection, claimed: &[OrderId]) -> QueryResult<Vec<Holding>> {
     let ids: Vec<Uuid> = claimed.iter().map(|id| id.uuid()).collect();
     let pending = effects::pending(connection, &ids)?;
-    let rows: Vec<(Uuid, Uuid, String)> = orders::table
+    let rows: Vec<(Uuid, Option<Uuid>, String)> = orders::table
         .filter(orders::id.eq_any(ids))
         .select((orders::id, orders::cart_id, orders::status))
         .load(connection)?;
-    let holding = |(order, cart, status): (Uuid, Uuid, String)| Holding {
+    let holding = |(order, cart, status): (Uuid, Option<Uuid>, String)| Holding {
         order: order.into(),
-        cart: cart.into(),
+        cart: cart.map(Into::into),
         status: Status::named(&status),
         effects_pending: pending.contains(&OrderId::from(order)),
     };

@@ -17,10 +17,11 @@ use crate::schema::effects;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effects {
     pub(crate) order: OrderId,
-    pub(crate) cart: CartId,
+    /// `None` for an order that came from no cart.
+    pub(crate) cart: Option<CartId>,
     /// It was cancelled; otherwise it was placed.
     pub(crate) cancelled: bool,
-    /// Neither a payment to undo nor more than one to choose from.
+    /// Neither a payment to undo nor more than one to choose from, and nothing to tell stock of but the sale.
     pub(crate) simple: bool,
     /// How often they were asked for.
     pub(crate) version: i64,
@@ -28,7 +29,7 @@ pub(crate) struct Effects {
 
 impl Effects {
     /// Those of an order that was placed just now, as [`super::placing::take_over`] writes them: held by this process.
-    pub(crate) fn of_placed(order: OrderId, cart: CartId) -> Self {
+    pub(crate) fn of_placed(order: OrderId, cart: Option<CartId>) -> Self {
         Self {
             order,
             cart,
@@ -56,7 +57,10 @@ pub(crate) fn take(connection: &mut PgConnection, limit: i64, lease: Duration) -
                   ORDER BY leased_until, order_id LIMIT ? FOR UPDATE SKIP LOCKED) AS due \
             WHERE effects.order_id = due.order_id RETURNING effects.order_id, effects.version) \
         SELECT orders.id, orders.cart_id, orders.status = 'cancelled' AS cancelled, taken.version, \
-            orders.status = 'placed' AND (SELECT count(*) FROM @.payments WHERE order_id = orders.id) <= 1 AS simple \
+            orders.status = 'placed' AND orders.cart_id IS NOT NULL \
+                AND (SELECT count(*) FROM @.payments WHERE order_id = orders.id) <= 1 \
+                AND NOT EXISTS (SELECT FROM @.restocks WHERE order_id = orders.id AND NOT told) \
+                AND NOT EXISTS (SELECT FROM @.extra_reservations WHERE order_id = orders.id AND NOT told) AS simple \
         FROM taken JOIN @.orders AS orders ON orders.id = taken.order_id";
     load(
         connection,
@@ -71,7 +75,10 @@ pub(crate) fn take_of(connection: &mut PgConnection, order: OrderId, lease: Dura
             UPDATE @.effects SET leased_until = clock_timestamp() + ? * interval '1 millisecond' \
             WHERE order_id = ? RETURNING order_id, version) \
         SELECT orders.id, orders.cart_id, orders.status = 'cancelled' AS cancelled, taken.version, \
-            orders.status = 'placed' AND (SELECT count(*) FROM @.payments WHERE order_id = orders.id) <= 1 AS simple \
+            orders.status = 'placed' AND orders.cart_id IS NOT NULL \
+                AND (SELECT count(*) FROM @.payments WHERE order_id = orders.id) <= 1 \
+                AND NOT EXISTS (SELECT FROM @.restocks WHERE order_id = orders.id AND NOT told) \
+                AND NOT EXISTS (SELECT FROM @.extra_reservations WHERE order_id = orders.id AND NOT told) AS simple \
         FROM taken JOIN @.orders AS orders ON orders.id = taken.order_id";
     load(
         connection,
@@ -126,8 +133,8 @@ fn load(connection: &mut PgConnection, sql: &'static str, binds: [Bind; 2]) -> Q
 struct EffectsRow {
     #[diesel(sql_type = diesel::sql_types::Uuid)]
     id: Uuid,
-    #[diesel(sql_type = diesel::sql_types::Uuid)]
-    cart_id: Uuid,
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Uuid>)]
+    cart_id: Option<Uuid>,
     #[diesel(sql_type = diesel::sql_types::Bool)]
     cancelled: bool,
     #[diesel(sql_type = diesel::sql_types::BigInt)]
@@ -140,7 +147,7 @@ impl EffectsRow {
     fn into_effects(self) -> Effects {
         Effects {
             order: self.id.into(),
-            cart: self.cart_id.into(),
+            cart: self.cart_id.map(Into::into),
             cancelled: self.cancelled,
             simple: self.simple,
             version: self.version,

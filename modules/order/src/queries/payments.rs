@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use database::{Bind, Statement};
 use diesel::prelude::*;
 use kernel::Money;
-use kernel::id::{OrderId, PaymentId};
+use kernel::id::{OrderId, PaymentId, ReturnId};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -14,8 +14,8 @@ use super::SCHEMA;
 use super::placing::milliseconds;
 use super::rows::{PaymentRow, currency_of, unreadable};
 use crate::domain::Actor;
-use crate::domain::payment::{OperationKind, Payment, PaymentStatus};
-use crate::schema::{operations, payments};
+use crate::domain::payment::{OperationKind, Payment, PaymentStatus, Refund, RefundStatus};
+use crate::schema::{operations, orders, payments};
 
 /// A payment, locked for the rest of the transaction. Its order is locked first, always.
 pub(crate) fn lock(connection: &mut PgConnection, id: PaymentId) -> QueryResult<Option<Payment>> {
@@ -90,21 +90,76 @@ pub(crate) fn change(
     Ok(changed == 1)
 }
 
-/// Adds to what was given back; refused by a check where it would be more than was taken.
+/// Adds to what was given back; refused by a check where it would be more than was taken. Where it was `granted`, the order
+/// is worth less from then on.
 pub(crate) fn add_refund(
     connection: &mut PgConnection,
-    payment: PaymentId,
+    payment: &Payment,
     amount: i64,
+    granted: bool,
     now: DateTime<Utc>,
 ) -> QueryResult<()> {
-    diesel::update(payments::table.find(payment.uuid()))
+    diesel::update(payments::table.find(payment.id.uuid()))
         .set((
             payments::refunded.eq(payments::refunded + amount),
             payments::updated_at.eq(now),
         ))
-        .execute(connection)
-        .map(drop)
+        .execute(connection)?;
+    if granted {
+        diesel::update(orders::table.find(payment.order.uuid()))
+            .set(orders::granted.eq(orders::granted + amount))
+            .execute(connection)?;
+    }
+    Ok(())
 }
+
+/// The refunds of the payments of orders, oldest first.
+pub(crate) fn refunds(connection: &mut PgConnection, orders: &[Uuid]) -> QueryResult<Vec<Refund>> {
+    let rows = operations::table
+        .inner_join(payments::table.on(payments::id.eq(operations::payment_id)))
+        .filter(payments::order_id.eq_any(orders))
+        .filter(operations::kind.eq(OperationKind::Refund.name()))
+        .order(operations::id)
+        .select((
+            operations::id,
+            operations::payment_id,
+            operations::status,
+            operations::amount,
+            payments::currency,
+            operations::reason,
+            operations::return_id,
+            operations::created_at,
+        ))
+        .load::<RefundRow>(connection)?;
+    let refund = |(id, payment, status, amount, currency, reason, return_id, created_at): RefundRow| {
+        Ok(Refund {
+            id: id.into(),
+            payment_id: payment.into(),
+            status: match OperationStatus::named(&status)? {
+                OperationStatus::Sent => RefundStatus::Pending,
+                OperationStatus::Succeeded => RefundStatus::Succeeded,
+                OperationStatus::Failed => RefundStatus::Failed,
+            },
+            amount: Money::new(amount, currency_of(&currency)?),
+            reason,
+            return_id: return_id.map(Into::into),
+            created_at,
+        })
+    };
+    rows.into_iter().map(refund).collect()
+}
+
+/// A refund as it is read.
+type RefundRow = (
+    Uuid,
+    Uuid,
+    String,
+    i64,
+    String,
+    Option<String>,
+    Option<Uuid>,
+    DateTime<Utc>,
+);
 
 /// Something asked of a provider.
 #[derive(Clone, Debug)]
@@ -115,6 +170,13 @@ pub(crate) struct Operation {
     pub(crate) amount: Money,
     pub(crate) status: OperationStatus,
     pub(crate) actor: Actor,
+    /// Of a capture: the rest of the promise is let go.
+    pub(crate) is_final: bool,
+    /// Of a refund: the order is worth less by it.
+    pub(crate) granted: bool,
+    pub(crate) reason: Option<String>,
+    /// Of a refund: the return that it is for.
+    pub(crate) return_id: Option<ReturnId>,
 }
 
 /// How far it is.
@@ -133,6 +195,12 @@ impl OperationStatus {
             Self::Failed => "failed",
         }
     }
+
+    fn named(name: &str) -> QueryResult<Self> {
+        let mut all = [Self::Sent, Self::Succeeded, Self::Failed].into_iter();
+        all.find(|known| known.name() == name)
+            .ok_or_else(|| unreadable("operations.status", name))
+    }
 }
 
 /// A new operation, leased to this process. Violates `operations_one_at_a_time` while another is on its way.
@@ -142,14 +210,20 @@ pub(crate) fn insert_operation(
     lease: Duration,
     now: DateTime<Utc>,
 ) -> QueryResult<()> {
-    const SQL: &str = "INSERT INTO @.operations (id, payment_id, kind, status, amount, actor, leased_until, created_at, updated_at) \
-        VALUES (?, ?, ?, 'sent', ?, ?, clock_timestamp() + ? * interval '1 millisecond', ?, ?)";
+    const SQL: &str = "INSERT INTO @.operations (id, payment_id, kind, status, amount, actor, actor_id, final, granted, \
+            reason, return_id, leased_until, created_at, updated_at) \
+        VALUES (?, ?, ?, 'sent', ?, ?, ?, ?, ?, ?, ?, clock_timestamp() + ? * interval '1 millisecond', ?, ?)";
     let binds = [
         Bind::Uuid(operation.id),
         Bind::Uuid(operation.payment.uuid()),
         Bind::Text(operation.kind.name().to_owned()),
         Bind::BigInt(operation.amount.amount),
         Bind::Text(operation.actor.name().to_owned()),
+        Bind::NullableUuid(operation.actor.id().map(Into::into)),
+        Bind::Bool(operation.is_final),
+        Bind::Bool(operation.granted),
+        Bind::NullableText(operation.reason.clone()),
+        Bind::NullableUuid(operation.return_id.map(Into::into)),
         Bind::BigInt(milliseconds(lease)),
         Bind::Time(now),
         Bind::Time(now),
@@ -159,38 +233,43 @@ pub(crate) fn insert_operation(
 
 /// The operation.
 pub(crate) fn operation(connection: &mut PgConnection, id: Uuid) -> QueryResult<Option<Operation>> {
-    let row = operations::table
+    let found = operations::table
         .inner_join(payments::table.on(payments::id.eq(operations::payment_id)))
         .filter(operations::id.eq(id))
-        .select((
-            operations::payment_id,
-            operations::kind,
-            operations::amount,
-            payments::currency,
-            operations::status,
-            operations::actor,
-        ))
-        .first::<(Uuid, String, i64, String, String, String)>(connection)
+        .select((OperationRow::as_select(), payments::currency))
+        .first::<(OperationRow, String)>(connection)
         .optional()?;
-    row.map(|(payment, kind, amount, currency, status, actor)| {
-        let all = [
-            OperationStatus::Sent,
-            OperationStatus::Succeeded,
-            OperationStatus::Failed,
-        ];
+    let operation = |(row, currency): (OperationRow, String)| {
         Ok(Operation {
             id,
-            payment: payment.into(),
-            kind: OperationKind::named(&kind).ok_or_else(|| unreadable("operations.kind", &kind))?,
-            amount: Money::new(amount, currency_of(&currency)?),
-            actor: Actor::named(&actor).ok_or_else(|| unreadable("operations.actor", &actor))?,
-            status: all
-                .into_iter()
-                .find(|known| known.name() == status)
-                .ok_or_else(|| unreadable("operations.status", &status))?,
+            payment: row.payment_id.into(),
+            kind: OperationKind::named(&row.kind).ok_or_else(|| unreadable("operations.kind", &row.kind))?,
+            amount: Money::new(row.amount, currency_of(&currency)?),
+            actor: Actor::named(&row.actor, row.actor_id.map(Into::into))
+                .ok_or_else(|| unreadable("operations.actor", &row.actor))?,
+            status: OperationStatus::named(&row.status)?,
+            is_final: row.is_final,
+            granted: row.granted,
+            reason: row.reason,
+            return_id: row.return_id.map(Into::into),
         })
-    })
-    .transpose()
+    };
+    found.map(operation).transpose()
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = operations)]
+struct OperationRow {
+    payment_id: Uuid,
+    kind: String,
+    amount: i64,
+    status: String,
+    actor: String,
+    actor_id: Option<Uuid>,
+    is_final: bool,
+    granted: bool,
+    reason: Option<String>,
+    return_id: Option<Uuid>,
 }
 
 /// The operation on its way for a payment, if any.

@@ -54,7 +54,7 @@ pub(crate) fn begin(connection: &mut PgConnection, begins: &[Begin]) -> QueryRes
         Bind::ByteStrings(calls().map(|call| call.fingerprint.clone()).collect()),
         Bind::Uuids(orders().map(|order| order.id.uuid()).collect()),
         Bind::NullableUuids(orders().map(|order| order.user.map(Into::into)).collect()),
-        Bind::Uuids(orders().map(|order| order.cart.uuid()).collect()),
+        Bind::NullableUuids(orders().map(|order| order.cart.map(Into::into)).collect()),
         Bind::BigInts(begins.iter().map(|begin| milliseconds(begin.lease)).collect()),
         Bind::Times(orders().map(|order| order.created_at).collect()),
     ];
@@ -105,9 +105,11 @@ pub(crate) fn take_over(connection: &mut PgConnection, taken: &[TakeOver]) -> Qu
                 clock_timestamp() + wanted.lease * interval '1 millisecond' AS leased_until \
         ), line AS ( \
             INSERT INTO @.lines (id, order_id, position, variant_id, product_id, sku, title, variant_title, \
-                quantity, unit_price, discount, tax, total) \
-            SELECT line.* FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS line (id, order_id, position, variant_id, \
-                product_id, sku, title, variant_title, quantity, unit_price, discount, tax, total) \
+                quantity, unit_price, discount, tax, total, taxes) \
+            SELECT line.id, line.order_id, line.position, line.variant_id, line.product_id, line.sku, line.title, \
+                line.variant_title, line.quantity, line.unit_price, line.discount, line.tax, line.total, line.taxes::json \
+            FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS line (id, order_id, position, variant_id, \
+                product_id, sku, title, variant_title, quantity, unit_price, discount, tax, total, taxes) \
             JOIN changed ON changed.id = line.order_id \
         ), payment AS ( \
             INSERT INTO @.payments (id, order_id, provider, status, amount, currency, leased_until, created_at, updated_at) \
@@ -136,7 +138,7 @@ pub(crate) fn take_over(connection: &mut PgConnection, taken: &[TakeOver]) -> Qu
         ) \
         SELECT id FROM changed";
     let mut binds = order_binds(taken)?;
-    binds.extend(line_binds(taken));
+    binds.extend(line_binds(taken)?);
     binds.extend(payment_binds(taken));
     binds.extend(event_binds(taken));
     binds.extend(answer_binds(taken));
@@ -186,14 +188,16 @@ fn order_binds(taken: &[TakeOver]) -> QueryResult<Vec<Bind>> {
     ])
 }
 
-fn line_binds(taken: &[TakeOver]) -> Vec<Bind> {
+fn line_binds(taken: &[TakeOver]) -> QueryResult<Vec<Bind>> {
     let positions = |one: &TakeOver| (1..).take(one.lines.len()).collect::<Vec<i64>>();
     let orders = taken
         .iter()
         .flat_map(|one| one.lines.iter().map(|_| one.order.id.uuid()));
     let lines = || taken.iter().flat_map(|one| &one.lines);
     let amounts = |part: fn(&Line) -> Money| Bind::BigInts(lines().map(|line| part(line).amount).collect());
-    vec![
+    let taxes: Result<Vec<String>, _> = lines().map(|line| serde_json::to_string(&line.taxes)).collect();
+    let taxes = taxes.map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+    Ok(vec![
         Bind::Uuids(lines().map(|line| line.id.uuid()).collect()),
         Bind::Uuids(orders.collect()),
         Bind::BigInts(taken.iter().flat_map(positions).collect()),
@@ -207,7 +211,8 @@ fn line_binds(taken: &[TakeOver]) -> Vec<Bind> {
         amounts(|line| line.discount),
         amounts(|line| line.tax),
         amounts(|line| line.total),
-    ]
+        Bind::Texts(taxes),
+    ])
 }
 
 fn payment_binds(taken: &[TakeOver]) -> [Bind; 5] {
@@ -264,6 +269,11 @@ pub(crate) fn lines_of(priced: &[PricedLine]) -> Vec<Line> {
         discount: line.discount,
         tax: line.tax,
         total: line.total,
+        taxes: line.taxes.clone(),
+        fulfilled_quantity: 0,
+        returned_quantity: 0,
+        announced_quantity: 0,
+        reservation: None,
     };
     priced.iter().map(line).collect()
 }
@@ -288,7 +298,7 @@ pub(crate) fn redirect_claim(
         Bind::Text(call.operation.clone()),
         Bind::Text(call.key.clone()),
         Bind::NullableUuid(order.user.map(Into::into)),
-        Bind::Uuid(order.cart.uuid()),
+        Bind::NullableUuid(order.cart.map(Into::into)),
         Bind::Time(order.created_at),
         Bind::Time(order.updated_at),
     ];

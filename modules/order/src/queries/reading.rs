@@ -3,10 +3,13 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use kernel::id::{OrderId, UserId};
+use kernel::Currency;
+use kernel::id::{OrderId, PaymentId, UserId};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::rows::{LineRow, OrderRow, PaymentRow};
+use crate::domain::fulfilment::FulfilmentStatus;
 use crate::domain::payment::Payment;
 use crate::domain::{Line, Order, Status, TimelineEntry, WholeOrder};
 use crate::schema::{lines, orders, payments, timeline};
@@ -125,31 +128,91 @@ fn with_parts(connection: &mut PgConnection, orders: Vec<Order>) -> QueryResult<
         .into_iter()
         .map(PaymentRow::into_payment)
         .collect::<QueryResult<Vec<Payment>>>()?;
-    let mut entries: Vec<(Uuid, DateTime<Utc>, String, String)> = timeline::table
+    // Money that was never taken is not given back, and what has not left does not come back.
+    let mut refunds = match payments.iter().any(|payment| payment.captured > 0) {
+        true => super::payments::refunds(connection, &ids)?,
+        false => Vec::new(),
+    };
+    let is_anything_out = orders
+        .iter()
+        .any(|order| order.fulfilment_status != FulfilmentStatus::Unfulfilled);
+    let (mut fulfilments, mut returns) = match is_anything_out {
+        true => (
+            super::fulfilments::of_orders(connection, &ids)?,
+            super::returns::of_orders(connection, &ids)?,
+        ),
+        false => (Vec::new(), Vec::new()),
+    };
+    let mut entries: Vec<EntryRow> = timeline::table
         .filter(timeline::order_id.eq_any(&ids))
         .order((timeline::order_id, timeline::sequence))
-        .select((timeline::order_id, timeline::at, timeline::kind, timeline::actor))
+        .select(EntryRow::as_select())
         .load(connection)?;
     let whole = orders.into_iter().map(|order| {
         let id = order.id.uuid();
-        let own_lines: Vec<Line> = match &order.content {
+        let own_lines: QueryResult<Vec<Line>> = match &order.content {
             Some(content) => lines
                 .extract_if(.., |line| line.order_id == id)
                 .map(|line| line.into_line(content.currency))
                 .collect(),
-            None => Vec::new(),
+            None => Ok(Vec::new()),
         };
-        let own_payments = payments.extract_if(.., |payment| payment.order.uuid() == id).collect();
-        let own_entries = entries.extract_if(.., |entry| entry.0 == id);
-        let timeline = own_entries
-            .map(|(_, at, kind, actor)| TimelineEntry { at, kind, actor })
-            .collect();
-        WholeOrder {
-            order,
-            lines: own_lines,
+        let own_payments: Vec<Payment> = payments.extract_if(.., |payment| payment.order.uuid() == id).collect();
+        let is_own = |payment: PaymentId| own_payments.iter().any(|own| own.id == payment);
+        let own_refunds = refunds.extract_if(.., |refund| is_own(refund.payment_id)).collect();
+        Ok(WholeOrder {
+            lines: own_lines?,
+            refunds: own_refunds,
             payments: own_payments,
-            timeline,
-        }
+            fulfilments: take_own(&mut fulfilments, order.id),
+            returns: take_own(&mut returns, order.id),
+            timeline: entries
+                .extract_if(.., |entry| entry.order_id == id)
+                .map(EntryRow::into_entry)
+                .collect(),
+            order,
+        })
     });
-    Ok(whole.collect())
+    whole.collect()
+}
+
+fn take_own<T>(all: &mut Vec<(OrderId, T)>, order: OrderId) -> Vec<T> {
+    all.extract_if(.., |(owner, _)| *owner == order)
+        .map(|(_, own)| own)
+        .collect()
+}
+
+/// The lines of an order, in their order.
+pub(crate) fn lines_of(connection: &mut PgConnection, order: OrderId, currency: Currency) -> QueryResult<Vec<Line>> {
+    let rows: Vec<LineRow> = lines::table
+        .filter(lines::order_id.eq(order.uuid()))
+        .order(lines::position)
+        .select(LineRow::as_select())
+        .load(connection)?;
+    rows.into_iter().map(|row| row.into_line(currency)).collect()
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = timeline)]
+struct EntryRow {
+    order_id: Uuid,
+    at: DateTime<Utc>,
+    kind: String,
+    actor: String,
+    actor_id: Option<Uuid>,
+    detail: Option<Value>,
+    internal: bool,
+}
+
+impl EntryRow {
+    fn into_entry(self) -> TimelineEntry {
+        TimelineEntry {
+            at: self.at,
+            kind: self.kind,
+            actor: self.actor,
+            actor_id: self.actor_id.map(Into::into),
+            detail: self.detail,
+            internal: self.internal,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Rows, and how they become domain types. What the database holds and the code does not know is a bug, and said so.
 
-use cart_api::{Pricing, Totals};
+use cart_api::{LineTax, Pricing, Totals};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use kernel::address::Address;
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::domain::fulfilment::FulfilmentStatus;
 use crate::domain::payment::{Payment, PaymentStatus};
 use crate::domain::{Content, Line, Order, Status};
 use crate::schema::{lines, orders, payments};
@@ -21,7 +22,7 @@ pub(super) struct OrderRow {
     status: String,
     version: i64,
     user_id: Option<Uuid>,
-    cart_id: Uuid,
+    cart_id: Option<Uuid>,
     currency: Option<String>,
     email: Option<String>,
     subtotal: Option<i64>,
@@ -41,6 +42,7 @@ pub(super) struct OrderRow {
     locale: Option<String>,
     tax_included: Option<i64>,
     pricing: Option<Value>,
+    granted: i64,
 }
 
 impl OrderRow {
@@ -52,9 +54,11 @@ impl OrderRow {
             number: self.number,
             version: self.version,
             user: self.user_id.map(Into::into),
-            cart: self.cart_id.into(),
+            cart: self.cart_id.map(Into::into),
             content,
-            fulfilment_status: self.fulfilment_status,
+            fulfilment_status: FulfilmentStatus::named(&self.fulfilment_status)
+                .ok_or_else(|| unreadable("orders.fulfilment_status", &self.fulfilment_status))?,
+            granted: self.granted,
             payment_due_at: self.payment_due_at,
             placed_at: self.placed_at,
             created_at: self.created_at,
@@ -111,12 +115,18 @@ pub(super) struct LineRow {
     discount: i64,
     tax: i64,
     total: i64,
+    fulfilled: i64,
+    announced: i64,
+    returned: i64,
+    taxes: Value,
+    reservation_id: Option<Uuid>,
 }
 
 impl LineRow {
-    pub(super) fn into_line(self, currency: Currency) -> Line {
+    pub(super) fn into_line(self, currency: Currency) -> QueryResult<Line> {
         let money = |amount| Money::new(amount, currency);
-        Line {
+        let taxes = Vec::<LineTax>::deserialize(&self.taxes);
+        Ok(Line {
             id: self.id.into(),
             variant_id: self.variant_id.into(),
             product_id: self.product_id.into(),
@@ -128,7 +138,12 @@ impl LineRow {
             discount: money(self.discount),
             tax: money(self.tax),
             total: money(self.total),
-        }
+            taxes: taxes.map_err(|error| unreadable("lines.taxes", &error.to_string()))?,
+            fulfilled_quantity: self.fulfilled,
+            returned_quantity: self.returned,
+            announced_quantity: self.announced,
+            reservation: self.reservation_id.map(Into::into),
+        })
     }
 }
 

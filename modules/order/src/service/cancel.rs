@@ -10,7 +10,9 @@ use order_api::OrderCancelled;
 
 use super::Service;
 use super::reply::Reply;
+use crate::domain::fulfilment::FulfilmentStatus;
 use crate::domain::payment::PaymentStatus;
+use crate::domain::view::Audience;
 use crate::domain::{Actor, Order, Status};
 use crate::error::OrderError;
 use crate::providers::Providers;
@@ -36,7 +38,7 @@ impl Service {
     async fn cancel_once(&self, order: OrderId, actor: Actor, condition: IfMatch) -> Result<Reply, OrderError> {
         self.cancel_as(order, actor, condition).await?;
         self.bring_about_now(order).await;
-        self.reply_with(order, 200).await
+        self.reply_with(order, 200, Audience::of(actor)).await
     }
 
     /// The change itself; what follows from it are effects.
@@ -115,8 +117,8 @@ fn may_cancel(
     actor: Actor,
     providers: &Providers,
 ) -> QueryResult<Result<(), OrderError>> {
-    let open =
-        matches!(order.status, Status::PendingPayment | Status::Placed) && order.fulfilment_status == "unfulfilled";
+    let open = matches!(order.status, Status::PendingPayment | Status::Placed)
+        && order.fulfilment_status == FulfilmentStatus::Unfulfilled;
     if !open {
         return Ok(Err(OrderError::WrongState {
             action: "cancelled",

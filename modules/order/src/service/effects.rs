@@ -6,17 +6,19 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use kernel::Fault;
-use kernel::id::OrderId;
+use kernel::id::{OrderId, VariantId};
 use kernel::job::Round;
+use kernel::{Fault, Money};
+use product_api::Demand;
 use uuid::Uuid;
 
 use super::Service;
-use crate::domain::payment::surplus;
-use crate::domain::{Actor, reservation_of};
+use super::operate::Asked;
+use crate::domain::payment::{OperationKind, surplus};
+use crate::domain::{Actor, Status, reservation_of};
 use crate::error::OrderError;
 use crate::queries::effects::{self, Effects};
-use crate::queries::reading;
+use crate::queries::{reading, stock};
 
 /// How many orders one round takes of those that nobody has.
 const BATCH: i64 = 100;
@@ -86,7 +88,10 @@ impl Service {
             return Vec::new();
         }
         let reservations = placed.iter().map(|effects| reservation_of(effects.order)).collect();
-        let carts = placed.iter().map(|effects| (effects.cart, effects.order)).collect();
+        let carts = placed
+            .iter()
+            .filter_map(|effects| Some((effects.cart?, effects.order)))
+            .collect();
         let (sold, closed) = join(
             self.shared.product.commit_all(reservations),
             self.shared.cart.complete_all(carts),
@@ -135,24 +140,77 @@ impl Service {
             true => self.shared.product.release(reservation_of(effects.order)).await?,
             false => self.shared.product.commit(reservation_of(effects.order)).await?,
         }
-        match effects.cancelled {
-            true => self.shared.cart.unfreeze(effects.cart, effects.order).await?,
-            false => self.shared.cart.complete(effects.cart, effects.order).await?,
+        self.tell_stock_of_changes(effects).await?;
+        match (effects.cart, effects.cancelled) {
+            (Some(cart), true) => self.shared.cart.unfreeze(cart, effects.order).await?,
+            (Some(cart), false) => self.shared.cart.complete(cart, effects.order).await?,
+            (None, _) => (),
         }
         self.undo_surplus(effects).await
+    }
+
+    /// What was set aside after the order was placed is sold or given back, and what came back goes into stock.
+    async fn tell_stock_of_changes(&self, effects: Effects) -> Result<(), OrderError> {
+        let order = effects.order;
+        let (reservations, restocks) = self
+            .query(move |connection| {
+                let mut reservations = stock::untold_reservations(connection, order)?;
+                if effects.cancelled {
+                    // Those that are sold already come back, too.
+                    let kept = stock::kept(connection, order)?;
+                    reservations.retain(|(_, is_kept)| !is_kept);
+                    reservations.extend(kept.into_iter().map(|reservation| (reservation, false)));
+                }
+                Ok((reservations, stock::untold_restocks(connection, order)?))
+            })
+            .await?;
+        for (reservation, is_kept) in reservations {
+            match is_kept {
+                true => self.shared.product.commit(reservation).await?,
+                false => self.shared.product.release(reservation).await?,
+            }
+            self.query(move |connection| stock::end_reservation(connection, reservation))
+                .await?;
+        }
+        for restock in restocks {
+            let demand = |(variant, quantity): (VariantId, i64)| Demand { variant, quantity };
+            let goods = restock.goods.into_iter().map(demand).collect();
+            self.shared
+                .product
+                .restock(restock.reservation, restock.id, goods)
+                .await?;
+            self.query(move |connection| stock::end_restock(connection, restock.id))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Gives back the money that the order does not need.
     async fn undo_surplus(&self, effects: Effects) -> Result<(), OrderError> {
         let order = effects.order;
-        let payments = self
-            .query(move |connection| reading::payments_of(connection, order))
+        let (found, payments) = self
+            .query(move |connection| {
+                Ok((
+                    reading::order(connection, order)?,
+                    reading::payments_of(connection, order)?,
+                ))
+            })
             .await?;
-        if effects.cancelled && payments.iter().any(|payment| payment.status.is_unresolved()) {
+        let Some(found) = found else { return Ok(()) };
+        if found.status == Status::Cancelled && payments.iter().any(|payment| payment.status.is_unresolved()) {
             return Err(OrderError::PaymentInProgress);
         }
-        for (payment, kind) in surplus(effects.cancelled, &payments) {
-            match self.operate(Uuid::now_v7(), payment, kind, Actor::System).await {
+        for (payment, kind, amount) in surplus(found.worth(), &payments) {
+            let currency = payments
+                .iter()
+                .find(|other| other.id == payment)
+                .map(|other| other.amount.currency);
+            // A promise is let go as a whole.
+            let amount = currency
+                .map(|currency| Money::new(amount, currency))
+                .filter(|_| kind == OperationKind::Refund);
+            let asked = Asked::to_undo(kind, amount, Actor::System);
+            match self.operate(Uuid::now_v7(), payment, asked).await {
                 Ok(true) => (),
                 Ok(false) => return Err(OrderError::PaymentInProgress),
                 Err(refused @ OrderError::ProviderRefused(_)) => {

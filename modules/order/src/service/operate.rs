@@ -1,34 +1,82 @@
 //! What staff and the jobs ask of providers about existing payments: capture, void, refund. Stored before the provider
 //! is called, so that a repeat after a crash is the same operation to it.
 
-use database::{Failure, OnViolation, refuse};
+use chrono::{DateTime, Utc};
+use database::{Failure, OnViolation, OrRefuse, refuse};
 use diesel::prelude::*;
-use kernel::Fault;
 use kernel::http::{Call, IfMatch};
-use kernel::id::{OrderId, PaymentId};
+use kernel::id::{OrderId, PaymentId, ReturnId};
+use kernel::{Fault, FieldErrors, Money};
+use order_api::{OrderCaptured, OrderRefunded};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::Service;
 use super::reply::Reply;
-use crate::domain::payment::{OperationKind, PaymentStatus};
-use crate::domain::{Actor, Status};
+use crate::domain::payment::{OperationKind, Payment};
+use crate::domain::view::Audience;
+use crate::domain::{Actor, Order, Status};
 use crate::error::OrderError;
 use crate::providers::ProviderFailure;
 use crate::queries::payments::{NewState, Operation, OperationStatus};
-use crate::queries::{self, payments, reading};
+use crate::queries::{self, Entry, payments, publish, reading};
+
+/// What staff ask about the money of an order.
+#[derive(Clone, Debug)]
+pub(crate) struct MoneyRequest {
+    pub(crate) kind: OperationKind,
+    /// Of which payment; of the first that it can be asked of where nobody says.
+    pub(crate) payment: Option<PaymentId>,
+    /// How much; all that there is where nobody says.
+    pub(crate) amount: Option<Money>,
+    /// Of a capture: that nothing more will be taken.
+    pub(crate) is_final: bool,
+    pub(crate) reason: Option<String>,
+    /// Of a refund: the return that it is for.
+    pub(crate) return_id: Option<ReturnId>,
+}
+
+/// Something to be asked of a provider.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) kind: OperationKind,
+    pub(super) amount: Option<Money>,
+    pub(super) is_final: bool,
+    /// Of a refund: the order is worth less by it.
+    pub(super) granted: bool,
+    pub(super) reason: Option<String>,
+    pub(super) return_id: Option<ReturnId>,
+    pub(super) actor: Actor,
+}
+
+impl Asked {
+    /// What an order does not need is undone.
+    pub(super) fn to_undo(kind: OperationKind, amount: Option<Money>, actor: Actor) -> Self {
+        Self {
+            kind,
+            amount,
+            is_final: false,
+            granted: false,
+            reason: None,
+            return_id: None,
+            actor,
+        }
+    }
+}
 
 impl Service {
-    /// Staff capture, void or refund the payment of an order, in full. 200 where it is done, 202 where the provider has
-    /// not answered yet.
+    /// Staff capture, void or refund a payment of an order. 200 where it is done, 202 where the provider has not answered
+    /// yet.
     pub(crate) async fn operate_on_order(
         &self,
         order: OrderId,
-        kind: OperationKind,
+        request: MoneyRequest,
+        actor: Actor,
         condition: IfMatch,
         call: Option<Call>,
     ) -> Result<Reply, OrderError> {
         self.detached(move |service| async move {
-            let once = |operation: Uuid| service.operate_once(order, kind, condition, operation);
+            let once = |operation: Uuid| service.operate_once(order, request, actor, condition, operation);
             service.under_key(call, once).await
         })
         .await
@@ -37,24 +85,36 @@ impl Service {
     async fn operate_once(
         &self,
         order: OrderId,
-        kind: OperationKind,
+        request: MoneyRequest,
+        actor: Actor,
         condition: IfMatch,
         operation: Uuid,
     ) -> Result<Reply, OrderError> {
-        let payment = self.payment_for(order, kind, operation, &condition).await?;
-        let done = self.operate(operation, payment, kind, Actor::Staff).await?;
-        self.reply_with(order, if done { 200 } else { 202 }).await
+        let payment = self.payment_for(order, &request, operation, &condition).await?;
+        let asked = Asked {
+            kind: request.kind,
+            amount: request.amount,
+            is_final: request.is_final,
+            granted: request.kind == OperationKind::Refund,
+            reason: request.reason,
+            return_id: request.return_id,
+            actor,
+        };
+        let done = self.operate(operation, payment, asked).await?;
+        self.reply_with(order, if done { 200 } else { 202 }, Audience::Staff)
+            .await
     }
 
-    /// The payment that `operation` is about, where it was begun before, else the one that `kind` can be done to.
+    /// The payment that `operation` is about, where it was begun before, else the one that was named, or that it can be asked
+    /// of.
     async fn payment_for(
         &self,
         order: OrderId,
-        kind: OperationKind,
+        request: &MoneyRequest,
         operation: Uuid,
         condition: &IfMatch,
     ) -> Result<PaymentId, OrderError> {
-        let condition = condition.clone();
+        let (condition, kind, named) = (condition.clone(), request.kind, request.payment);
         self.shared
             .db
             .run(move |connection| {
@@ -68,7 +128,13 @@ impl Service {
                     return refuse(OrderError::VersionMismatch(found.version));
                 }
                 let attempts = reading::payments_of(connection, order)?;
-                let suitable = attempts.iter().find(|payment| kind.amount_for(payment).is_some());
+                if let Some(named) = named {
+                    return match attempts.iter().any(|payment| payment.id == named) {
+                        true => Ok(named),
+                        false => refuse(OrderError::NotFound("payment")),
+                    };
+                }
+                let suitable = attempts.iter().find(|payment| kind.most_for(payment).is_some());
                 match suitable {
                     Some(payment) => Ok(payment.id),
                     None => refuse(OrderError::NoSuitablePayment(participle(kind))),
@@ -79,14 +145,8 @@ impl Service {
 
     /// Carries one operation out: true where it is done, false where the provider has not answered; then the recovery
     /// job asks again.
-    pub(super) async fn operate(
-        &self,
-        id: Uuid,
-        payment: PaymentId,
-        kind: OperationKind,
-        actor: Actor,
-    ) -> Result<bool, OrderError> {
-        let operation = self.begin_operation(id, payment, kind, actor).await?;
+    pub(super) async fn operate(&self, id: Uuid, payment: PaymentId, asked: Asked) -> Result<bool, OrderError> {
+        let operation = self.begin_operation(id, payment, asked).await?;
         match operation.status {
             OperationStatus::Succeeded => Ok(true),
             OperationStatus::Failed => Err(OrderError::ProviderRefused("it was refused before".to_owned())),
@@ -94,13 +154,7 @@ impl Service {
         }
     }
 
-    async fn begin_operation(
-        &self,
-        id: Uuid,
-        payment: PaymentId,
-        kind: OperationKind,
-        actor: Actor,
-    ) -> Result<Operation, OrderError> {
+    async fn begin_operation(&self, id: Uuid, payment: PaymentId, asked: Asked) -> Result<Operation, OrderError> {
         let (lease, now) = (self.lease(), self.shared.clock.now());
         self.shared
             .db
@@ -120,23 +174,26 @@ impl Service {
                 if payments::operation_on_its_way(connection, payment)?.is_some() {
                     return refuse(OrderError::PaymentInProgress);
                 }
-                if kind == OperationKind::Capture && !matches!(order.status, Status::Placed | Status::Completed) {
+                if asked.kind == OperationKind::Capture && !matches!(order.status, Status::Placed | Status::Completed) {
                     return refuse(OrderError::WrongState {
                         action: "captured",
                         status: order.status,
                     });
                 }
-                let Some(amount) = kind.amount_for(&found) else {
-                    return refuse(OrderError::NoSuitablePayment(participle(kind)));
-                };
-                let amount = kernel::Money::new(amount, found.amount.currency);
+                let attempts = reading::payments_of(connection, order.id)?;
+                let amount = amount_of(&asked, &order, &found, &attempts).or_refuse()?;
                 let operation = Operation {
                     id,
                     payment,
-                    kind,
+                    kind: asked.kind,
                     amount,
                     status: OperationStatus::Sent,
-                    actor,
+                    actor: asked.actor,
+                    is_final: asked.is_final,
+                    // Nothing is granted where nothing is left of the order.
+                    granted: asked.granted && order.status != Status::Cancelled,
+                    reason: asked.reason,
+                    return_id: asked.return_id,
                 };
                 payments::insert_operation(connection, &operation, lease, now)
                     .on_violation("operations_one_at_a_time", || OrderError::PaymentInProgress)?;
@@ -194,18 +251,53 @@ impl Service {
     }
 
     /// The order as it stands, under `status`.
-    pub(super) async fn reply_with(&self, order: OrderId, status: u16) -> Result<Reply, OrderError> {
+    pub(super) async fn reply_with(
+        &self,
+        order: OrderId,
+        status: u16,
+        audience: Audience,
+    ) -> Result<Reply, OrderError> {
         let whole = self.query(move |connection| reading::whole(connection, order)).await?;
-        Reply::order(status, whole.ok_or(OrderError::NotFound("order"))?)
+        Reply::order(status, whole.ok_or(OrderError::NotFound("order"))?, audience)
     }
 }
 
-/// Ends an operation and does to the payment what it says; nothing where it has ended before.
+/// How much is moved: what was asked for, or all that there is; never more than that, and never more of a promise than the
+/// order needs.
+fn amount_of(asked: &Asked, order: &Order, payment: &Payment, attempts: &[Payment]) -> Result<Money, OrderError> {
+    let most = match asked.kind.most_for(payment) {
+        Some(most) if asked.kind == OperationKind::Capture => {
+            let taken: i64 = attempts.iter().map(|other| other.captured - other.refunded).sum();
+            Some(most.min(order.worth() - taken)).filter(|most| *most > 0)
+        }
+        most => most,
+    };
+    let Some(most) = most else {
+        return Err(OrderError::NoSuitablePayment(participle(asked.kind)));
+    };
+    let most = Money::new(most, payment.amount.currency);
+    match asked.amount {
+        None => Ok(most),
+        Some(amount) if amount.currency != most.currency => Err(OrderError::Invalid(FieldErrors::one(
+            "/amount/currency",
+            "wrong_currency",
+            format!("the payment is in {}", most.currency.code()),
+        ))),
+        Some(amount) if amount.amount < 1 || amount.amount > most.amount => Err(OrderError::Invalid(FieldErrors::one(
+            "/amount",
+            "out_of_range",
+            format!("at most {most} can be {}", participle(asked.kind)),
+        ))),
+        Some(amount) => Ok(amount),
+    }
+}
+
+/// Ends an operation and does to the payment what it says, with all that follows; nothing where it has ended before.
 fn end_operation(
     connection: &mut PgConnection,
     operation: &Operation,
     failure: Option<&str>,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> QueryResult<()> {
     let Some(order) = payments::order_of(connection, operation.payment)? else {
         return Ok(());
@@ -214,28 +306,73 @@ fn end_operation(
     let Some(payment) = payments::lock(connection, operation.payment)? else {
         return Ok(());
     };
-    if !payments::end_operation(connection, operation.id, failure, now)? || failure.is_some() {
+    if !payments::end_operation(connection, operation.id, failure, now)? {
         return Ok(());
     }
-    let become_status = |status, captured| NewState {
-        status,
-        captured,
-        reference: None,
-        next_action: None,
-        failure: None,
+    let detail = json!({
+        "payment_id": payment.id,
+        "amount": operation.amount,
+        "reason": operation.reason,
+        "failure": failure,
+    });
+    let entry = |kind: &'static str| Entry {
+        kind,
+        actor: operation.actor,
+        detail: Some(detail),
+        internal: failure.is_some(),
     };
+    if failure.is_some() {
+        queries::touch(connection, order, now)?;
+        return queries::write_down(connection, order, entry(failed(operation.kind)), now);
+    }
+    let amount = operation.amount.amount;
+    let (status, captured) = payment.after(operation.kind, amount, operation.is_final);
     match operation.kind {
-        OperationKind::Capture => {
-            let new = become_status(PaymentStatus::Captured, payment.amount.amount);
+        OperationKind::Refund => payments::add_refund(connection, &payment, amount, operation.granted, now)?,
+        OperationKind::Capture | OperationKind::Void => {
+            let new = NewState {
+                status,
+                captured,
+                reference: None,
+                next_action: None,
+                failure: None,
+            };
             payments::change(connection, &payment, &new, now)?;
         }
-        OperationKind::Void => {
-            payments::change(connection, &payment, &become_status(PaymentStatus::Voided, 0), now)?;
-        }
-        OperationKind::Refund => payments::add_refund(connection, payment.id, operation.amount.amount, now)?,
     }
     queries::touch(connection, order, now)?;
-    queries::record(connection, order, past_tense(operation.kind), operation.actor, now)
+    queries::write_down(connection, order, entry(past_tense(operation.kind)), now)?;
+    match operation.kind {
+        OperationKind::Void => (),
+        OperationKind::Capture => {
+            let captured = OrderCaptured {
+                order,
+                payment: payment.id,
+                amount: operation.amount,
+            };
+            publish(connection, &captured, now)?;
+            queries::complete_if_done(connection, order, now)?;
+        }
+        OperationKind::Refund => {
+            let refunded = OrderRefunded {
+                order,
+                refund: operation.id.into(),
+                amount: operation.amount,
+                granted: operation.granted,
+                return_id: operation.return_id,
+            };
+            publish(connection, &refunded, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn failed(kind: OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Capture => "capture_failed",
+        OperationKind::Void => "void_failed",
+        OperationKind::Refund => "refund_failed",
+    }
 }
 
 fn participle(kind: OperationKind) -> &'static str {

@@ -6,13 +6,14 @@ use database::{OnViolation, refuse};
 use kernel::http::Call;
 use kernel::id::{OrderId, PaymentId};
 use kernel::identity::Holder;
-use kernel::{Fault, FieldErrors};
+use kernel::{Fault, FieldErrors, Money};
 use uuid::Uuid;
 
 use super::Service;
+use super::operate::Asked;
 use super::reply::Reply;
 use super::settle::News;
-use crate::domain::payment::{OperationKind, Payment, PaymentStatus};
+use crate::domain::payment::{OperationKind, Payment, PaymentStatus, outstanding};
 use crate::domain::{Actor, Status};
 use crate::error::OrderError;
 use crate::providers::{Charge, Provider};
@@ -62,7 +63,13 @@ impl Service {
                 if let Some(attempt) = attempts.iter().find(|attempt| attempt.id == payment) {
                     return Ok(Err(attempt.status));
                 }
-                let content = found.content.filter(|_| found.status == Status::PendingPayment);
+                let missing = outstanding(found.worth(), &attempts);
+                let content = found.content.filter(|_| match found.status {
+                    Status::PendingPayment => true,
+                    // Its price has grown since it was placed.
+                    Status::Placed => missing > 0,
+                    _ => false,
+                });
                 let Some(content) = content else {
                     return refuse(OrderError::WrongState {
                         action: "paid",
@@ -80,7 +87,7 @@ impl Service {
                     order,
                     provider: name,
                     status: PaymentStatus::Sent,
-                    amount: content.totals.amount_due,
+                    amount: Money::new(missing, content.currency),
                     captured: 0,
                     refunded: 0,
                     next_action: None,
@@ -126,7 +133,11 @@ impl Service {
             .find(|attempt| attempt.status == PaymentStatus::RequiresAction);
         let Some(waiting) = waiting else { return Ok(()) };
         match self
-            .operate(Uuid::now_v7(), waiting.id, OperationKind::Void, Actor::Customer)
+            .operate(
+                Uuid::now_v7(),
+                waiting.id,
+                Asked::to_undo(OperationKind::Void, None, Actor::Customer),
+            )
             .await
         {
             Ok(true) => Ok(()),

@@ -18,6 +18,7 @@ use product_api::Demand;
 use super::Service;
 use super::pay::PaymentChoice;
 use super::reply::{Reply, read_claim};
+use crate::domain::fulfilment::FulfilmentStatus;
 use crate::domain::payment::{Payment, PaymentStatus};
 use crate::domain::{Actor, Content, Line, Order, Status, TimelineEntry, WholeOrder};
 use crate::error::OrderError;
@@ -266,9 +267,10 @@ impl Service {
             status: Status::Placing,
             version: 1,
             user: request.holder.user,
-            cart: request.cart,
+            cart: Some(request.cart),
             content: None,
-            fulfilment_status: "unfulfilled".to_owned(),
+            fulfilment_status: FulfilmentStatus::Unfulfilled,
+            granted: 0,
             payment_due_at: None,
             placed_at: None,
             created_at: now,
@@ -369,11 +371,17 @@ impl Taken {
             at: self.order.updated_at,
             kind: kind.to_owned(),
             actor: Actor::Customer.name().to_owned(),
+            actor_id: None,
+            detail: None,
+            internal: false,
         };
         WholeOrder {
             order: self.order.clone(),
             lines: self.lines.clone(),
             payments: self.payment.iter().cloned().collect(),
+            refunds: Vec::new(),
+            fulfilments: Vec::new(),
+            returns: Vec::new(),
             timeline: self.timeline().into_iter().map(entry).collect(),
         }
     }

@@ -7,7 +7,7 @@ use kernel::{Fault, Page};
 use uuid::Uuid;
 
 use super::Service;
-use crate::domain::view::OrderView;
+use crate::domain::view::{Audience, OrderView};
 use crate::error::OrderError;
 use crate::queries::reading::{self, OrderFilter};
 
@@ -15,6 +15,7 @@ use crate::queries::reading::{self, OrderFilter};
 #[derive(Clone, Debug)]
 pub(crate) struct ListOrders {
     pub(crate) filter: OrderFilter,
+    pub(crate) audience: Audience,
     pub(crate) limit: i64,
     pub(crate) cursor: Option<String>,
 }
@@ -28,7 +29,7 @@ impl Service {
             .run(move |connection| {
                 let whole = reading::whole(connection, order)?;
                 let own = whole.filter(|whole| holder.may_act_on(order, whole.order.user, &secret));
-                match own.and_then(|whole| whole.view()) {
+                match own.and_then(|whole| whole.view(Audience::Buyer)) {
                     Some(view) => Ok(view),
                     None => refuse(OrderError::NotFound("order")),
                 }
@@ -40,7 +41,7 @@ impl Service {
     pub(crate) async fn find_any(&self, order: OrderId) -> Result<OrderView, OrderError> {
         let whole = self.query(move |connection| reading::whole(connection, order)).await?;
         whole
-            .and_then(|whole| whole.view())
+            .and_then(|whole| whole.view(Audience::Staff))
             .ok_or(OrderError::NotFound("order"))
     }
 
@@ -48,12 +49,20 @@ impl Service {
     pub(crate) async fn find_all(&self, orders: Vec<OrderId>) -> Result<Vec<OrderView>, Fault> {
         let ids: Vec<Uuid> = orders.into_iter().map(OrderId::uuid).collect();
         let whole = self.query(move |connection| reading::by_ids(connection, &ids)).await?;
-        Ok(whole.into_iter().filter_map(|whole| whole.view()).collect())
+        Ok(whole
+            .into_iter()
+            .filter_map(|whole| whole.view(Audience::Buyer))
+            .collect())
     }
 
     /// A page of orders, newest first.
     pub(crate) async fn list(&self, list: ListOrders) -> Result<Page<OrderView>, kernel::Problem> {
-        let ListOrders { filter, limit, cursor } = list;
+        let ListOrders {
+            filter,
+            audience,
+            limit,
+            cursor,
+        } = list;
         let name = format!("orders {filter:?}");
         let cursors = &self.shared.cursors;
         let before = cursor.map(|cursor| cursors.open::<OrderId>(&name, &cursor)).transpose();
@@ -61,7 +70,7 @@ impl Service {
         let whole = self
             .query(move |connection| reading::list(connection, &filter, before, limit + 1))
             .await?;
-        let views = whole.into_iter().filter_map(|whole| whole.view()).collect();
+        let views = whole.into_iter().filter_map(|whole| whole.view(audience)).collect();
         Ok(Page::from_surplus(views, limit, |order: &OrderView| {
             cursors.seal(&name, &order.id)
         }))

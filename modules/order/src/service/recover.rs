@@ -13,7 +13,7 @@ use crate::domain::Actor;
 use crate::domain::payment::Payment;
 use crate::error::OrderError;
 use crate::providers::ProviderFailure;
-use crate::queries::{payments, work};
+use crate::queries::{effects, payments, stock, work};
 
 /// How many rows one round takes of each kind.
 const BATCH: i64 = 20;
@@ -36,8 +36,21 @@ impl Service {
             );
             self.shared.effects.wake();
         }
+        // Stock that was asked for by somebody who has died since.
+        let changed = self
+            .query(move |connection| {
+                let orders = stock::give_up_dead(connection, BATCH)?;
+                for order in &orders {
+                    effects::ask(connection, *order)?;
+                }
+                Ok(orders.len())
+            })
+            .await?;
+        if changed > 0 {
+            self.shared.effects.wake();
+        }
         let cancelled = self.cancel_overdue().await?;
-        Ok(if given_up + cancelled > 0 {
+        Ok(if given_up + changed + cancelled > 0 {
             Round::More
         } else {
             Round::Idle

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::Service;
 use crate::domain::payment::PaymentStatus;
+use crate::domain::view::Audience;
 use crate::domain::{Status, WholeOrder};
 use crate::error::OrderError;
 use crate::queries::SCHEMA;
@@ -48,11 +49,11 @@ impl Reply {
         let failed = attempt.filter(|attempt| attempt.status == PaymentStatus::Failed);
         let declined = failed.map(|attempt| attempt.failure.clone().unwrap_or_else(|| "declined".to_owned()));
         match (status, declined) {
-            (Status::Placed | Status::Completed, _) => Self::order(201, whole),
+            (Status::Placed | Status::Completed, _) => Self::order(201, whole, Audience::Buyer),
             (Status::PendingPayment, Some(reason)) => {
                 Ok(Self::Refused(OrderError::Declined { order: id, reason }.into()))
             }
-            (Status::PendingPayment, None) => Self::order(202, whole),
+            (Status::PendingPayment, None) => Self::order(202, whole, Audience::Buyer),
             (Status::Placing | Status::Cancelled, _) => {
                 let refusal = Problem::from(OrderError::WrongState { action: "paid", status });
                 Ok(Self::Refused(refusal.with("order_id", id)))
@@ -60,9 +61,9 @@ impl Reply {
         }
     }
 
-    /// The order under `status`.
-    pub(super) fn order(status: u16, whole: WholeOrder) -> Result<Self, OrderError> {
-        let view = whole.view().ok_or(OrderError::NotFound("order"))?;
+    /// The order under `status`, as `audience` sees it.
+    pub(super) fn order(status: u16, whole: WholeOrder, audience: Audience) -> Result<Self, OrderError> {
+        let view = whole.view(audience).ok_or(OrderError::NotFound("order"))?;
         let json =
             serde_json::to_string(&view).map_err(|error| Fault::internal(format!("order {}: {error}", view.id)))?;
         let (id, version) = (view.id, view.version);

@@ -156,6 +156,12 @@ fn settle(
             publish_placed(connection, &order, now)?;
             return Ok(true);
         }
+        // The order has grown since it was placed, and this is what was missing.
+        (status, Status::Placed) if status.is_success() && is_needed(connection, &order)? => {
+            queries::touch(connection, order.id, now)?;
+            queries::record(connection, order.id, "payment_received", actor, now)?;
+            queries::complete_if_done(connection, order.id, now)?;
+        }
         // Paid for already, or over: the money goes back.
         (status, _) if status.is_success() => {
             tracing::warn!(order = %order.id, payment = %id, "money arrived for an order that does not need it; it will be returned");
@@ -169,6 +175,12 @@ fn settle(
         _ => queries::touch(connection, order.id, now)?,
     }
     Ok(false)
+}
+
+/// Whether all that is held for an order is needed for it.
+fn is_needed(connection: &mut PgConnection, order: &Order) -> QueryResult<bool> {
+    let payments = reading::payments_of(connection, order.id)?;
+    Ok(payments.iter().map(Payment::held).sum::<i64>() <= order.worth())
 }
 
 fn publish_placed(connection: &mut PgConnection, order: &Order, now: chrono::DateTime<chrono::Utc>) -> QueryResult<()> {

@@ -8,11 +8,13 @@ use kernel::Fault;
 use kernel::id::{CartId, OrderId, PaymentId, ReservationId};
 use kernel::module::Finding;
 use product_api::ReservationState;
+use uuid::Uuid;
 
 use super::Service;
 use crate::domain::payment::Payment;
-use crate::domain::{Actor, Order, Status, WholeOrder, reservation_of, totals_error};
+use crate::domain::{Order, Status, WholeOrder, totals_error};
 use crate::queries::books::{self, Holding};
+use crate::queries::stock;
 
 const PAGE: i64 = 500;
 /// How long an order may be worked on before that is an error in itself.
@@ -111,12 +113,23 @@ impl Service {
             after = Some(last.id);
             let ids: Vec<ReservationId> = page.iter().map(|reservation| reservation.id).collect();
             held.reservations.extend(ids.iter().copied());
-            let ids: Vec<OrderId> = ids.into_iter().map(|id| id.uuid().into()).collect();
-            let orders = self.query(move |connection| books::by_ids(connection, &ids)).await?;
+            let ids: Vec<Uuid> = ids.into_iter().map(ReservationId::uuid).collect();
+            let (owners, orders) = self
+                .query(move |connection| {
+                    let owners = stock::owners(connection, &ids)?;
+                    let own = ids.into_iter().map(OrderId::from);
+                    let all: Vec<OrderId> = own.chain(owners.iter().map(|(_, order, _)| *order)).collect();
+                    Ok((owners, books::by_ids(connection, &all)?))
+                })
+                .await?;
             for reservation in page {
-                let order = orders
-                    .iter()
-                    .find(|order| reservation_of(order.order) == reservation.id);
+                // What was set aside beside what an order was placed with, or the order's own.
+                let owner = owners.iter().find(|(id, ..)| *id == reservation.id);
+                let owned_by = owner.map_or_else(|| reservation.id.uuid().into(), |(_, order, _)| *order);
+                let order = orders.iter().find(|order| order.order == owned_by);
+                if owner.is_some_and(|(.., state)| state == "asked") {
+                    continue;
+                }
                 let fits = |status| match status {
                     Status::Placing | Status::PendingPayment => reservation.state == ReservationState::Reserved,
                     Status::Placed | Status::Completed => reservation.state == ReservationState::Committed,
@@ -147,7 +160,7 @@ impl Service {
             for claimed in page {
                 let order = orders
                     .iter()
-                    .find(|order| order.order == claimed.order && order.cart == claimed.cart);
+                    .find(|order| order.order == claimed.order && order.cart == Some(claimed.cart));
                 let fits = |status| match status {
                     Status::Placing | Status::PendingPayment => !claimed.completed,
                     Status::Placed | Status::Completed => claimed.completed,
@@ -244,32 +257,37 @@ fn check_order(
         )
     }));
     if !effects_pending {
-        wrong.extend(check_money(whole, content.totals.amount_due.amount));
+        wrong.extend(check_money(whole));
         wrong.extend(check_claims(order, held));
     }
     wrong
 }
 
-fn check_money(whole: &WholeOrder, due: i64) -> Option<(&'static str, String)> {
-    let successful = whole.payments.iter().filter(|payment| payment.status.is_success());
-    let promised: i64 = successful.map(|payment| payment.amount.amount - payment.refunded).sum();
-    let by_staff = |kind: &str| {
-        whole
-            .timeline
-            .iter()
-            .any(|entry| entry.kind == kind && entry.actor == Actor::Staff.name())
-    };
-    let given_back = by_staff("payment_voided") || by_staff("payment_refunded");
+fn check_money(whole: &WholeOrder) -> Option<(&'static str, String)> {
+    let held: i64 = whole.payments.iter().map(Payment::held).sum();
+    let taken: i64 = whole
+        .payments
+        .iter()
+        .map(|payment| payment.captured - payment.refunded)
+        .sum();
+    let worth = whole.order.worth();
+    // Less is held where staff have let a promise go, or have changed the order since.
+    let is_explained = whole
+        .timeline
+        .iter()
+        .any(|entry| matches!(entry.kind.as_str(), "payment_voided" | "payment_captured" | "edited"));
     match whole.order.status {
-        Status::Placed | Status::Completed if promised != due && !(given_back && promised < due) => {
-            Some(("placed_order_is_paid", format!("{promised} paid or promised of {due}")))
+        Status::Placed | Status::Completed if taken > worth => Some((
+            "placed_order_is_paid",
+            format!("{taken} taken for an order that is worth {worth}"),
+        )),
+        Status::Placed | Status::Completed if held < worth && !is_explained => {
+            Some(("placed_order_is_paid", format!("{held} paid or promised of {worth}")))
         }
-        Status::Cancelled if promised != 0 => {
-            Some(("cancelled_order_holds_no_money", format!("{promised} is still held")))
-        }
-        Status::PendingPayment if promised != 0 => Some((
+        Status::Cancelled if held != 0 => Some(("cancelled_order_holds_no_money", format!("{held} is still held"))),
+        Status::PendingPayment if held >= worth && worth > 0 => Some((
             "paid_order_is_placed",
-            format!("{promised} is held, and the order still waits"),
+            format!("{held} is held, and the order still waits"),
         )),
         _ => None,
     }
@@ -290,8 +308,10 @@ fn check_claims(order: &Order, held: &Held) -> Vec<(&'static str, String)> {
         ));
     }
     // Carts of bygone orders may be removed some day; those of orders that are being paid may not.
-    if order.status == Status::PendingPayment && !held.carts.contains(&order.cart) {
-        wrong.push(("live_order_has_cart", format!("nothing locks {}", order.cart)));
+    if let Some(cart) = order.cart.filter(|_| order.status == Status::PendingPayment)
+        && !held.carts.contains(&cart)
+    {
+        wrong.push(("live_order_has_cart", format!("nothing locks {cart}")));
     }
     wrong
 }
