@@ -1,5 +1,7 @@
 //! What an order and its payments are, and which changes are legal. Pure: no I/O, no clock.
 
+pub(crate) mod books;
+pub(crate) mod inbox;
 pub(crate) mod payment;
 pub(crate) mod view;
 

@@ -9,6 +9,7 @@ use product_api::{ProductError, Shortage};
 use std::time::Duration;
 
 use crate::domain::Status;
+use crate::providers::EventRefusal;
 
 /// Why the order module refuses or fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +57,12 @@ pub(crate) enum OrderError {
     /// The provider refuses what was asked about a payment.
     #[error("the payment provider refuses: {0}")]
     ProviderRefused(String),
+    /// An event of a payment provider is not taken.
+    #[error("{0}")]
+    EventRefused(EventRefusal),
+    /// Somebody is working on the event just now.
+    #[error("the event is being worked on; try again in a moment")]
+    EventInProgress,
     /// The order has changed since the client read it; its present version.
     #[error("the order is at version {0}")]
     VersionMismatch(i64),
@@ -105,8 +112,21 @@ impl From<OrderError> for Problem {
             OrderError::WrongState { status, .. } => Self::conflict("wrong_state", detail).with("order_status", status),
             OrderError::NoSuitablePayment(_) => Self::conflict("no_suitable_payment", detail),
             OrderError::ProviderRefused(_) => Self::conflict("provider_refused", detail),
+            OrderError::EventRefused(refusal) => Self::bad_request(code_of(refusal), detail),
+            OrderError::EventInProgress => {
+                Self::conflict("event_in_progress", detail).with_retry_after(Duration::from_secs(1))
+            }
             OrderError::VersionMismatch(version) => precondition_failed(version),
             OrderError::Fault(fault) => fault.into(),
         }
+    }
+}
+
+/// A sender learns no more than that its signature does not hold.
+fn code_of(refusal: EventRefusal) -> &'static str {
+    match refusal {
+        EventRefusal::Signature | EventRefusal::Stale => "invalid_signature",
+        EventRefusal::Mode => "wrong_mode",
+        EventRefusal::Unreadable => "unreadable_event",
     }
 }

@@ -3,12 +3,13 @@
 use cart_api::Pricing;
 use chrono::{DateTime, Utc};
 use kernel::address::Address;
-use kernel::id::{CartId, OrderId, PaymentId};
+use kernel::id::{CartId, EventId, OrderId, PaymentId};
 use kernel::{Currency, Locale, Money};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::payment::{OrderPaymentStatus, PaymentStatus};
+use super::inbox::{EventState, StoredEvent};
+use super::payment::{OrderPaymentStatus, Payment, PaymentStatus};
 use super::{Line, Status, TimelineEntry, WholeOrder};
 
 /// An order.
@@ -68,16 +69,55 @@ pub(crate) struct PaymentView {
     pub(crate) provider: String,
     pub(crate) status: PaymentStatus,
     pub(crate) amount: Money,
-    /// What the buyer has to do, e.g. `{"type": "redirect", "url": ".."}`.
+    /// What the buyer has to do: `{"type": "redirect", "url": ".."}`, or `{"type": "confirm", "client_secret": "..",
+    /// "publishable_key": ".."}` for the provider's own script. The secret is for the order's holder alone.
     #[schema(value_type = Option<Object>)]
     pub(crate) next_action: Option<Value>,
     /// Why the attempt failed, e.g. `card_declined`.
     pub(crate) failure_code: Option<String>,
 }
 
+/// The member of a next action that nobody but the holder of the order gets to see: whoever has it may try to pay.
+const CLIENT_SECRET: &str = "client_secret";
+
+/// Takes out of an order in JSON what is for its holder alone.
+pub(crate) fn hide_client_secrets(order: &mut Value) {
+    let payments = order.get_mut("payments").and_then(Value::as_array_mut);
+    for payment in payments.into_iter().flatten() {
+        if let Some(action) = payment.get_mut("next_action").and_then(Value::as_object_mut) {
+            action.remove(CLIENT_SECRET);
+        }
+    }
+}
+
+/// Puts back what [`hide_client_secrets`] has taken out, for the payments that still wait for their buyer.
+pub(crate) fn show_client_secrets(order: &mut Value, payments: &[Payment]) {
+    let shown = order.get_mut("payments").and_then(Value::as_array_mut);
+    for shown in shown.into_iter().flatten() {
+        let id = shown["id"].as_str().map(str::to_owned);
+        let waiting = payments
+            .iter()
+            .find(|payment| payment.status == PaymentStatus::RequiresAction && Some(payment.id.to_string()) == id);
+        let secret = waiting.and_then(|payment| payment.next_action.as_ref()?.get(CLIENT_SECRET));
+        if let (Some(secret), Some(action)) = (secret, shown["next_action"].as_object_mut()) {
+            action.insert(CLIENT_SECRET.to_owned(), secret.clone());
+        }
+    }
+}
+
 impl WholeOrder {
-    /// The order for its buyer and for staff; `None` for one that never got beyond its placing.
-    pub(crate) fn view(self) -> Option<OrderView> {
+    /// The order for whoever may see it; `None` for one that never got beyond its placing.
+    pub(crate) fn view(mut self) -> Option<OrderView> {
+        for payment in &mut self.payments {
+            if let Some(action) = payment.next_action.as_mut().and_then(Value::as_object_mut) {
+                action.remove(CLIENT_SECRET);
+            }
+        }
+        self.view_of_holder()
+    }
+
+    /// The order for its holder, with what lets them pay.
+    pub(crate) fn view_of_holder(self) -> Option<OrderView> {
         let Self {
             order,
             lines,
@@ -87,7 +127,7 @@ impl WholeOrder {
         let content = order.content?;
         let totals = content.totals;
         let refunded = payments.iter().map(|payment| payment.refunded).sum();
-        let show = |payment: &super::payment::Payment| PaymentView {
+        let show = |payment: &Payment| PaymentView {
             id: payment.id,
             provider: payment.provider.clone(),
             status: payment.status,
@@ -133,5 +173,68 @@ impl WholeOrder {
             created_at: order.created_at,
             updated_at: order.updated_at,
         })
+    }
+}
+
+/// An event of a payment provider, for staff.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = PaymentEvent)]
+pub(crate) struct EventView {
+    pub(crate) id: EventId,
+    #[schema(example = "stripe")]
+    pub(crate) provider: String,
+    /// The provider's own id of it.
+    pub(crate) event_id: String,
+    /// What has happened, in the provider's words.
+    #[schema(example = "payment_intent.succeeded")]
+    pub(crate) r#type: String,
+    pub(crate) state: EventState,
+    /// How often it was taken up.
+    pub(crate) attempts: i32,
+    /// Why it is not done, or was given up.
+    pub(crate) failure: Option<String>,
+    /// The provider's name for the charge.
+    pub(crate) reference: Option<String>,
+    pub(crate) payment_id: Option<PaymentId>,
+    pub(crate) received_at: DateTime<Utc>,
+    pub(crate) processed_at: Option<DateTime<Utc>>,
+    /// What the provider has sent, but for what lets people pay; of a single event alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, required = false, nullable = false)]
+    pub(crate) body: Option<Value>,
+}
+
+impl EventView {
+    /// The event, with its body where that was read.
+    pub(crate) fn of(event: StoredEvent, body: Option<&[u8]>) -> Self {
+        let body = body.and_then(|body| serde_json::from_slice(body).ok());
+        Self {
+            id: event.id,
+            provider: event.provider,
+            event_id: event.event_id,
+            r#type: event.kind,
+            state: event.state,
+            attempts: event.attempts,
+            failure: event.failure,
+            reference: event.reference,
+            payment_id: event.payment,
+            received_at: event.received_at,
+            processed_at: event.processed_at,
+            body: body.map(without_client_secrets),
+        }
+    }
+}
+
+fn without_client_secrets(json: Value) -> Value {
+    match json {
+        Value::Object(members) => {
+            let kept = members.into_iter().filter(|(name, _)| name != CLIENT_SECRET);
+            Value::Object(
+                kept.map(|(name, value)| (name, without_client_secrets(value)))
+                    .collect(),
+            )
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_client_secrets).collect()),
+        plain => plain,
     }
 }

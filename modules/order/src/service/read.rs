@@ -28,7 +28,7 @@ impl Service {
             .run(move |connection| {
                 let whole = reading::whole(connection, order)?;
                 let own = whole.filter(|whole| holder.may_act_on(order, whole.order.user, &secret));
-                match own.and_then(|whole| whole.view()) {
+                match own.and_then(|whole| whole.view_of_holder()) {
                     Some(view) => Ok(view),
                     None => refuse(OrderError::NotFound("order")),
                 }
