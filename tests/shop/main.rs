@@ -22,6 +22,7 @@ mod merchandising;
 mod methods;
 mod orders;
 mod origins;
+mod payments;
 mod prices;
 mod problems;
 mod processes;

@@ -166,7 +166,8 @@ impl Provider for Stripe {
             };
         };
         let plain = |character: char| character.is_ascii_alphanumeric() || character == '_';
-        match method.starts_with("pm_") && method.chars().all(plain) {
+        let named = method.strip_prefix("pm_").is_some_and(|name| !name.is_empty());
+        match named && method.chars().all(plain) {
             true => Ok(()),
             false => Err("the provider stripe takes the id of a PaymentMethod, pm_…".to_owned()),
         }
