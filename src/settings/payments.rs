@@ -50,3 +50,80 @@ fn check_sandbox(sandbox: &Sandbox) -> Result<(), String> {
 fn is_web(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::settings::{Capture, Provider};
+    use secrecy::SecretString;
+
+    use super::*;
+
+    fn payments() -> Payments {
+        Payments {
+            manual: Provider { enabled: true },
+            sandbox: Sandbox {
+                enabled: true,
+                webhook_url: "http://127.0.0.1:8080/api/v1/webhooks/payments/sandbox".to_owned(),
+                webhook_secret: SecretString::from("secret"),
+            },
+            stripe: Stripe {
+                enabled: true,
+                secret_key: SecretString::from("sk_test_1"),
+                webhook_secret: SecretString::from("whsec_1"),
+                publishable_key: "pk_test_1".to_owned(),
+                capture: Capture::Automatic,
+                api: String::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_shop_with_all_keys_or_with_none_is_taken() {
+        assert_eq!(check(&payments()), Ok(()));
+        let mut none = payments();
+        none.stripe.enabled = false;
+        none.stripe.secret_key = SecretString::default();
+        none.stripe.webhook_secret = SecretString::default();
+        none.sandbox.webhook_url.clear();
+        none.sandbox.webhook_secret = SecretString::default();
+        assert_eq!(check(&none), Ok(()));
+    }
+
+    #[test]
+    fn what_is_missing_or_cannot_be_meant_is_named() {
+        type Spoil = fn(&mut Payments);
+        let wrong: [(&str, Spoil); 8] = [
+            ("payments.stripe: `secret_key`", |payments| {
+                payments.stripe.secret_key = SecretString::default();
+            }),
+            ("payments.stripe: `secret_key`", |payments| {
+                payments.stripe.webhook_secret = SecretString::default();
+            }),
+            ("payments.stripe.secret_key must", |payments| {
+                payments.stripe.secret_key = SecretString::from("pk_test_1");
+            }),
+            ("payments.stripe.publishable_key must", |payments| {
+                payments.stripe.publishable_key = "sk_test_1".to_owned();
+            }),
+            ("payments.stripe: one key", |payments| {
+                payments.stripe.publishable_key = "pk_live_1".to_owned();
+            }),
+            ("payments.stripe.api must", |payments| {
+                payments.stripe.api = "api.stripe.com".to_owned();
+            }),
+            ("payments.sandbox.webhook_url must", |payments| {
+                payments.sandbox.webhook_url = "ftp://shop".to_owned();
+            }),
+            ("payments.sandbox: `webhook_url`", |payments| {
+                payments.sandbox.webhook_secret = SecretString::default();
+            }),
+        ];
+        for (complaint, spoil) in wrong {
+            let mut payments = payments();
+            spoil(&mut payments);
+            let told = check(&payments).unwrap_err();
+            assert!(told.starts_with(complaint), "{told}");
+            assert!(!told.contains("test_1"), "no key is shown: {told}");
+        }
+    }
+}

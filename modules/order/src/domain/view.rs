@@ -99,7 +99,7 @@ pub(crate) fn show_client_secrets(order: &mut Value, payments: &[Payment]) {
             .iter()
             .find(|payment| payment.status == PaymentStatus::RequiresAction && Some(payment.id.to_string()) == id);
         let secret = waiting.and_then(|payment| payment.next_action.as_ref()?.get(CLIENT_SECRET));
-        if let (Some(secret), Some(action)) = (secret, shown["next_action"].as_object_mut()) {
+        if let (Some(secret), Some(action)) = (secret, shown.get_mut("next_action").and_then(Value::as_object_mut)) {
             action.insert(CLIENT_SECRET.to_owned(), secret.clone());
         }
     }
@@ -236,5 +236,57 @@ fn without_client_secrets(json: Value) -> Value {
         }
         Value::Array(items) => Value::Array(items.into_iter().map(without_client_secrets).collect()),
         plain => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::id::OrderId;
+    use serde_json::json;
+
+    use super::*;
+
+    fn waiting(status: PaymentStatus) -> Payment {
+        Payment {
+            id: PaymentId::generate(),
+            order: OrderId::generate(),
+            provider: "stripe".into(),
+            status,
+            amount: Money::new(100, "USD".parse().unwrap()),
+            captured: 0,
+            refunded: 0,
+            next_action: Some(json!({"type": "confirm", "client_secret": "pi_1_secret_2"})),
+            failure: None,
+            created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn what_lets_a_buyer_pay_is_taken_out_and_put_back_while_it_is_of_use() {
+        let (waiting, paid) = (waiting(PaymentStatus::RequiresAction), waiting(PaymentStatus::Captured));
+        let shown = |payment: &Payment| json!({"id": payment.id, "next_action": payment.next_action});
+        let whole = json!({"payments": [shown(&waiting), shown(&paid), {"next_action": null}]});
+        let mut order = whole.clone();
+        hide_client_secrets(&mut order);
+        assert!(!order.to_string().contains("_secret_"), "{order}");
+        show_client_secrets(&mut order, &[waiting, paid]);
+        assert_eq!(order["payments"][0], whole["payments"][0]);
+        assert_eq!(order["payments"][1]["next_action"], json!({"type": "confirm"}));
+        for strange in [
+            json!(null),
+            json!({"payments": 1}),
+            json!({"payments": [1, {"next_action": "x"}]}),
+        ] {
+            let mut order = strange.clone();
+            hide_client_secrets(&mut order);
+            assert_eq!(order, strange);
+        }
+    }
+
+    #[test]
+    fn staff_see_what_a_provider_has_sent_but_for_what_lets_people_pay() {
+        let body = json!({"data": {"object": {"id": "pi_1", "client_secret": "pi_1_secret_2"}}, "list": [{"client_secret": 1}]});
+        let expected = json!({"data": {"object": {"id": "pi_1"}}, "list": [{}]});
+        assert_eq!(without_client_secrets(body), expected);
     }
 }

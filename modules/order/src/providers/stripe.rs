@@ -95,9 +95,10 @@ impl Stripe {
             ("requires_payment_method" | "requires_confirmation", _) if by_buyer => {
                 OutcomeState::RequiresAction(self.confirmation(intent))
             }
-            ("requires_payment_method" | "canceled", Some(reason)) => OutcomeState::Declined(reason),
+            // Where the buyer tries cards, none that failed is the end of it.
+            ("requires_payment_method" | "canceled", Some(reason)) if !by_buyer => OutcomeState::Declined(reason),
             ("requires_payment_method" | "requires_confirmation", _) => return Ok(None),
-            ("canceled", None) => OutcomeState::Voided,
+            ("canceled", _) => OutcomeState::Voided,
             _ => return Err(unknown("a status that is not known")),
         };
         Ok(Some(Outcome {

@@ -25,7 +25,7 @@ pub(crate) struct Sighting {
 }
 
 /// True where the books of a provider were compared before `before`, or never, and nobody else is at it: then they are
-/// this process's to compare.
+/// this process's to compare. Mostly they were, and then nothing is written.
 pub(crate) fn take_due(
     connection: &mut PgConnection,
     provider: &str,
@@ -33,12 +33,16 @@ pub(crate) fn take_due(
     lease: Duration,
 ) -> QueryResult<bool> {
     const SQL: &str = "INSERT INTO @.reconciliations AS taken (provider, leased_until) \
-        VALUES (?, clock_timestamp() + ? * interval '1 millisecond') \
+        SELECT ?, clock_timestamp() + ? * interval '1 millisecond' \
+        WHERE NOT EXISTS (SELECT FROM @.reconciliations \
+            WHERE provider = ? AND (compared_at >= ? OR leased_until >= clock_timestamp())) \
         ON CONFLICT (provider) DO UPDATE SET leased_until = excluded.leased_until \
         WHERE (taken.compared_at IS NULL OR taken.compared_at < ?) AND taken.leased_until < clock_timestamp()";
     let binds = [
         Bind::Text(provider.to_owned()),
         Bind::BigInt(milliseconds(lease)),
+        Bind::Text(provider.to_owned()),
+        Bind::Time(before),
         Bind::Time(before),
     ];
     let taken = Statement::new(SCHEMA, SQL, binds).execute(connection)?;

@@ -182,7 +182,8 @@ impl Service {
             });
             let payment = ours.map(|(payment, _)| payment);
             comparison.charged.extend(payment.map(|payment| payment.id));
-            if payment.is_some_and(|payment| busy.contains(&payment.id)) {
+            // What is on its way changes what was taken and given back, and never what was charged.
+            if payment.is_some_and(|payment| busy.contains(&payment.id) && payment.amount == entry.amount) {
                 continue;
             }
             let charged = Charged {
