@@ -44,7 +44,7 @@ impl Bridge {
         let way = Way(Arc::default());
         let listener = listener.into_std().unwrap();
         let treat: Arc<dyn Fn(Message, Way) -> Outcome + Send + Sync> =
-            Arc::new(move |message, way| Box::pin(treat(message, way)));
+            Arc::new(move |message, way| -> Outcome { Box::pin(treat(message, way)) });
         let onwards = way.clone();
         // Among the stores, because they call it after the test is over as well.
         runtime::spawn(async move {

@@ -393,3 +393,119 @@ fn reference_of(attempt: &Attempt) -> Result<&str, ProviderFailure> {
 fn unknown(reason: &str) -> ProviderFailure {
     ProviderFailure::Unknown(reason.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::id::PaymentId;
+
+    use super::*;
+
+    fn shop() -> Stripe {
+        let settings = settings::Stripe {
+            enabled: true,
+            secret_key: "sk_test_1".to_owned().into(),
+            webhook_secret: "whsec_1".to_owned().into(),
+            publishable_key: "pk_test_1".to_owned(),
+            capture: Capture::Automatic,
+            api: String::new(),
+        };
+        Stripe::new(&settings, Duration::from_secs(1)).unwrap().unwrap()
+    }
+
+    fn state(status: &str, more: Value) -> Result<Option<OutcomeState>, ProviderFailure> {
+        let mut intent = json!({"id": "pi_1", "status": status, "amount": 1000, "currency": "usd",
+            "client_secret": "pi_1_secret_2", "metadata": {"bodega_confirmed_by": "shop"}});
+        intent
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let outcome = shop().outcome(serde_json::from_value(intent).unwrap())?;
+        Ok(outcome.map(|outcome| outcome.state))
+    }
+
+    #[test]
+    fn each_status_of_an_intent_means_one_thing() {
+        let declined = json!({"last_payment_error": {"type": "card_error", "code": "card_declined", "decline_code": "do_not_honor"}});
+        let by_buyer = json!({"metadata": {"bodega_confirmed_by": "buyer"}});
+        let confirm = json!({"type": "confirm", "client_secret": "pi_1_secret_2", "publishable_key": "pk_test_1"});
+        let asked = OutcomeState::RequiresAction(confirm);
+        let said_no = OutcomeState::Declined("do_not_honor".to_owned());
+        for (status, more, expected) in [
+            ("succeeded", json!({}), Some(OutcomeState::Captured)),
+            ("requires_capture", json!({}), Some(OutcomeState::Authorized)),
+            ("processing", json!({}), Some(OutcomeState::Processing)),
+            ("canceled", json!({}), Some(OutcomeState::Voided)),
+            ("canceled", declined.clone(), Some(said_no.clone())),
+            ("requires_payment_method", declined.clone(), Some(said_no)),
+            ("requires_payment_method", json!({}), None),
+            ("requires_confirmation", json!({}), None),
+            ("requires_payment_method", by_buyer.clone(), Some(asked.clone())),
+            (
+                "requires_action",
+                json!({"next_action": {"type": "use_stripe_sdk"}}),
+                Some(asked),
+            ),
+            ("canceled", by_buyer, Some(OutcomeState::Voided)),
+        ] {
+            assert_eq!(state(status, more.clone()), Ok(expected), "{status} {more}");
+        }
+        assert!(matches!(
+            state("something_new", json!({})),
+            Err(ProviderFailure::Unknown(_))
+        ));
+        assert!(matches!(
+            state("succeeded", json!({"currency": "???"})),
+            Err(ProviderFailure::Unknown(_))
+        ));
+    }
+
+    #[test]
+    fn a_part_that_was_taken_is_told_as_a_part() {
+        let intent =
+            json!({"id": "pi_1", "status": "succeeded", "amount": 1000, "amount_received": 700, "currency": "usd"});
+        let outcome = shop()
+            .outcome(serde_json::from_value(intent).unwrap())
+            .unwrap()
+            .unwrap();
+        let usd = |amount| Money::new(amount, "USD".parse().unwrap());
+        assert_eq!((outcome.amount, outcome.captured), (Some(usd(1000)), Some(usd(700))));
+    }
+
+    #[test]
+    fn a_promise_that_was_given_back_is_no_money_in_the_books() {
+        let payment = PaymentId::generate();
+        let charge = |more: Value| {
+            let mut charge = json!({"id": "ch_1", "status": "succeeded", "amount": 1000, "currency": "usd", "captured": true,
+                "amount_captured": 1000, "amount_refunded": 300,
+                "payment_intent": {"id": "pi_1", "status": "succeeded", "amount": 1000, "currency": "usd",
+                    "metadata": {"bodega_payment": payment}}});
+            charge
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            entry(serde_json::from_value(charge).unwrap()).unwrap()
+        };
+        let whole = charge(json!({}));
+        assert_eq!((whole.reference.as_str(), whole.payment), ("pi_1", Some(payment)));
+        assert_eq!((whole.captured, whole.refunded), (1000, 300));
+        let released = charge(json!({"captured": false, "amount_captured": 0, "amount_refunded": 1000}));
+        assert_eq!((released.captured, released.refunded), (0, 0));
+        let foreign = charge(json!({"payment_intent": null}));
+        assert_eq!((foreign.reference.as_str(), foreign.payment), ("ch_1", None));
+    }
+
+    #[test]
+    fn only_names_of_payment_methods_are_taken() {
+        let shop = shop();
+        assert_eq!(shop.check_method(None), Ok(()));
+        assert_eq!(shop.check_method(Some("pm_1Abc_2")), Ok(()));
+        for wrong in ["", "pm_", "card_1", "pm_1/../x", "pm_1&amount=1"] {
+            assert!(shop.check_method(Some(wrong)).is_err(), "{wrong}");
+        }
+        let silent = Stripe {
+            publishable_key: String::new(),
+            ..shop
+        };
+        assert!(silent.check_method(None).is_err());
+    }
+}
