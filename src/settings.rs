@@ -2,6 +2,7 @@
 //! there is: a key that it does not have is an error, and so is a value of another type.
 
 mod media;
+mod payments;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +21,7 @@ pub const DEFAULTS: &str = include_str!("../config/default.toml");
 const PREFIX: &str = "BODEGA__";
 
 /// Keys whose values are never shown. Each can be read from the file that `<key>_file` names.
-const SECRETS: [&str; 14] = [
+const SECRETS: [&str; 17] = [
     "cart.redis_url",
     "database.url",
     "database.user.url",
@@ -35,6 +36,9 @@ const SECRETS: [&str; 14] = [
     "mail.smtp_url",
     "media.s3.access_key",
     "media.s3.secret_key",
+    "payments.sandbox.webhook_secret",
+    "payments.stripe.secret_key",
+    "payments.stripe.webhook_secret",
 ];
 
 /// Those of [`SECRETS`] that no file of settings may hold.
@@ -340,6 +344,9 @@ fn check(settings: &Settings, modules: &[&str]) -> Result<(), SettingsError> {
         ));
     }
     check_locales(&settings.shop).or_else(refuse)?;
+    if settings.run.iter().any(|name| name == "order") {
+        payments::check(&settings.payments).or_else(refuse)?;
+    }
     let positive = [
         ("limits.body_bytes", settings.limits.body_bytes),
         ("limits.upload_bytes", settings.limits.upload_bytes),

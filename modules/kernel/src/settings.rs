@@ -315,7 +315,49 @@ pub struct Payments {
     /// Bank transfer, cash on delivery: captured by staff.
     pub manual: Provider,
     /// A payment service of our own for development and tests.
-    pub sandbox: Provider,
+    pub sandbox: Sandbox,
+    /// Cards and more, by Stripe.
+    pub stripe: Stripe,
+}
+
+/// The payment service of our own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sandbox {
+    /// Whether customers can choose it.
+    pub enabled: bool,
+    /// Where it tells of what has happened; empty: nowhere.
+    pub webhook_url: String,
+    /// With what it signs what it tells, and the shop believes it.
+    pub webhook_secret: SecretString,
+}
+
+/// Stripe.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stripe {
+    /// Whether customers can choose it.
+    pub enabled: bool,
+    /// `sk_…` or `rk_…`: by which the shop is known to Stripe.
+    pub secret_key: SecretString,
+    /// `whsec_…`: by which the shop knows Stripe's events.
+    pub webhook_secret: SecretString,
+    /// `pk_…`: handed to buyers for Stripe.js.
+    pub publishable_key: String,
+    /// When money is taken.
+    pub capture: Capture,
+    /// Where Stripe is; empty: where it is for everybody.
+    pub api: String,
+}
+
+/// When a provider takes the money of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capture {
+    /// When the order is placed.
+    Automatic,
+    /// When staff say so; until then it is promised.
+    Manual,
 }
 
 /// One payment provider.
@@ -351,6 +393,8 @@ pub struct Limits {
     pub register_per_minute: u32,
     /// Refreshes per minute and address.
     pub refresh_per_minute: u32,
+    /// Events of payment providers per minute and address, which are not counted among the others.
+    pub webhooks_per_minute: u32,
     /// The largest JSON body, in bytes.
     pub body_bytes: usize,
     /// The largest body of any kind, in bytes.

@@ -2,6 +2,8 @@
 
 pub(crate) mod edit;
 pub(crate) mod fulfilment;
+pub(crate) mod books;
+pub(crate) mod inbox;
 pub(crate) mod payment;
 pub(crate) mod returning;
 pub(crate) mod view;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::domain::Status;
 use crate::domain::edit::EditRefusal;
 use crate::domain::returning::ReturnStatus;
+use crate::providers::EventRefusal;
 
 /// Why the order module refuses or fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,12 @@ pub(crate) enum OrderError {
     /// The provider refuses what was asked about a payment.
     #[error("the payment provider refuses: {0}")]
     ProviderRefused(String),
+    /// An event of a payment provider is not taken.
+    #[error("{0}")]
+    EventRefused(EventRefusal),
+    /// Somebody is working on the event just now.
+    #[error("the event is being worked on; try again in a moment")]
+    EventInProgress,
     /// The order has changed since the client read it; its present version.
     #[error("the order is at version {0}")]
     VersionMismatch(i64),
@@ -133,8 +140,21 @@ impl From<OrderError> for Problem {
             OrderError::PaidByGiftCards => Self::conflict("paid_by_gift_cards", detail),
             OrderError::NoSuitablePayment(_) => Self::conflict("no_suitable_payment", detail),
             OrderError::ProviderRefused(_) => Self::conflict("provider_refused", detail),
+            OrderError::EventRefused(refusal) => Self::bad_request(code_of(refusal), detail),
+            OrderError::EventInProgress => {
+                Self::conflict("event_in_progress", detail).with_retry_after(Duration::from_secs(1))
+            }
             OrderError::VersionMismatch(version) => precondition_failed(version),
             OrderError::Fault(fault) => fault.into(),
         }
+    }
+}
+
+/// A sender learns no more than that its signature does not hold.
+fn code_of(refusal: EventRefusal) -> &'static str {
+    match refusal {
+        EventRefusal::Signature | EventRefusal::Stale => "invalid_signature",
+        EventRefusal::Mode => "wrong_mode",
+        EventRefusal::Unreadable => "unreadable_event",
     }
 }

@@ -1,6 +1,7 @@
 //! The public routes of orders.
 
 mod admin;
+mod payment_webhooks;
 mod refusal;
 mod returns;
 mod sandbox;
@@ -41,7 +42,8 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>, sandbox: bool) {
         .service(cancel_order)
         .service(list_payment_providers)
         .configure(returns::routes)
-        .configure(admin::routes);
+        .configure(admin::routes)
+        .configure(payment_webhooks::routes);
     if sandbox {
         config.configure(sandbox::routes);
     }

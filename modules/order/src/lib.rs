@@ -56,7 +56,7 @@ impl Module {
     /// The module with its data in `db`, buying from `cart` and `product`.
     pub fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Result<Self, Fault> {
         let mailer = Mailer::new(&context.settings)?;
-        let service = Service::new(context, db.clone(), cart, product);
+        let service = Service::new(context, db.clone(), cart, product)?;
         let mails = Arc::new(Mails {
             service: service.clone(),
             mailer,
@@ -105,7 +105,20 @@ impl kernel::module::Module for Module {
         let feed = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
         let consumer = Consumer::new("order-mail", self.db.clone(), SCHEMA, feed, self.clock.clone());
         let mails = Arc::clone(&self.mails);
-        vec![
+        let (inbox, old_events, books) = (self.service.clone(), self.service.clone(), self.service.clone());
+        let mut jobs = vec![
+            Job::new("order-inbox", INTERVAL, self.service.inbox_wake(), move || {
+                let service = inbox.clone();
+                async move { service.work_on_events().await }
+            }),
+            Job::new("order-old-events", PRUNING, Wake::default(), move || {
+                let service = old_events.clone();
+                async move { service.prune_events().await }
+            }),
+            Job::new("order-books", INTERVAL, Wake::default(), move || {
+                let service = books.clone();
+                async move { service.reconcile().await }
+            }),
             Job::new("order-effects", INTERVAL, self.service.effects_wake(), move || {
                 let service = effects.clone();
                 async move { service.bring_about().await }
@@ -134,7 +147,16 @@ impl kernel::module::Module for Module {
                 }
             }),
             database::housekeeping::job(self.db.clone(), SCHEMA, self.clock.clone()),
-        ]
+        ];
+        let teller = self.service.sandbox_teller();
+        if teller.is_heard() {
+            let told = teller.clone();
+            jobs.push(Job::new("sandbox-events", INTERVAL, teller.news(), move || {
+                let teller = told.clone();
+                async move { teller.deliver().await }
+            }));
+        }
+        jobs
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Fault> {

@@ -3,20 +3,24 @@
 
 mod manual;
 pub(crate) mod sandbox;
+mod signature;
+mod stripe;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kernel::Money;
-use kernel::id::PaymentId;
+use chrono::{DateTime, Utc};
+use kernel::id::{OrderId, PaymentId};
 use kernel::settings::Payments;
+use kernel::{Fault, Money};
 use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) use manual::Manual;
 pub(crate) use sandbox::Sandbox;
+pub(crate) use stripe::Stripe;
 
 /// A party that moves money.
 #[async_trait]
@@ -37,24 +41,54 @@ pub(crate) trait Provider: Send + Sync {
     /// Checks a `method` before anything is stored; the error is for people.
     fn check_method(&self, method: Option<&str>) -> Result<(), String>;
 
-    /// Charges once per `payment`; a repeat answers what the first call came to.
-    async fn charge(&self, charge: &Charge) -> Result<Outcome, ProviderFailure>;
+    /// Checks before anything is charged whether an amount can be; the error is for people.
+    fn check_amount(&self, _: Money) -> Result<(), String> {
+        Ok(())
+    }
 
-    /// What became of a charge; `None` where the provider has never heard of it.
-    async fn look_up(&self, payment: PaymentId) -> Result<Option<Outcome>, ProviderFailure>;
+    /// Makes a charge known to the provider without moving money, once per payment, and answers the provider's own name
+    /// for it. That is stored before [`Provider::confirm`] is called: nothing is ever charged that we could not ask about.
+    /// `None` where the provider knows charges by our name for them and needs no such step.
+    async fn create(&self, _: &Charge) -> Result<Option<String>, ProviderFailure> {
+        Ok(None)
+    }
+
+    /// Charges once per payment; a repeat answers what the first call came to. `reference` is what
+    /// [`Provider::create`] has answered.
+    async fn confirm(&self, charge: &Charge, reference: Option<&str>) -> Result<Outcome, ProviderFailure>;
+
+    /// What became of a charge; `None` where nothing was charged so far, and nothing will be unless a confirmation is
+    /// still on its way.
+    async fn look_up(&self, attempt: &Attempt) -> Result<Option<Outcome>, ProviderFailure>;
 
     /// Takes the money that was promised; once per `operation`.
-    async fn capture(&self, operation: Uuid, payment: PaymentId, amount: Money) -> Result<(), ProviderFailure>;
+    async fn capture(&self, operation: Uuid, attempt: &Attempt, amount: Money) -> Result<(), ProviderFailure>;
 
     /// Gives a promise back; once per `operation`. A charge that the provider has never heard of is forbidden: should it
     /// still arrive, nothing is charged.
-    async fn void(&self, operation: Uuid, payment: PaymentId, amount: Money) -> Result<(), ProviderFailure>;
+    async fn void(&self, operation: Uuid, attempt: &Attempt, amount: Money) -> Result<(), ProviderFailure>;
 
     /// Gives money back; once per `operation`.
-    async fn refund(&self, operation: Uuid, payment: PaymentId, amount: Money) -> Result<(), ProviderFailure>;
+    async fn refund(&self, operation: Uuid, attempt: &Attempt, amount: Money) -> Result<(), ProviderFailure>;
 
-    /// The provider's books after `after`, for comparison with ours; empty where it keeps none.
-    async fn books(&self, after: Option<PaymentId>, limit: i64) -> Result<Vec<BookEntry>, ProviderFailure>;
+    /// The header in which the provider signs the events that it sends; `None` where it sends none.
+    fn signature_header(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether an event is from the provider, and from now: over the bytes as they came.
+    fn verify_event(&self, _signature: Option<&str>, _body: &[u8], _now: DateTime<Utc>) -> Result<(), EventRefusal> {
+        Err(EventRefusal::Signature)
+    }
+
+    /// What an event says. It is a reason to ask and no more: nothing in it is believed.
+    fn read_event(&self, _body: &[u8]) -> Result<ProviderEvent, EventRefusal> {
+        Err(EventRefusal::Unreadable)
+    }
+
+    /// A page of the provider's books, for comparison with ours: the charges since `since`, those after `after`. Empty
+    /// where it keeps none.
+    async fn books(&self, since: Option<DateTime<Utc>>, after: Option<String>) -> Result<BookPage, ProviderFailure>;
 }
 
 /// What a provider is asked to charge.
@@ -62,12 +96,25 @@ pub(crate) trait Provider: Send + Sync {
 pub(crate) struct Charge {
     /// Our payment, and the provider's idempotency key.
     pub(crate) payment: PaymentId,
+    /// The order that it is for.
+    pub(crate) order: OrderId,
     /// How much.
     pub(crate) amount: Money,
     /// How: the provider's own token.
     pub(crate) method: Option<String>,
     /// Where a redirected buyer comes back to.
     pub(crate) return_url: Option<String>,
+}
+
+/// An attempt to pay that was begun before, as far as its provider has to know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    /// Our payment.
+    pub(crate) payment: PaymentId,
+    /// The name of its provider.
+    pub(crate) provider: String,
+    /// The provider's own name for the charge, once we know it.
+    pub(crate) reference: Option<String>,
 }
 
 /// What came of a charge.
@@ -77,7 +124,9 @@ pub(crate) struct Outcome {
     pub(crate) state: OutcomeState,
     /// How much the provider speaks of; compared with the order before anything is believed.
     pub(crate) amount: Option<Money>,
-    /// The provider's own name for the charge.
+    /// How much of that was taken, where it is captured; all of it where the provider does not say.
+    pub(crate) captured: Option<Money>,
+    /// The provider's own name for the charge; compared likewise.
     pub(crate) reference: Option<String>,
 }
 
@@ -87,6 +136,8 @@ pub(crate) enum OutcomeState {
     Authorized,
     Captured,
     RequiresAction(Value),
+    /// The provider is at it, which can take days for a bank debit.
+    Processing,
     /// Refused, with a stable code such as `card_declined`.
     Declined(String),
     Voided,
@@ -103,13 +154,75 @@ pub(crate) enum ProviderFailure {
     Refused(String),
 }
 
+/// Why an event is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EventRefusal {
+    /// Its signature is missing, or is not the provider's.
+    #[error("the signature is missing or wrong")]
+    Signature,
+    /// It was signed too long ago, or in the future.
+    #[error("the signature is too old, or from the future")]
+    Stale,
+    /// It is from the provider's test mode and the shop is in earnest, or the other way round.
+    #[error("the event is from the other mode of the provider")]
+    Mode,
+    /// It cannot be read.
+    #[error("the event cannot be read")]
+    Unreadable,
+}
+
+/// What an event of a provider says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProviderEvent {
+    /// The provider's own id of it, the same for each delivery.
+    pub(crate) id: String,
+    /// What has happened, in the provider's words.
+    pub(crate) kind: String,
+    /// The provider's name for the charge that it is about.
+    pub(crate) reference: Option<String>,
+    /// Our payment, where the provider repeats what we have told it.
+    pub(crate) payment: Option<PaymentId>,
+    /// What it means to us.
+    pub(crate) meaning: Meaning,
+}
+
+/// What an event means to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Something about a charge has changed: ask what.
+    Changed,
+    /// The buyer's bank has taken the money back, and the shop may object.
+    Disputed,
+    /// The bank has decided for the shop.
+    DisputeWon,
+    /// The bank has decided for the buyer.
+    DisputeLost,
+    /// Money that was given back has not arrived.
+    RefundFailed,
+    /// Nothing.
+    Nothing,
+}
+
+/// A page of a provider's books.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BookPage {
+    /// The charges.
+    pub(crate) entries: Vec<BookEntry>,
+    /// Where the books go on; `None` at their end.
+    pub(crate) next: Option<String>,
+}
+
 /// A charge in a provider's books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BookEntry {
-    /// Our payment.
-    pub(crate) payment: PaymentId,
-    /// Money taken.
-    pub(crate) captured: Money,
+    /// The provider's own name for the charge.
+    pub(crate) reference: String,
+    /// Our payment, as the provider was told; `None` for a charge that was not made by a shop like this one.
+    pub(crate) payment: Option<PaymentId>,
+    /// What the whole charge is over.
+    pub(crate) amount: Money,
+    /// Money taken, minor units.
+    pub(crate) captured: i64,
     /// Money given back, minor units.
     pub(crate) refunded: i64,
 }
@@ -124,11 +237,15 @@ pub(crate) struct Providers {
 
 impl Providers {
     /// All providers this binary knows; those that are switched on are offered, the others still settle what they began.
-    pub(crate) fn new(settings: &Payments, timeout: Duration, sandbox: Sandbox) -> Self {
-        let known: [(bool, Arc<dyn Provider>); 2] = [
+    /// Stripe is known where the shop has a key.
+    pub(crate) fn new(settings: &Payments, timeout: Duration, sandbox: Sandbox) -> Result<Self, Fault> {
+        let mut known: Vec<(bool, Arc<dyn Provider>)> = vec![
             (settings.manual.enabled, Arc::new(Manual)),
             (settings.sandbox.enabled, Arc::new(sandbox)),
         ];
+        if let Some(stripe) = Stripe::new(&settings.stripe, timeout)? {
+            known.push((settings.stripe.enabled, Arc::new(stripe)));
+        }
         let offered = known
             .iter()
             .filter(|(enabled, _)| *enabled)
@@ -138,11 +255,11 @@ impl Providers {
             .into_iter()
             .map(|(_, provider)| (provider.name(), provider))
             .collect();
-        Self {
+        Ok(Self {
             all: Arc::new(all),
             offered: Arc::new(offered),
             timeout,
-        }
+        })
     }
 
     /// The names of the providers that buyers may choose.

@@ -1,9 +1,11 @@
 //! Every query of the module.
 
 pub(crate) mod books;
+pub(crate) mod discrepancies;
 pub(crate) mod edits;
 pub(crate) mod effects;
 pub(crate) mod fulfilments;
+pub(crate) mod inbox;
 pub(crate) mod payments;
 pub(crate) mod placing;
 pub(crate) mod reading;

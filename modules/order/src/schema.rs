@@ -212,6 +212,40 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    orders.payment_events (id) {
+        id -> Uuid,
+        provider -> Text,
+        event_id -> Text,
+        #[sql_name = "type"]
+        kind -> Text,
+        body -> Bytea,
+        verified -> Bool,
+        state -> Text,
+        attempts -> Int4,
+        failure -> Nullable<Text>,
+        reference -> Nullable<Text>,
+        payment_id -> Nullable<Uuid>,
+        received_at -> Timestamptz,
+        processed_at -> Nullable<Timestamptz>,
+        leased_until -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders.discrepancies (id) {
+        id -> Uuid,
+        provider -> Text,
+        reference -> Text,
+        kind -> Text,
+        payment_id -> Nullable<Uuid>,
+        detail -> Text,
+        first_seen -> Timestamptz,
+        last_seen -> Timestamptz,
+        resolved_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     orders,
     effects,

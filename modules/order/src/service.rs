@@ -6,10 +6,12 @@ mod edit;
 mod effects;
 mod fulfil;
 mod notes;
+mod inbox;
 mod operate;
 mod pay;
 mod place;
 mod read;
+mod reconcile;
 mod recover;
 mod reply;
 mod returns;
@@ -31,6 +33,7 @@ use kernel::{Clock, Fault};
 use product_api::ProductApi;
 
 use crate::error::OrderError;
+use crate::providers::sandbox::Teller;
 use crate::providers::{Providers, Sandbox};
 use crate::queries::effects::Effects;
 use crate::queries::placing::{self, Begin, TakeOver};
@@ -38,9 +41,11 @@ use crate::queries::placing::{self, Begin, TakeOver};
 pub(crate) use edit::{Addition, EditRequest};
 pub(crate) use fulfil::{NewFulfilment, Tracking};
 pub(crate) use operate::MoneyRequest;
+pub(crate) use inbox::ListEvents;
 pub(crate) use pay::PaymentChoice;
 pub(crate) use place::PlaceOrder;
 pub(crate) use read::ListOrders;
+pub(crate) use reconcile::ListDiscrepancies;
 pub(crate) use reply::Reply;
 pub(crate) use returns::{NewReturn, Received};
 
@@ -64,6 +69,7 @@ struct Shared {
     providers: Providers,
     sandbox: Sandbox,
     effects: Wake,
+    inbox: Wake,
     /// The orders that this process has placed just now, and the job that tells stock and cart of them.
     placed: Mutex<Vec<Effects>>,
     follow_up: Wake,
@@ -71,11 +77,17 @@ struct Shared {
 }
 
 impl Service {
-    pub(crate) fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Self {
+    pub(crate) fn new(
+        context: &Context,
+        db: Db,
+        cart: Arc<dyn CartApi>,
+        product: Arc<dyn ProductApi>,
+    ) -> Result<Self, Fault> {
         let settings = context.settings.order.clone();
-        let sandbox = Sandbox::new(db.clone(), context.clock.clone());
-        let providers = Providers::new(&context.settings.payments, settings.provider_timeout, sandbox.clone());
-        Self {
+        let payments = &context.settings.payments;
+        let sandbox = Sandbox::new(db.clone(), context.clock.clone(), &payments.sandbox)?;
+        let providers = Providers::new(payments, settings.provider_timeout, sandbox.clone())?;
+        Ok(Self {
             shared: Arc::new(Shared {
                 begins: Together::new(db.clone(), placing::begin),
                 take_overs: Together::new(db.clone(), placing::take_over),
@@ -89,16 +101,27 @@ impl Service {
                 providers,
                 sandbox,
                 effects: Wake::default(),
+                inbox: Wake::default(),
                 placed: Mutex::default(),
                 follow_up: Wake::default(),
                 mails: Wake::default(),
             }),
-        }
+        })
     }
 
     /// Wakes the job that tells stock and cart how orders ended.
     pub(crate) fn effects_wake(&self) -> Wake {
         self.shared.effects.clone()
+    }
+
+    /// Wakes the job that works on providers' events.
+    pub(crate) fn inbox_wake(&self) -> Wake {
+        self.shared.inbox.clone()
+    }
+
+    /// The part of the sandbox that tells shops what has happened.
+    pub(crate) fn sandbox_teller(&self) -> &Teller {
+        self.shared.sandbox.teller()
     }
 
     /// Wakes the job that does so for the orders that were placed here just now.

@@ -27,6 +27,8 @@
 //!   many there are of user, product, cart, order and gateway. `fleet.kill("product-0")`, `fleet.start_again(..)`.
 //! - [`Interposer`] stands between a caller and a process, and delivers requests late, twice, without an answer, or not at
 //!   all until their caller gives up. `conformance/` and the tests of faults use it, and no others.
+//! - [`LocalStripe`] is a Stripe in memory that nobody here wrote, [`Bridge`] stands between two who speak HTTP and may change
+//!   what they say: `payments/` uses both.
 //! - Both have callers, one type per kind: `store.anonymous()`, `store.customer()`, `store.admin()`. Each carries the verbs
 //!   (`get`, `post`, `put`, `patch`, `delete`); paths are relative to `/api/v1`. `caller.with("If-Match", "\"3\"")` is the
 //!   same caller with one more header, `caller.once("a-key")` one with an idempotency key. What only one kind can do, only
@@ -44,6 +46,7 @@
 //! With `BODEGA_TEST_DATABASE_URL` set (a superuser's address, as a URI), stores use that server instead.
 
 mod addresses;
+mod bridge;
 mod caller;
 mod databases;
 mod echo;
@@ -51,6 +54,7 @@ mod edge;
 mod fixtures;
 mod fleet;
 mod interposer;
+mod localstripe;
 mod pricing;
 mod process;
 mod process_fleet;
@@ -60,6 +64,7 @@ pub(crate) mod runtime;
 mod shopping;
 mod store;
 
+pub(crate) use bridge::{Bridge, Message, Way};
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
 pub(crate) use databases::TestDatabase;
 pub(crate) use echo::{Echo, Reply, answer};
@@ -67,6 +72,7 @@ pub(crate) use edge::{Answer, Edge, EdgeProcess, Wire, get};
 pub(crate) use fixtures::address;
 pub(crate) use fleet::{Topology, start};
 pub(crate) use interposer::{Interposer, Treatment};
+pub(crate) use localstripe::{LocalStripe, SECRET_KEY};
 pub(crate) use pricing::{flat, money, place, rate};
 pub(crate) use process::{LOG, Outcome, StoreProcess, bodega, bodega_with_input};
 pub(crate) use process_fleet::{FleetPlan, ProcessFleet};

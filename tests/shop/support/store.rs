@@ -51,11 +51,16 @@ impl Store {
     /// A store with other settings: keys and values in the notation of the environment. With `run` among them it is one
     /// process, whatever the topology.
     pub(crate) async fn with<const N: usize>(changes: [(&str, &str); N]) -> Store {
+        Store::with_all(changes).await
+    }
+
+    /// The same for settings that are put together.
+    pub(crate) async fn with_all<'a>(changes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Store {
         Store::spread(Topology::chosen(), changes).await
     }
 
     /// A store in a topology of the test's own choice.
-    pub(crate) async fn spread<const N: usize>(topology: Topology, changes: [(&str, &str); N]) -> Store {
+    pub(crate) async fn spread<'a>(topology: Topology, changes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Store {
         let database = TestDatabase::create().await;
         let folder = keys_folder();
         let mut sources = Sources::default();

@@ -6,7 +6,14 @@ use kernel::id::{CartId, FulfilmentId, OrderEditId, OrderId, PaymentId, RefundId
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["orders", "payment-providers", "sandbox"];
+pub const PREFIXES: &[&str] = &[
+    "orders",
+    "payment-discrepancies",
+    "payment-events",
+    "payment-providers",
+    "sandbox",
+    "webhooks",
+];
 
 /// An order was placed: it is paid for, or its payment is authorised.
 #[derive(Clone, Debug, Serialize, Deserialize)]

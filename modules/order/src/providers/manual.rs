@@ -1,11 +1,11 @@
 //! Bank transfer and cash on delivery: the promise is the order itself, and staff say when the money has come.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use kernel::Money;
-use kernel::id::PaymentId;
 use uuid::Uuid;
 
-use super::{BookEntry, Charge, Outcome, OutcomeState, Provider, ProviderFailure};
+use super::{Attempt, BookPage, Charge, Outcome, OutcomeState, Provider, ProviderFailure};
 
 /// Money that people move by hand.
 pub(crate) struct Manual;
@@ -20,6 +20,7 @@ impl Provider for Manual {
         Some(Outcome {
             state: OutcomeState::Authorized,
             amount: None,
+            captured: None,
             reference: None,
         })
     }
@@ -35,31 +36,32 @@ impl Provider for Manual {
         }
     }
 
-    async fn charge(&self, charge: &Charge) -> Result<Outcome, ProviderFailure> {
+    async fn confirm(&self, charge: &Charge, _: Option<&str>) -> Result<Outcome, ProviderFailure> {
         Ok(Outcome {
             state: OutcomeState::Authorized,
             amount: Some(charge.amount),
+            captured: None,
             reference: None,
         })
     }
 
-    async fn look_up(&self, _: PaymentId) -> Result<Option<Outcome>, ProviderFailure> {
+    async fn look_up(&self, _: &Attempt) -> Result<Option<Outcome>, ProviderFailure> {
         Ok(self.decides_at_once())
     }
 
-    async fn capture(&self, _: Uuid, _: PaymentId, _: Money) -> Result<(), ProviderFailure> {
+    async fn capture(&self, _: Uuid, _: &Attempt, _: Money) -> Result<(), ProviderFailure> {
         Ok(())
     }
 
-    async fn void(&self, _: Uuid, _: PaymentId, _: Money) -> Result<(), ProviderFailure> {
+    async fn void(&self, _: Uuid, _: &Attempt, _: Money) -> Result<(), ProviderFailure> {
         Ok(())
     }
 
-    async fn refund(&self, _: Uuid, _: PaymentId, _: Money) -> Result<(), ProviderFailure> {
+    async fn refund(&self, _: Uuid, _: &Attempt, _: Money) -> Result<(), ProviderFailure> {
         Ok(())
     }
 
-    async fn books(&self, _: Option<PaymentId>, _: i64) -> Result<Vec<BookEntry>, ProviderFailure> {
-        Ok(Vec::new())
+    async fn books(&self, _: Option<DateTime<Utc>>, _: Option<String>) -> Result<BookPage, ProviderFailure> {
+        Ok(BookPage::default())
     }
 }

@@ -2,19 +2,25 @@
 //! its own books in its own transactions, knows idempotency keys, can be slow, can fail, and can be asked.
 
 mod books;
+mod events;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use database::{Db, Schema};
+use chrono::{DateTime, Utc};
+use database::{Db, Failure, Schema};
+use diesel::prelude::*;
 use diesel_migrations::embed_migrations;
 use kernel::id::PaymentId;
-use kernel::{Clock, Fault, Money};
+use kernel::{Clock, Fault, Money, settings};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{BookEntry, Charge, Outcome, OutcomeState, Provider, ProviderFailure};
+use super::{
+    Attempt, BookPage, Charge, EventRefusal, Outcome, OutcomeState, Provider, ProviderEvent, ProviderFailure, signature,
+};
 use books::{ChargeRow, ChargeState, NewCharge};
+pub(crate) use events::Teller;
 
 /// The schema of the sandbox's books.
 pub(crate) const SCHEMA: Schema = Schema {
@@ -74,12 +80,32 @@ impl Method {
 pub(crate) struct Sandbox {
     db: Db,
     clock: Clock,
+    teller: Teller,
 }
 
 impl Sandbox {
     /// The sandbox with its books in `db`.
-    pub(crate) fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock }
+    pub(crate) fn new(db: Db, clock: Clock, settings: &settings::Sandbox) -> Result<Self, Fault> {
+        let teller = Teller::new(settings, db.clone(), clock.clone())?;
+        Ok(Self { db, clock, teller })
+    }
+
+    /// Who tells shops what has happened.
+    pub(crate) fn teller(&self) -> &Teller {
+        &self.teller
+    }
+
+    /// Changes the books in a transaction of their own; where they have changed, that will be told.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let outcome = self
+            .db
+            .transaction(move |connection| Ok::<_, Failure<Fault>>(work(connection)?))
+            .await;
+        self.teller.wake();
+        outcome
     }
 
     /// The buyer's answer to a `tok_requires_action` challenge, by the reference in its address. Answers which payment it
@@ -89,18 +115,36 @@ impl Sandbox {
         reference: String,
         approve: bool,
     ) -> Result<Option<(PaymentId, bool)>, Fault> {
-        self.db
-            .run(move |connection| Ok(books::authenticate(connection, &reference, approve)?))
-            .await
+        let (teller, now) = (self.teller.clone(), self.clock.now());
+        self.change(move |connection| {
+            let answered = books::authenticate(connection, &reference, approve)?;
+            if let Some((payment, true)) = answered {
+                teller.note(
+                    connection,
+                    payment,
+                    if approve { "charge.captured" } else { "charge.declined" },
+                    now,
+                )?;
+            }
+            Ok(answered)
+        })
+        .await
     }
 
     async fn book(&self, charge: &Charge, method: Method) -> Result<Outcome, ProviderFailure> {
         let (state, reason) = method.state();
-        let new = NewCharge::new(charge, state, reason, self.clock.now());
+        let now = self.clock.now();
+        let new = NewCharge::new(charge, state, reason, now);
         let return_url = charge.return_url.clone();
+        let (teller, payment) = (self.teller.clone(), charge.payment);
         let row = self
-            .db
-            .transaction(move |connection| Ok(books::charge(connection, &new)?))
+            .change(move |connection| {
+                let (row, fresh) = books::charge(connection, &new)?;
+                if fresh {
+                    teller.note(connection, payment, row.state.event(), now)?;
+                }
+                Ok(row)
+            })
             .await;
         row.map(|row| outcome(&row, return_url.as_deref())).map_err(unknown)
     }
@@ -122,7 +166,7 @@ impl Provider for Sandbox {
         }
     }
 
-    async fn charge(&self, charge: &Charge) -> Result<Outcome, ProviderFailure> {
+    async fn confirm(&self, charge: &Charge, _: Option<&str>) -> Result<Outcome, ProviderFailure> {
         let method = charge.method.as_deref().and_then(Method::named);
         let method = method.ok_or_else(|| ProviderFailure::Refused("unknown method".to_owned()))?;
         match method {
@@ -145,7 +189,8 @@ impl Provider for Sandbox {
         }
     }
 
-    async fn look_up(&self, payment: PaymentId) -> Result<Option<Outcome>, ProviderFailure> {
+    async fn look_up(&self, attempt: &Attempt) -> Result<Option<Outcome>, ProviderFailure> {
+        let payment = attempt.payment;
         let row = self
             .db
             .run(move |connection| Ok(books::find(connection, payment)?))
@@ -153,35 +198,65 @@ impl Provider for Sandbox {
         row.map(|row| row.map(|row| outcome(&row, None))).map_err(unknown)
     }
 
-    async fn capture(&self, _: Uuid, payment: PaymentId, amount: Money) -> Result<(), ProviderFailure> {
+    async fn capture(&self, _: Uuid, attempt: &Attempt, amount: Money) -> Result<(), ProviderFailure> {
+        let (teller, payment, now) = (self.teller.clone(), attempt.payment, self.clock.now());
         let done = self
-            .db
-            .run(move |connection| Ok(books::capture(connection, payment, amount)?))
+            .change(move |connection| {
+                let done = books::capture(connection, payment, amount)?;
+                if done {
+                    teller.note(connection, payment, "charge.captured", now)?;
+                }
+                Ok(done)
+            })
             .await;
         refused_unless(done, "the charge is not authorised")
     }
 
-    async fn void(&self, _: Uuid, payment: PaymentId, amount: Money) -> Result<(), ProviderFailure> {
-        let now = self.clock.now();
+    async fn void(&self, _: Uuid, attempt: &Attempt, amount: Money) -> Result<(), ProviderFailure> {
+        let (teller, payment, now) = (self.teller.clone(), attempt.payment, self.clock.now());
         let done = self
-            .db
-            .run(move |connection| Ok(books::void(connection, payment, amount, now)?))
+            .change(move |connection| {
+                let done = books::void(connection, payment, amount, now)?;
+                if done {
+                    teller.note(connection, payment, "charge.voided", now)?;
+                }
+                Ok(done)
+            })
             .await;
         refused_unless(done, "the charge is captured")
     }
 
-    async fn refund(&self, operation: Uuid, payment: PaymentId, amount: Money) -> Result<(), ProviderFailure> {
-        let now = self.clock.now();
+    async fn refund(&self, operation: Uuid, attempt: &Attempt, amount: Money) -> Result<(), ProviderFailure> {
+        let (teller, payment, now) = (self.teller.clone(), attempt.payment, self.clock.now());
         let done = self
-            .db
-            .transaction(move |connection| Ok(books::refund(connection, operation, payment, amount, now)?))
+            .change(move |connection| {
+                let done = books::refund(connection, operation, payment, amount, now)?;
+                if done {
+                    teller.note(connection, payment, "charge.refunded", now)?;
+                }
+                Ok(done)
+            })
             .await;
         refused_unless(done, "less than that was captured")
     }
 
-    async fn books(&self, after: Option<PaymentId>, limit: i64) -> Result<Vec<BookEntry>, ProviderFailure> {
+    fn signature_header(&self) -> Option<&'static str> {
+        Some(events::HEADER)
+    }
+
+    fn verify_event(&self, header: Option<&str>, body: &[u8], now: DateTime<Utc>) -> Result<(), EventRefusal> {
+        signature::verify(header, body, self.teller.secret(), now)
+    }
+
+    fn read_event(&self, body: &[u8]) -> Result<ProviderEvent, EventRefusal> {
+        events::read(body)
+    }
+
+    async fn books(&self, since: Option<DateTime<Utc>>, after: Option<String>) -> Result<BookPage, ProviderFailure> {
+        let after = after.map_or(Ok(Uuid::nil()), |after| after.parse());
+        let after = after.map_err(|_| ProviderFailure::Refused("no place in the books".to_owned()))?;
         self.db
-            .run(move |connection| Ok(books::list(connection, after, limit)?))
+            .run(move |connection| Ok(books::list(connection, since, after)?))
             .await
             .map_err(unknown)
     }
@@ -204,6 +279,7 @@ fn outcome(row: &ChargeRow, return_url: Option<&str>) -> Outcome {
     Outcome {
         state,
         amount: Some(row.amount),
+        captured: None,
         reference: Some(row.reference.clone()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use kernel::id::{CartId, OrderId, PaymentId};
 use uuid::Uuid;
@@ -55,14 +56,39 @@ pub(crate) fn by_ids(connection: &mut PgConnection, claimed: &[OrderId]) -> Quer
     Ok(rows.into_iter().map(holding).collect())
 }
 
-/// The payments with these ids.
-pub(crate) fn payments_by_id(connection: &mut PgConnection, ids: &[PaymentId]) -> QueryResult<Vec<Payment>> {
+/// The payments of a provider with these ids, or these names of the provider's, each with the name that we know.
+pub(crate) fn payments_charged(
+    connection: &mut PgConnection,
+    provider: &str,
+    ids: &[PaymentId],
+    references: &[String],
+) -> QueryResult<Vec<(Payment, Option<String>)>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    let rows: Vec<PaymentRow> = payments::table
-        .filter(payments::id.eq_any(ids))
-        .select(PaymentRow::as_select())
+    let rows: Vec<(PaymentRow, Option<String>)> = payments::table
+        .filter(payments::provider.eq(provider))
+        .filter(payments::id.eq_any(ids).or(payments::reference.eq_any(references)))
+        .select((PaymentRow::as_select(), payments::reference))
         .load(connection)?;
-    rows.into_iter().map(PaymentRow::into_payment).collect()
+    let named = |(row, reference): (PaymentRow, Option<String>)| Ok((row.into_payment()?, reference));
+    rows.into_iter().map(named).collect()
+}
+
+/// The payments of a provider that were begun between the two, and for which money was taken by our books, each with the
+/// provider's name for it.
+pub(crate) fn taken_between(
+    connection: &mut PgConnection,
+    provider: &str,
+    from: Option<DateTime<Utc>>,
+    to: DateTime<Utc>,
+) -> QueryResult<Vec<(PaymentId, Option<String>)>> {
+    let rows: Vec<(Uuid, Option<String>)> = payments::table
+        .filter(payments::provider.eq(provider))
+        .filter(payments::captured.gt(0))
+        .filter(payments::created_at.ge(from.unwrap_or(DateTime::UNIX_EPOCH)))
+        .filter(payments::created_at.lt(to))
+        .select((payments::id, payments::reference))
+        .load(connection)?;
+    Ok(rows.into_iter().map(|(id, reference)| (id.into(), reference)).collect())
 }
 
 /// Which of these payments wait for a provider's answer to something that was asked about them.

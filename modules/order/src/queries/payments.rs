@@ -15,6 +15,7 @@ use super::placing::milliseconds;
 use super::rows::{PaymentRow, currency_of, unreadable};
 use crate::domain::Actor;
 use crate::domain::payment::{OperationKind, Payment, PaymentStatus, Refund, RefundStatus};
+use crate::providers::Attempt;
 use crate::schema::{operations, orders, payments};
 
 /// A payment, locked for the rest of the transaction. Its order is locked first, always.
@@ -36,6 +37,52 @@ pub(crate) fn order_of(connection: &mut PgConnection, id: PaymentId) -> QueryRes
         .first(connection)
         .optional()?;
     Ok(order.map(Into::into))
+}
+
+/// The attempt, as its provider has to know it.
+pub(crate) fn attempt(connection: &mut PgConnection, id: PaymentId) -> QueryResult<Option<Attempt>> {
+    let row: Option<(String, Option<String>)> = payments::table
+        .find(id.uuid())
+        .select((payments::provider, payments::reference))
+        .first(connection)
+        .optional()?;
+    Ok(row.map(|(provider, reference)| Attempt {
+        payment: id,
+        provider,
+        reference,
+    }))
+}
+
+/// Writes down the provider's name for a charge that is about to be confirmed. False where the attempt was given up
+/// meanwhile: then it must not be. Whoever gives up an attempt without a name locks it first, so that one of the two sees
+/// what the other has done.
+pub(crate) fn name(
+    connection: &mut PgConnection,
+    id: PaymentId,
+    reference: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    const SQL: &str = "UPDATE @.payments SET reference = ?, updated_at = ? \
+        WHERE id = ? AND status IN ('sent', 'unknown') AND (reference IS NULL OR reference = ?)";
+    let binds = [
+        Bind::Text(reference.to_owned()),
+        Bind::Time(now),
+        Bind::Uuid(id.uuid()),
+        Bind::Text(reference.to_owned()),
+    ];
+    let named = Statement::new(SCHEMA, SQL, binds).execute(connection)?;
+    Ok(named == 1)
+}
+
+/// The payment that a provider knows by this name.
+pub(crate) fn named(connection: &mut PgConnection, provider: &str, reference: &str) -> QueryResult<Option<PaymentId>> {
+    let id: Option<Uuid> = payments::table
+        .filter(payments::provider.eq(provider))
+        .filter(payments::reference.eq(reference))
+        .select(payments::id)
+        .first(connection)
+        .optional()?;
+    Ok(id.map(Into::into))
 }
 
 /// A new attempt, leased to this process.

@@ -206,26 +206,27 @@ impl Service {
     pub(super) async fn carry_out(&self, operation: &Operation) -> Result<bool, OrderError> {
         let payment = operation.payment;
         let found = self
-            .query(move |connection| payments::find(connection, payment))
+            .query(move |connection| payments::attempt(connection, payment))
             .await?;
-        let provider = self.provider(&found.ok_or(OrderError::NotFound("payment"))?.provider)?;
+        let attempt = found.ok_or(OrderError::NotFound("payment"))?;
+        let provider = self.provider(&attempt.provider)?;
         let answer = match operation.kind {
             OperationKind::Capture => {
                 self.shared
                     .providers
-                    .within_deadline(provider.capture(operation.id, payment, operation.amount))
+                    .within_deadline(provider.capture(operation.id, &attempt, operation.amount))
                     .await
             }
             OperationKind::Void => {
                 self.shared
                     .providers
-                    .within_deadline(provider.void(operation.id, payment, operation.amount))
+                    .within_deadline(provider.void(operation.id, &attempt, operation.amount))
                     .await
             }
             OperationKind::Refund => {
                 self.shared
                     .providers
-                    .within_deadline(provider.refund(operation.id, payment, operation.amount))
+                    .within_deadline(provider.refund(operation.id, &attempt, operation.amount))
                     .await
             }
         };

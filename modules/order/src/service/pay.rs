@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use database::{OnViolation, refuse};
+use database::{OnViolation, OrRefuse, refuse};
 use kernel::http::Call;
 use kernel::id::{OrderId, PaymentId};
 use kernel::identity::Holder;
@@ -16,7 +16,7 @@ use super::settle::News;
 use crate::domain::payment::{OperationKind, Payment, PaymentStatus, outstanding};
 use crate::domain::{Actor, Status};
 use crate::error::OrderError;
-use crate::providers::{Charge, Provider};
+use crate::providers::{Charge, Outcome, Provider, ProviderFailure};
 use crate::queries::{payments, reading};
 
 /// How often one order can be tried to pay: stolen cards are tested on orders that wait.
@@ -51,6 +51,7 @@ impl Service {
     async fn pay_once(&self, order: OrderId, payment: PaymentId, choice: PaymentChoice) -> Result<Reply, OrderError> {
         self.drop_waiting_attempt(order, payment).await?;
         let provider = self.provider(&choice.provider)?;
+        let charging = Arc::clone(&provider);
         let (lease, now, name) = (self.lease(), self.shared.clock.now(), choice.provider.clone());
         let begun = self
             .shared
@@ -94,6 +95,10 @@ impl Service {
                     failure: None,
                     created_at: now,
                 };
+                let chargeable = provider
+                    .check_amount(attempt.amount)
+                    .map_err(|detail| uncharged("/provider", detail));
+                chargeable.or_refuse()?;
                 payments::insert(connection, &attempt, lease)
                     .on_violation("payments_one_open_per_order", || OrderError::PaymentInProgress)?;
                 Ok(Ok(attempt.amount))
@@ -103,11 +108,12 @@ impl Service {
             Ok(amount) => {
                 let charge = Charge {
                     payment,
+                    order,
                     amount,
                     method: choice.method,
                     return_url: choice.return_url,
                 };
-                self.charge(order, charge, provider, None).await
+                self.charge(order, charge, charging, None).await
             }
             // A dead request with this key has come this far.
             Err(status) => {
@@ -155,7 +161,7 @@ impl Service {
         provider: Arc<dyn Provider>,
         call: Option<Call>,
     ) -> Result<Reply, OrderError> {
-        let answer = self.shared.providers.within_deadline(provider.charge(&charge)).await;
+        let answer = self.ask_for(&charge, &*provider).await;
         if let Err(failure) = &answer {
             tracing::warn!(provider = provider.name(), payment = %charge.payment, %failure, "the charge has no clear outcome");
         }
@@ -165,6 +171,27 @@ impl Service {
             self.remember(call, &reply).await?;
         }
         reply
+    }
+
+    /// Makes the charge known to the provider, writes its name for it down, and only then has it charge.
+    async fn ask_for(&self, charge: &Charge, provider: &dyn Provider) -> Result<Outcome, ProviderFailure> {
+        let providers = &self.shared.providers;
+        let reference = providers.within_deadline(provider.create(charge)).await?;
+        if let Some(reference) = &reference {
+            let (payment, name, now) = (charge.payment, reference.clone(), self.shared.clock.now());
+            let named = self
+                .query(move |connection| payments::name(connection, payment, &name, now))
+                .await
+                .map_err(|fault| ProviderFailure::Unknown(fault.to_string()))?;
+            if !named {
+                return Err(ProviderFailure::Unknown(
+                    "the attempt was given up meanwhile".to_owned(),
+                ));
+            }
+        }
+        providers
+            .within_deadline(provider.confirm(charge, reference.as_deref()))
+            .await
     }
 
     /// Refuses a way of paying that this shop does not offer, before anything is stored. `at` is where the choice stands
@@ -198,4 +225,9 @@ impl Service {
         let unknown = || Fault::internal(format!("no payment provider is called {name}"));
         self.shared.providers.known(name).ok_or_else(|| unknown().into())
     }
+}
+
+/// The provider cannot charge what the order costs; `at` is where the choice stands in the body.
+pub(super) fn uncharged(at: &str, detail: String) -> OrderError {
+    OrderError::Invalid(FieldErrors::one(at, "amount_not_chargeable", detail))
 }

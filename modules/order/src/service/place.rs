@@ -16,7 +16,7 @@ use order_api::OrderPlaced;
 use product_api::Demand;
 
 use super::Service;
-use super::pay::PaymentChoice;
+use super::pay::{PaymentChoice, uncharged};
 use super::reply::{Reply, read_claim};
 use crate::domain::fulfilment::FulfilmentStatus;
 use crate::domain::payment::{Payment, PaymentStatus};
@@ -75,7 +75,7 @@ impl Service {
             .transaction(move |connection| read_claim(connection, &claimed, lease, now))
             .await?;
         let subject = match claim {
-            Claim::Done(stored) => return Ok(Err(Reply::Stored(stored))),
+            Claim::Done(stored) => return self.told_again(stored).await.map(Err),
             Claim::InProgress | Claim::Fresh => return Ok(Err(Reply::Refused(in_progress()))),
             Claim::KeyReused => return Ok(Err(Reply::Refused(key_reused()))),
             Claim::Abandoned(subject) => subject.map(OrderId::from),
@@ -183,6 +183,14 @@ impl Service {
         cart: FrozenCart,
     ) -> Result<Reply, OrderError> {
         let provider = self.provider(&request.payment.provider)?;
+        let due = cart.totals.amount_due;
+        if due.amount > 0
+            && let Err(detail) = provider.check_amount(due)
+        {
+            return self
+                .give_up(order, call, uncharged("/payment/provider", detail), true)
+                .await;
+        }
         let window = chrono::TimeDelta::from_std(self.shared.settings.payment_window).unwrap_or_default();
         let taken = Taken::of(
             order,
@@ -216,6 +224,7 @@ impl Service {
             Some(payment) if !decided => {
                 let charge = Charge {
                     payment: payment.id,
+                    order: id,
                     amount: payment.amount,
                     method: request.payment.method,
                     return_url: request.payment.return_url,

@@ -29,7 +29,7 @@ impl Service {
             .run(move |connection| {
                 let whole = reading::whole(connection, order)?;
                 let own = whole.filter(|whole| holder.may_act_on(order, whole.order.user, &secret));
-                match own.and_then(|whole| whole.view(Audience::Buyer)) {
+                match own.and_then(|whole| whole.view(Audience::Holder)) {
                     Some(view) => Ok(view),
                     None => refuse(OrderError::NotFound("order")),
                 }

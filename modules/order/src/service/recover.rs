@@ -12,7 +12,7 @@ use super::settle::News;
 use crate::domain::Actor;
 use crate::domain::payment::Payment;
 use crate::error::OrderError;
-use crate::providers::ProviderFailure;
+use crate::providers::{Attempt, Provider, ProviderFailure};
 use crate::queries::{effects, payments, stock, work};
 
 /// How many rows one round takes of each kind.
@@ -91,7 +91,13 @@ impl Service {
 
     /// Asks the provider what became of a payment, and settles what it says.
     pub(crate) async fn resolve(&self, id: PaymentId) -> Result<(), Fault> {
-        let Some(payment) = self.query(move |connection| payments::find(connection, id)).await? else {
+        let found = self
+            .query(move |connection| {
+                let attempt = payments::attempt(connection, id)?;
+                Ok(payments::find(connection, id)?.zip(attempt))
+            })
+            .await?;
+        let Some((payment, attempt)) = found else {
             return Ok(());
         };
         let Some(provider) = self.shared.providers.known(&payment.provider) else {
@@ -100,16 +106,19 @@ impl Service {
                 payment.provider
             )));
         };
-        match self.shared.providers.within_deadline(provider.look_up(id)).await {
+        match self.shared.providers.within_deadline(provider.look_up(&attempt)).await {
             Ok(Some(outcome)) => self.settle(id, News::of(Ok(outcome)), Actor::System).await,
-            Ok(None) => self.forbid(&payment).await,
+            Ok(None) => self.forbid(&payment, &attempt, &*provider).await,
             Err(failure) => Err(Fault::unavailable(format!("payment {id}: {failure}"))),
         }
     }
 
     /// The provider has never heard of a charge. It may still be on its way: after a while it is forbidden there, and
     /// only when that has succeeded it counts as failed here.
-    async fn forbid(&self, payment: &Payment) -> Result<(), Fault> {
+    async fn forbid(&self, payment: &Payment, attempt: &Attempt, provider: &dyn Provider) -> Result<(), Fault> {
+        if !payment.status.is_unresolved() {
+            return Ok(());
+        }
         let id = payment.id;
         let deadline = TimeDelta::from_std(self.shared.settings.provider_timeout).unwrap_or(GRACE) + GRACE;
         if self.shared.clock.now() < payment.created_at + deadline {
@@ -117,16 +126,15 @@ impl Service {
                 .query(move |connection| work::postpone_payment(connection, id))
                 .await;
         }
-        let Some(provider) = self.shared.providers.known(&payment.provider) else {
-            return Ok(());
+        let forbidden = provider.void(id.uuid(), attempt, payment.amount);
+        let failed = News::failed("provider_error");
+        // Between our reading and our writing, whoever was at it may have got a name for the charge, and goes on.
+        let failed = match attempt.reference {
+            Some(_) => failed,
+            None => failed.while_unnamed(),
         };
-        match self
-            .shared
-            .providers
-            .within_deadline(provider.void(id.uuid(), id, payment.amount))
-            .await
-        {
-            Ok(()) => self.settle(id, News::failed("provider_error"), Actor::System).await,
+        match self.shared.providers.within_deadline(forbidden).await {
+            Ok(()) => self.settle(id, failed, Actor::System).await,
             // It has arrived at this very moment: the next round asks again.
             Err(ProviderFailure::Refused(_)) => {
                 self.query(move |connection| work::postpone_payment(connection, id))
@@ -137,7 +145,7 @@ impl Service {
     }
 
     /// Repeats an operation whose answer never came; to the provider it is the same one.
-    async fn repeat(&self, id: Uuid) -> Result<(), OrderError> {
+    pub(super) async fn repeat(&self, id: Uuid) -> Result<(), OrderError> {
         let found = self
             .query(move |connection| payments::operation(connection, id))
             .await?;

@@ -13,11 +13,12 @@ use uuid::Uuid;
 
 use super::Service;
 use crate::domain::payment::PaymentStatus;
-use crate::domain::view::Audience;
+use crate::domain::view::{Audience, hide_client_secrets, show_client_secrets};
 use crate::domain::{Status, WholeOrder};
 use crate::error::OrderError;
 use crate::queries::SCHEMA;
 use crate::queries::placing::Answer;
+use crate::queries::reading;
 
 /// What a buyer or staff is told.
 #[derive(Clone, Debug)]
@@ -49,11 +50,11 @@ impl Reply {
         let failed = attempt.filter(|attempt| attempt.status == PaymentStatus::Failed);
         let declined = failed.map(|attempt| attempt.failure.clone().unwrap_or_else(|| "declined".to_owned()));
         match (status, declined) {
-            (Status::Placed | Status::Completed, _) => Self::order(201, whole, Audience::Buyer),
+            (Status::Placed | Status::Completed, _) => Self::order(201, whole, Audience::Holder),
             (Status::PendingPayment, Some(reason)) => {
                 Ok(Self::Refused(OrderError::Declined { order: id, reason }.into()))
             }
-            (Status::PendingPayment, None) => Self::order(202, whole, Audience::Buyer),
+            (Status::PendingPayment, None) => Self::order(202, whole, Audience::Holder),
             (Status::Placing | Status::Cancelled, _) => {
                 let refusal = Problem::from(OrderError::WrongState { action: "paid", status });
                 Ok(Self::Refused(refusal.with("order_id", id)))
@@ -73,10 +74,11 @@ impl Reply {
     /// What is stored for a repeat; never a secret.
     pub(super) fn to_stored(&self) -> Stored {
         match self {
-            Self::Order(status, order) => Stored {
-                status: *status,
-                body: serde_json::from_str(&order.json).unwrap_or(Value::Null),
-            },
+            Self::Order(status, order) => {
+                let mut body = serde_json::from_str(&order.json).unwrap_or(Value::Null);
+                hide_client_secrets(&mut body);
+                Stored { status: *status, body }
+            }
             Self::Stored(stored) => stored.clone(),
             Self::Refused(problem) => Stored {
                 status: problem.status().as_u16(),
@@ -142,13 +144,25 @@ impl Service {
         let subject = match claim {
             Claim::Fresh => fresh,
             Claim::Abandoned(subject) => subject.unwrap_or(fresh),
-            Claim::Done(stored) => return Ok(Reply::Stored(stored)),
+            Claim::Done(stored) => return self.told_again(stored).await,
             Claim::InProgress => return Ok(Reply::Refused(in_progress())),
             Claim::KeyReused => return Ok(Reply::Refused(key_reused())),
         };
         let outcome = work(subject).await;
         self.remember(call, &outcome).await?;
         outcome
+    }
+
+    /// A remembered answer, with what its buyer needs to go on and was not stored with it.
+    pub(super) async fn told_again(&self, mut stored: Stored) -> Result<Reply, OrderError> {
+        let order = stored.body["id"].as_str().and_then(|id| id.parse::<OrderId>().ok());
+        if let (202, Some(order)) = (stored.status, order) {
+            let payments = self
+                .query(move |connection| reading::payments_of(connection, order))
+                .await?;
+            show_client_secrets(&mut stored.body, &payments);
+        }
+        Ok(Reply::Stored(stored))
     }
 
     /// Stores an outcome that is kept. Any other ends the claim's lease: the next request with the key goes on.

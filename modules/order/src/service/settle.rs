@@ -22,9 +22,12 @@ use crate::queries::{self, SCHEMA, payments, reading};
 pub(super) struct News {
     status: PaymentStatus,
     amount: Option<Money>,
+    captured: Option<Money>,
     reference: Option<String>,
     next_action: Option<Value>,
     failure: Option<String>,
+    /// Whether they count only while the provider has no name for the charge.
+    while_unnamed: bool,
 }
 
 impl News {
@@ -39,15 +42,18 @@ impl News {
             OutcomeState::Authorized => (PaymentStatus::Authorized, None, None),
             OutcomeState::Captured => (PaymentStatus::Captured, None, None),
             OutcomeState::RequiresAction(action) => (PaymentStatus::RequiresAction, Some(action), None),
+            OutcomeState::Processing => (PaymentStatus::Unknown, None, None),
             OutcomeState::Declined(reason) => (PaymentStatus::Failed, None, Some(reason)),
             OutcomeState::Voided => (PaymentStatus::Voided, None, None),
         };
         Self {
             status,
             amount: outcome.amount,
+            captured: outcome.captured,
             reference: outcome.reference,
             next_action,
             failure,
+            while_unnamed: false,
         }
     }
 
@@ -59,26 +65,47 @@ impl News {
         }
     }
 
+    /// The same, unless the provider has a name for the charge by now: then it may have been confirmed.
+    pub(super) fn while_unnamed(self) -> Self {
+        Self {
+            while_unnamed: true,
+            ..self
+        }
+    }
+
     fn bare(status: PaymentStatus) -> Self {
         Self {
             status,
             amount: None,
+            captured: None,
             reference: None,
             next_action: None,
             failure: None,
+            while_unnamed: false,
         }
     }
 
-    /// The news as far as they can be believed: a success over another amount is not one of this order.
-    fn believed(self, payment: &Payment) -> Self {
-        match self.amount {
-            Some(amount) if amount != payment.amount => {
-                tracing::error!(payment = %payment.id, said = %amount, expected = %payment.amount,
-                    "the provider speaks of another amount; the payment stays unresolved until somebody looks");
-                Self::bare(PaymentStatus::Unknown)
-            }
-            _ => self,
+    /// The news as far as they can be believed: a success over another amount, or by another name, is not one of this
+    /// order. `reference` is the name that we know.
+    fn believed(self, payment: &Payment, reference: Option<&str>) -> Self {
+        let taken = self.captured.map(|captured| captured.amount);
+        let other_amount = self.amount.is_some_and(|amount| amount != payment.amount)
+            || self
+                .captured
+                .is_some_and(|captured| captured.currency != payment.amount.currency)
+            || taken.is_some_and(|taken| !(1..=payment.amount.amount).contains(&taken));
+        let other_name = self
+            .reference
+            .as_deref()
+            .zip(reference)
+            .is_some_and(|(said, known)| said != known);
+        if !other_amount && !other_name {
+            return self;
         }
+        metrics::counter!("shop_payment_mismatches_total", "provider" => payment.provider.clone()).increment(1);
+        tracing::error!(payment = %payment.id, expected = %payment.amount, other_amount, other_name,
+            "the provider speaks of another amount or charge; the payment stays unresolved until somebody looks");
+        Self::bare(PaymentStatus::Unknown)
     }
 }
 
@@ -132,14 +159,17 @@ fn settle(
     let Some(payment) = payments::lock(connection, id)? else {
         return Ok(false);
     };
-    let news = news.believed(&payment);
+    let reference = payments::attempt(connection, id)?.and_then(|attempt| attempt.reference);
+    if news.while_unnamed && reference.is_some() {
+        return Ok(false);
+    }
+    let news = news.believed(&payment, reference.as_deref());
     if !payment.status.may_become(news.status) {
         return Ok(false);
     }
-    let captured = if news.status == PaymentStatus::Captured {
-        payment.amount.amount
-    } else {
-        0
+    let captured = match news.status {
+        PaymentStatus::Captured => news.captured.unwrap_or(payment.amount).amount,
+        _ => 0,
     };
     let new = NewState {
         status: news.status,

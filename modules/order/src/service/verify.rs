@@ -11,6 +11,7 @@ use product_api::ReservationState;
 use uuid::Uuid;
 
 use super::Service;
+use crate::domain::books::DiscrepancyKind;
 use crate::domain::payment::Payment;
 use crate::domain::{Order, Status, WholeOrder, totals_error};
 use crate::queries::books::{self, Holding};
@@ -177,41 +178,23 @@ impl Service {
 
     /// Every charge in a provider's books is in ours, with the same money taken and given back.
     async fn check_providers(&self, held: &mut Held, findings: &mut Vec<Finding>) -> Result<(), Fault> {
-        for provider in self.shared.providers.all() {
-            let mut after: Option<PaymentId> = None;
-            loop {
-                let page = provider.books(after, PAGE).await.map_err(unreachable)?;
-                let Some(last) = page.last() else { break };
-                after = Some(last.payment);
-                let ids: Vec<PaymentId> = page.iter().map(|entry| entry.payment).collect();
-                held.charges.extend(ids.iter().copied());
-                let (ours, busy) = self
-                    .query(move |connection| {
-                        Ok((
-                            books::payments_by_id(connection, &ids)?,
-                            books::with_operations_on_their_way(connection, &ids)?,
-                        ))
-                    })
-                    .await?;
-                for entry in page.iter().filter(|entry| !busy.contains(&entry.payment)) {
-                    let payment = ours.iter().find(|payment| payment.id == entry.payment);
-                    let agreed = match payment {
-                        Some(payment) if payment.status.is_unresolved() => true,
-                        Some(payment) => {
-                            payment.captured == entry.captured.amount && payment.refunded == entry.refunded
-                        }
-                        None => entry.captured.amount == 0,
-                    };
-                    if !agreed {
-                        let ours = payment.map_or("nothing".to_owned(), |payment| {
-                            format!("{} taken, {} given back", payment.captured, payment.refunded)
-                        });
-                        let theirs = format!("{} taken, {} given back", entry.captured, entry.refunded);
-                        let detail = format!("{}: {theirs}; we: {ours}", provider.name());
-                        findings.push(Finding::new("provider_agrees", entry.payment, detail));
-                    }
-                }
-            }
+        for provider in self
+            .shared
+            .providers
+            .all()
+            .filter(|provider| !provider.returns_by_hand())
+        {
+            let compared = self.compare_books(&**provider, None, &HashSet::new()).await?;
+            held.charges.extend(compared.charged);
+            // A charge that is missing is found with its order.
+            let differences = compared.differences.into_iter();
+            let differences = differences.filter(|difference| difference.kind != DiscrepancyKind::MissingCharge);
+            findings.extend(differences.map(|difference| {
+                let subject = difference
+                    .payment
+                    .map_or(difference.reference, |payment| payment.to_string());
+                Finding::new("provider_agrees", subject, difference.detail)
+            }));
         }
         Ok(())
     }

@@ -7,9 +7,12 @@ use kernel::keys::random_bytes;
 use kernel::{Currency, Money};
 use uuid::Uuid;
 
-use super::super::{BookEntry, Charge};
+use super::super::{BookEntry, BookPage, Charge};
 
-mod schema {
+/// How many charges a page of the books has.
+const PAGE: usize = 500;
+
+pub(super) mod schema {
     diesel::table! {
         sandbox.charges (key) {
             key -> Uuid,
@@ -33,7 +36,20 @@ mod schema {
         }
     }
 
-    diesel::allow_tables_to_appear_in_same_query!(charges, refunds);
+    diesel::table! {
+        sandbox.events (id) {
+            id -> Uuid,
+            charge -> Uuid,
+            #[sql_name = "type"]
+            kind -> Text,
+            created_at -> Timestamptz,
+            attempts -> Int4,
+            delivered_at -> Nullable<Timestamptz>,
+            leased_until -> Timestamptz,
+        }
+    }
+
+    diesel::allow_tables_to_appear_in_same_query!(charges, refunds, events);
 }
 
 use schema::{charges, refunds};
@@ -56,6 +72,17 @@ impl ChargeState {
             Self::Captured => "captured",
             Self::Declined => "declined",
             Self::Voided => "voided",
+        }
+    }
+
+    /// What shops are told when a charge comes to stand like this.
+    pub(super) fn event(self) -> &'static str {
+        match self {
+            Self::RequiresAction => "charge.requires_action",
+            Self::Authorized => "charge.authorized",
+            Self::Captured => "charge.captured",
+            Self::Declined => "charge.declined",
+            Self::Voided => "charge.voided",
         }
     }
 
@@ -125,14 +152,15 @@ impl NewCharge {
     }
 }
 
-/// Makes a charge, or finds the one that was made under its key.
-pub(super) fn charge(connection: &mut PgConnection, new: &NewCharge) -> QueryResult<ChargeRow> {
-    diesel::insert_into(charges::table)
+/// Makes a charge, or finds the one that was made under its key; true where it was made by this.
+pub(super) fn charge(connection: &mut PgConnection, new: &NewCharge) -> QueryResult<(ChargeRow, bool)> {
+    let made = diesel::insert_into(charges::table)
         .values(new)
         .on_conflict(charges::key)
         .do_nothing()
         .execute(connection)?;
-    find(connection, new.key.into())?.ok_or(diesel::result::Error::NotFound)
+    let row = find(connection, new.key.into())?.ok_or(diesel::result::Error::NotFound)?;
+    Ok((row, made == 1))
 }
 
 /// The charge under a key.
@@ -250,23 +278,34 @@ pub(super) fn authenticate(
     Ok(key.map(|key| (key.into(), answered == 1)))
 }
 
-/// The charges after `after` by key.
-pub(super) fn list(connection: &mut PgConnection, after: Option<PaymentId>, limit: i64) -> QueryResult<Vec<BookEntry>> {
-    let rows: Vec<(Uuid, i64, String, i64)> = charges::table
-        .filter(charges::key.gt(after.map_or(Uuid::nil(), PaymentId::uuid)))
+/// The charges since `since`, those after `after` by key.
+pub(super) fn list(connection: &mut PgConnection, since: Option<DateTime<Utc>>, after: Uuid) -> QueryResult<BookPage> {
+    let rows: Vec<(Uuid, String, i64, i64, String, i64)> = charges::table
+        .filter(charges::key.gt(after))
+        .filter(charges::created_at.ge(since.unwrap_or(DateTime::UNIX_EPOCH)))
         .order(charges::key)
-        .limit(limit)
-        .select((charges::key, charges::captured, charges::currency, charges::refunded))
+        .limit(i64::try_from(PAGE).unwrap_or(i64::MAX))
+        .select((
+            charges::key,
+            charges::reference,
+            charges::amount,
+            charges::captured,
+            charges::currency,
+            charges::refunded,
+        ))
         .load(connection)?;
-    rows.into_iter()
-        .map(|(key, captured, currency, refunded)| {
-            Ok(BookEntry {
-                payment: key.into(),
-                captured: money(captured, &currency)?,
-                refunded,
-            })
+    let next = rows.last().filter(|_| rows.len() == PAGE).map(|row| row.0.to_string());
+    let entry = |(key, reference, amount, captured, currency, refunded): (Uuid, String, i64, i64, String, i64)| {
+        Ok(BookEntry {
+            reference,
+            payment: Some(key.into()),
+            amount: money(amount, &currency)?,
+            captured,
+            refunded,
         })
-        .collect()
+    };
+    let entries = rows.into_iter().map(entry).collect::<QueryResult<_>>()?;
+    Ok(BookPage { entries, next })
 }
 
 fn money(amount: i64, currency: &str) -> QueryResult<Money> {
