@@ -79,8 +79,9 @@ async fn the_document_says_what_an_operation_needs() {
 
 #[tokio::test]
 async fn operations_are_named_by_a_verb_and_a_resource() {
-    const VERBS: &str = "add answer cancel capture create delete end explain find get list merge move pay place read \
-                         receive refresh refund remove replay retry save share show suggest undo update void";
+    const VERBS: &str = "add answer approve cancel capture create delete deliver end explain find get list merge move pay \
+                         place read receive refresh refund reject remove replay request retry save share show suggest \
+                         undo update void";
     let store = Store::start().await;
     let document = store.anonymous().get("/openapi.json").await.expect(200);
     for (name, operation) in operations(&document) {

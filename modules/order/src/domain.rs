@@ -1,8 +1,8 @@
 //! What an order and its payments are, and which changes are legal. Pure: no I/O, no clock.
 
+pub(crate) mod books;
 pub(crate) mod edit;
 pub(crate) mod fulfilment;
-pub(crate) mod books;
 pub(crate) mod inbox;
 pub(crate) mod payment;
 pub(crate) mod returning;

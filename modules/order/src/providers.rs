@@ -38,6 +38,11 @@ pub(crate) trait Provider: Send + Sync {
         false
     }
 
+    /// Whether a promise can be taken in several parts; otherwise what a first capture leaves is let go.
+    fn captures_in_parts(&self) -> bool {
+        false
+    }
+
     /// Checks a `method` before anything is stored; the error is for people.
     fn check_method(&self, method: Option<&str>) -> Result<(), String>;
 

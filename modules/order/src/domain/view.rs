@@ -154,7 +154,9 @@ impl WholeOrder {
         let worth = order.worth();
         if audience != Audience::Holder {
             let actions = payments.iter_mut().filter_map(|payment| payment.next_action.as_mut());
-            actions.filter_map(Value::as_object_mut).for_each(|action| drop(action.remove(CLIENT_SECRET)));
+            actions
+                .filter_map(Value::as_object_mut)
+                .for_each(|action| drop(action.remove(CLIENT_SECRET)));
         }
         if audience != Audience::Staff {
             timeline.retain(|entry| !entry.internal);

@@ -29,6 +29,10 @@ impl Provider for Manual {
         true
     }
 
+    fn captures_in_parts(&self) -> bool {
+        true
+    }
+
     fn check_method(&self, method: Option<&str>) -> Result<(), String> {
         match method {
             None => Ok(()),

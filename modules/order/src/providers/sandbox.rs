@@ -279,7 +279,7 @@ fn outcome(row: &ChargeRow, return_url: Option<&str>) -> Outcome {
     Outcome {
         state,
         amount: Some(row.amount),
-        captured: None,
+        captured: Some(row.captured).filter(|_| row.state == ChargeState::Captured),
         reference: Some(row.reference.clone()),
     }
 }

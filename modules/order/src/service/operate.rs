@@ -156,6 +156,7 @@ impl Service {
 
     async fn begin_operation(&self, id: Uuid, payment: PaymentId, asked: Asked) -> Result<Operation, OrderError> {
         let (lease, now) = (self.lease(), self.shared.clock.now());
+        let providers = self.shared.providers.clone();
         self.shared
             .db
             .transaction(move |connection| {
@@ -182,6 +183,9 @@ impl Service {
                 }
                 let attempts = reading::payments_of(connection, order.id)?;
                 let amount = amount_of(&asked, &order, &found, &attempts).or_refuse()?;
+                let takes_parts = providers
+                    .known(&found.provider)
+                    .is_some_and(|provider| provider.captures_in_parts());
                 let operation = Operation {
                     id,
                     payment,
@@ -189,7 +193,7 @@ impl Service {
                     amount,
                     status: OperationStatus::Sent,
                     actor: asked.actor,
-                    is_final: asked.is_final,
+                    is_final: asked.is_final || (asked.kind == OperationKind::Capture && !takes_parts),
                     // Nothing is granted where nothing is left of the order.
                     granted: asked.granted && order.status != Status::Cancelled,
                     reason: asked.reason,

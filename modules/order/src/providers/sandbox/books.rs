@@ -102,6 +102,7 @@ impl ChargeState {
 pub(super) struct ChargeRow {
     pub(super) reference: String,
     pub(super) amount: Money,
+    pub(super) captured: Money,
     pub(super) state: ChargeState,
     pub(super) reason: Option<String>,
 }
@@ -165,22 +166,24 @@ pub(super) fn charge(connection: &mut PgConnection, new: &NewCharge) -> QueryRes
 
 /// The charge under a key.
 pub(super) fn find(connection: &mut PgConnection, payment: PaymentId) -> QueryResult<Option<ChargeRow>> {
-    let row: Option<(String, i64, String, String, Option<String>)> = charges::table
+    let row: Option<(String, i64, i64, String, String, Option<String>)> = charges::table
         .find(payment.uuid())
         .select((
             charges::reference,
             charges::amount,
+            charges::captured,
             charges::currency,
             charges::state,
             charges::reason,
         ))
         .first(connection)
         .optional()?;
-    row.map(|(reference, amount, currency, state, reason)| {
+    row.map(|(reference, amount, captured, currency, state, reason)| {
         let state = ChargeState::named(&state).ok_or_else(|| unreadable("state"))?;
         Ok(ChargeRow {
             reference,
             amount: money(amount, &currency)?,
+            captured: money(captured, &currency)?,
             state,
             reason,
         })
@@ -188,15 +191,19 @@ pub(super) fn find(connection: &mut PgConnection, payment: PaymentId) -> QueryRe
     .transpose()
 }
 
-/// Takes what was authorised; true where it is taken, now or before.
+/// Takes what was authorised, or a part of it, and lets the rest go; true where so much is taken, now or before.
 pub(super) fn capture(connection: &mut PgConnection, payment: PaymentId, amount: Money) -> QueryResult<bool> {
     let updated = diesel::update(charges::table.find(payment.uuid()))
-        .filter(charges::state.eq_any(["authorized", "captured"]))
-        .filter(charges::amount.eq(amount.amount))
+        .filter(charges::state.eq("authorized"))
+        .filter(charges::amount.ge(amount.amount))
         .filter(charges::currency.eq(amount.currency.code()))
-        .set((charges::state.eq("captured"), charges::captured.eq(charges::amount)))
+        .set((charges::state.eq("captured"), charges::captured.eq(amount.amount)))
         .execute(connection)?;
-    Ok(updated == 1)
+    if updated == 1 {
+        return Ok(true);
+    }
+    let before = find(connection, payment)?;
+    Ok(before.is_some_and(|charge| charge.state == ChargeState::Captured && charge.captured == amount))
 }
 
 /// Gives an authorisation back, or forbids a charge that has not arrived; true where nothing is held any more.
