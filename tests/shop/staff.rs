@@ -62,6 +62,7 @@ fn about_nothing(path: &str) -> String {
         "tax" => "taxzone",
         "customer-groups" => "group",
         "gift-cards" => "giftcard",
+        "payment-events" => "event",
         "store-credit" => "user",
         plural => plural.strip_suffix('s').unwrap(),
     };

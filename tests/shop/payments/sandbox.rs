@@ -32,11 +32,13 @@ async fn what_the_sandbox_tells_twice_is_there_once_and_settles_what_was_open() 
     .await;
     let store = store_over(&bridge, [("order.provider_timeout", "300ms"), ("order.lease", "10m")]).await;
     let admin = store.admin().await;
-    let order = cart(&store, &admin)
+    let answer = cart(&store, &admin)
         .await
         .buy(sandbox("tok_timeout_after_charge"))
-        .await
-        .expect(202);
+        .await;
+    // What is told may be faster than the shop's patience with the answer that never comes.
+    assert!(matches!(answer.status, 201 | 202), "{}", answer.text);
+    let order = answer.json;
     order_when(&store, &order, |order| order["status"] == "placed").await;
     operate(&admin, &order, "refunds").await;
     order_when(&store, &order, |order| order["payment_status"] == "refunded").await;
