@@ -2,6 +2,7 @@
 
 pub(crate) mod books;
 pub(crate) mod effects;
+pub(crate) mod numbers;
 pub(crate) mod payments;
 pub(crate) mod placing;
 pub(crate) mod reading;

@@ -3,7 +3,7 @@
 diesel::table! {
     orders.orders (id) {
         id -> Uuid,
-        number -> Text,
+        number -> Nullable<Text>,
         status -> Text,
         version -> Int8,
         user_id -> Nullable<Uuid>,

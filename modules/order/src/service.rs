@@ -29,6 +29,7 @@ use product_api::ProductApi;
 use crate::error::OrderError;
 use crate::providers::{Providers, Sandbox};
 use crate::queries::effects::Effects;
+use crate::queries::numbers::Numbering;
 use crate::queries::placing::{self, Begin, TakeOver};
 
 pub(crate) use pay::PaymentChoice;
@@ -46,7 +47,7 @@ struct Shared {
     db: Db,
     /// Orders that are begun, and take over their carts, at the same moment.
     begins: Together<Begin, Option<String>>,
-    take_overs: Together<TakeOver, bool>,
+    take_overs: Together<TakeOver, Option<String>>,
     clock: Clock,
     secret: SecretKey,
     cursors: Cursors,
@@ -65,12 +66,18 @@ struct Shared {
 impl Service {
     pub(crate) fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Self {
         let settings = context.settings.order.clone();
+        let numbering = Numbering::of(&settings);
+        let at_beginning = numbering.clone();
         let sandbox = Sandbox::new(db.clone(), context.clock.clone());
         let providers = Providers::new(&context.settings.payments, settings.provider_timeout, sandbox.clone());
         Self {
             shared: Arc::new(Shared {
-                begins: Together::new(db.clone(), placing::begin),
-                take_overs: Together::new(db.clone(), placing::take_over),
+                begins: Together::new(db.clone(), move |connection, begins: &[Begin]| {
+                    placing::begin(connection, begins, &at_beginning)
+                }),
+                take_overs: Together::new(db.clone(), move |connection, wanted: &[TakeOver]| {
+                    placing::take_over(connection, wanted, &numbering)
+                }),
                 db,
                 clock: context.clock.clone(),
                 secret: context.keys.secret.clone(),
@@ -106,6 +113,10 @@ impl Service {
     /// The names of the providers that buyers may choose.
     pub(crate) fn payment_providers(&self) -> &[&'static str] {
         self.shared.providers.offered()
+    }
+
+    fn numbering(&self) -> Numbering {
+        Numbering::of(&self.shared.settings)
     }
 
     fn lease(&self) -> Duration {
