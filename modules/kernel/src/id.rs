@@ -175,6 +175,12 @@ kinds! {
     Line = "line" as LineId;
     /// One attempt to pay an order.
     Payment = "payment" as PaymentId;
+    /// A parcel of an order.
+    Fulfilment = "fulfilment" as FulfilmentId;
+    /// What a buyer sends back.
+    Return = "return" as ReturnId;
+    /// An invoice or a credit note.
+    Document = "document" as DocumentId;
     /// A refund of a payment.
     Refund = "refund" as RefundId;
     /// An account.

@@ -1,7 +1,10 @@
 //! What an order and its payments are, and which changes are legal. Pure: no I/O, no clock.
 
+pub(crate) mod documents;
+pub(crate) mod export;
 pub(crate) mod payment;
 pub(crate) mod view;
+pub(crate) mod wording;
 
 use cart_api::{Pricing, Totals};
 use chrono::{DateTime, Utc};

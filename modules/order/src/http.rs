@@ -1,6 +1,8 @@
 //! The public routes of orders.
 
 mod admin;
+mod documents;
+mod export;
 mod refusal;
 mod sandbox;
 
@@ -39,6 +41,9 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>, sandbox: bool) {
         .service(pay_order)
         .service(cancel_order)
         .service(list_payment_providers)
+        // Before the routes of single orders, whose ids it would be taken for.
+        .configure(export::routes)
+        .configure(documents::routes)
         .configure(admin::routes);
     if sandbox {
         config.configure(sandbox::routes);

@@ -1,7 +1,9 @@
 //! Every query of the module.
 
 pub(crate) mod books;
+pub(crate) mod documents;
 pub(crate) mod effects;
+pub(crate) mod export;
 pub(crate) mod numbers;
 pub(crate) mod payments;
 pub(crate) mod placing;

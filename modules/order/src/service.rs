@@ -2,7 +2,9 @@
 //! is taken up again by the client's repeat or by the module's jobs.
 
 mod cancel;
+mod documents;
 mod effects;
+mod export;
 mod operate;
 mod pay;
 mod place;
@@ -32,6 +34,10 @@ use crate::queries::effects::Effects;
 use crate::queries::numbers::Numbering;
 use crate::queries::placing::{self, Begin, TakeOver};
 
+use documents::Office;
+
+pub(crate) use documents::{Bookkeeper, CreditContent, ListDocuments};
+pub(crate) use export::ExportPart;
 pub(crate) use pay::PaymentChoice;
 pub(crate) use place::PlaceOrder;
 pub(crate) use read::ListOrders;
@@ -52,6 +58,7 @@ struct Shared {
     secret: SecretKey,
     cursors: Cursors,
     settings: kernel::settings::Order,
+    office: Office,
     cart: Arc<dyn CartApi>,
     product: Arc<dyn ProductApi>,
     providers: Providers,
@@ -64,14 +71,25 @@ struct Shared {
 }
 
 impl Service {
-    pub(crate) fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Self {
+    /// The use cases over `db`, with their siblings.
+    ///
+    /// # Errors
+    ///
+    /// Where a font for documents cannot be used.
+    pub(crate) fn new(
+        context: &Context,
+        db: Db,
+        cart: Arc<dyn CartApi>,
+        product: Arc<dyn ProductApi>,
+    ) -> Result<Self, Fault> {
         let settings = context.settings.order.clone();
         let numbering = Numbering::of(&settings);
         let at_beginning = numbering.clone();
         let sandbox = Sandbox::new(db.clone(), context.clock.clone());
         let providers = Providers::new(&context.settings.payments, settings.provider_timeout, sandbox.clone());
-        Self {
+        Ok(Self {
             shared: Arc::new(Shared {
+                office: Office::new(&context.settings)?,
                 begins: Together::new(db.clone(), move |connection, begins: &[Begin]| {
                     placing::begin(connection, begins, &at_beginning)
                 }),
@@ -92,7 +110,7 @@ impl Service {
                 follow_up: Wake::default(),
                 mails: Wake::default(),
             }),
-        }
+        })
     }
 
     /// Wakes the job that tells stock and cart how orders ended.

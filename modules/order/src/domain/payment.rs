@@ -182,6 +182,20 @@ pub(crate) enum OrderPaymentStatus {
 }
 
 impl OrderPaymentStatus {
+    /// The name in the API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Authorized => "authorized",
+            Self::Captured => "captured",
+            Self::PartiallyRefunded => "partially_refunded",
+            Self::Refunded => "refunded",
+            Self::Voided => "voided",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Derives the status. `amount_due` is in minor units; an order that costs nothing is paid from the start.
     pub(crate) fn of(payments: &[Payment], amount_due: i64) -> Self {
         let any = |wanted: &dyn Fn(&Payment) -> bool| payments.iter().any(wanted);

@@ -41,6 +41,9 @@ pub(crate) struct OrderView {
     pub(crate) placed_at: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
+    /// Minor units taken so far, for the module itself.
+    #[serde(skip)]
+    pub(crate) captured: i64,
 }
 
 /// What an order costs, and what was given back.
@@ -87,6 +90,7 @@ impl WholeOrder {
         let content = order.content?;
         let totals = content.totals;
         let refunded = payments.iter().map(|payment| payment.refunded).sum();
+        let captured = payments.iter().map(|payment| payment.captured).sum();
         let show = |payment: &super::payment::Payment| PaymentView {
             id: payment.id,
             provider: payment.provider.clone(),
@@ -132,6 +136,7 @@ impl WholeOrder {
             placed_at: order.placed_at,
             created_at: order.created_at,
             updated_at: order.updated_at,
+            captured,
         })
     }
 }

@@ -89,7 +89,9 @@ impl Beginning {
 /// Ten digits that nobody can guess. The bias of the remainder is below 2^-30.
 fn random() -> u64 {
     let bytes = random_bytes(8);
-    let number = bytes.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    let number = bytes
+        .iter()
+        .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
     RANDOM_FROM + number % RANDOM_COUNT
 }
 
@@ -179,7 +181,10 @@ mod tests {
         );
         assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), numbers.len());
         let rises = numbers.windows(2).filter(|pair| pair[0] < pair[1]).count();
-        assert!((60..140).contains(&rises), "the order of numbers is not random: {rises}");
+        assert!(
+            (60..140).contains(&rises),
+            "the order of numbers is not random: {rises}"
+        );
     }
 
     #[test]

@@ -325,7 +325,11 @@ fn event_binds(taken: &[Taken<'_>]) -> [Bind; 5] {
 }
 
 fn answer_binds(taken: &[Taken<'_>]) -> [Bind; 6] {
-    let answered = || taken.iter().filter_map(|one| Some((one.what, one.told.answer.as_ref()?)));
+    let answered = || {
+        taken
+            .iter()
+            .filter_map(|one| Some((one.what, one.told.answer.as_ref()?)))
+    };
     let calls = || answered().map(|(one, _)| &one.call);
     [
         Bind::Uuids(answered().map(|(one, _)| one.order.id.uuid()).collect()),

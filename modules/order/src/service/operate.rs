@@ -4,8 +4,10 @@
 use database::{Failure, OnViolation, refuse};
 use diesel::prelude::*;
 use kernel::Fault;
+use kernel::event::Event;
 use kernel::http::{Call, IfMatch};
 use kernel::id::{OrderId, PaymentId};
+use order_api::OrderPaid;
 use uuid::Uuid;
 
 use super::Service;
@@ -228,6 +230,8 @@ fn end_operation(
         OperationKind::Capture => {
             let new = become_status(PaymentStatus::Captured, payment.amount.amount);
             payments::change(connection, &payment, &new, now)?;
+            let paid = Event::of(&OrderPaid { order }, now).map_err(database::failed_by)?;
+            database::outbox::append(connection, queries::SCHEMA, &paid)?;
         }
         OperationKind::Void => {
             payments::change(connection, &payment, &become_status(PaymentStatus::Voided, 0), now)?;

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use kernel::event::Event;
 use kernel::id::PaymentId;
 use kernel::{Fault, Money};
-use order_api::OrderPlaced;
+use order_api::{OrderPaid, OrderPlaced};
 use serde_json::Value;
 
 use super::Service;
@@ -157,7 +157,11 @@ fn settle(
             return Ok(true);
         }
         // Paid for already, or over: the money goes back.
-        (status, _) if status.is_success() => {
+        (status, standing) if status.is_success() => {
+            if status == PaymentStatus::Captured && matches!(standing, Status::Placed | Status::Completed) {
+                let paid = Event::of(&OrderPaid { order: order.id }, now).map_err(database::failed_by)?;
+                database::outbox::append(connection, SCHEMA, &paid)?;
+            }
             tracing::warn!(order = %order.id, payment = %id, "money arrived for an order that does not need it; it will be returned");
             queries::touch(connection, order.id, now)?;
             queries::effects::ask(connection, order.id)?;
