@@ -394,6 +394,8 @@ pub struct Mail {
     pub smtp_url: SecretString,
     /// A folder with templates that stand in for the built-in ones; empty for none.
     pub templates: PathBuf,
+    /// Where an order is paid that staff have made, with `{order}` and `{secret}` in it; empty for nowhere.
+    pub payment_link: String,
 }
 
 /// Rate limits and sizes.
@@ -482,7 +484,9 @@ fn series_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D
     let text = String::deserialize(deserializer)?;
     let rest = text.replacen("{year}", "", 1);
     let is_right = text.len() <= 20
-        && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}".contains(&byte))
+        && rest
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"{}".contains(&byte))
         && !text.ends_with(|last: char| last.is_ascii_digit())
         && !text.ends_with("{year}");
     match is_right {

@@ -28,7 +28,7 @@ use kernel::{Clock, Fault};
 use product_api::ProductApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::mail::{Mailer, Mails};
+use crate::mail::Mails;
 use crate::queries::SCHEMA;
 use crate::service::{Bookkeeper, Service};
 
@@ -56,12 +56,8 @@ pub struct Module {
 impl Module {
     /// The module with its data in `db`, buying from `cart` and `product`.
     pub fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Result<Self, Fault> {
-        let mailer = Mailer::new(&context.settings)?;
         let service = Service::new(context, db.clone(), cart, product)?;
-        let mails = Arc::new(Mails {
-            service: service.clone(),
-            mailer,
-        });
+        let mails = Arc::new(Mails::new(&context.settings, service.clone())?);
         let sandbox_enabled = context.settings.payments.sandbox.enabled;
         Ok(Self {
             db,
