@@ -386,3 +386,37 @@ fn pdf_time(time: DateTime<Utc>) -> PdfTime {
         .utc_offset_hour(0)
         .utc_offset_minute(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::documents::fixtures::{invoice_of, order_of};
+
+    #[test]
+    fn the_same_document_is_the_same_file_in_every_currency() {
+        let fonts = Fonts::new(&[]).unwrap();
+        for code in ["EUR", "JPY", "KWD", "CLF"] {
+            let wanted = [(2, 1190, 100, 19), (999, 100_000_000, 0, 7)];
+            let (order, content, lines) = order_of(code.parse().unwrap(), &wanted, 590, true, false);
+            let mut invoice = invoice_of(&order, &content, &lines);
+            invoice.footer = "A footer\n".repeat(9);
+            invoice.seller.address = vec!["An address that is as long as nobody has one ".repeat(6)];
+            let file = render(&invoice, &fonts).unwrap();
+            assert!(file.starts_with(b"%PDF-"));
+            assert_eq!(render(&invoice, &fonts).unwrap(), file);
+        }
+    }
+
+    #[test]
+    fn taxes_side_by_side_are_told_together() {
+        let usd = "USD".parse().unwrap();
+        let tax = |percent: &str| PositionTax {
+            name: "Tax".to_owned(),
+            percent: percent.to_owned(),
+            amount: Money::zero(usd),
+        };
+        let locale = "de".parse().unwrap();
+        assert_eq!(rates(&[tax("5"), tax("2.25")], &locale), "5\u{a0}% + 2,25\u{a0}%");
+        assert_eq!(rates(&[], &locale), "");
+    }
+}
