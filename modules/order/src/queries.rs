@@ -1,9 +1,12 @@
 //! Every query of the module.
 
 pub(crate) mod books;
+pub(crate) mod documents;
 pub(crate) mod edits;
 pub(crate) mod effects;
+pub(crate) mod export;
 pub(crate) mod fulfilments;
+pub(crate) mod numbers;
 pub(crate) mod payments;
 pub(crate) mod placing;
 pub(crate) mod reading;

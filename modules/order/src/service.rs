@@ -2,8 +2,10 @@
 //! is taken up again by the client's repeat or by the module's jobs.
 
 mod cancel;
+mod documents;
 mod edit;
 mod effects;
+mod export;
 mod fulfil;
 mod notes;
 mod operate;
@@ -33,9 +35,14 @@ use product_api::ProductApi;
 use crate::error::OrderError;
 use crate::providers::{Providers, Sandbox};
 use crate::queries::effects::Effects;
+use crate::queries::numbers::Numbering;
 use crate::queries::placing::{self, Begin, TakeOver};
 
+use documents::Office;
+
+pub(crate) use documents::{Bookkeeper, CreditContent, ListDocuments};
 pub(crate) use edit::{Addition, EditRequest};
+pub(crate) use export::ExportPart;
 pub(crate) use fulfil::{NewFulfilment, Tracking};
 pub(crate) use operate::MoneyRequest;
 pub(crate) use pay::PaymentChoice;
@@ -54,11 +61,12 @@ struct Shared {
     db: Db,
     /// Orders that are begun, and take over their carts, at the same moment.
     begins: Together<Begin, Option<String>>,
-    take_overs: Together<TakeOver, bool>,
+    take_overs: Together<TakeOver, Option<String>>,
     clock: Clock,
     secret: SecretKey,
     cursors: Cursors,
     settings: kernel::settings::Order,
+    office: Office,
     cart: Arc<dyn CartApi>,
     product: Arc<dyn ProductApi>,
     providers: Providers,
@@ -71,14 +79,31 @@ struct Shared {
 }
 
 impl Service {
-    pub(crate) fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Self {
+    /// The use cases over `db`, with their siblings.
+    ///
+    /// # Errors
+    ///
+    /// Where a font for documents cannot be used.
+    pub(crate) fn new(
+        context: &Context,
+        db: Db,
+        cart: Arc<dyn CartApi>,
+        product: Arc<dyn ProductApi>,
+    ) -> Result<Self, Fault> {
         let settings = context.settings.order.clone();
+        let numbering = Numbering::of(&settings);
+        let at_beginning = numbering.clone();
         let sandbox = Sandbox::new(db.clone(), context.clock.clone());
         let providers = Providers::new(&context.settings.payments, settings.provider_timeout, sandbox.clone());
-        Self {
+        Ok(Self {
             shared: Arc::new(Shared {
-                begins: Together::new(db.clone(), placing::begin),
-                take_overs: Together::new(db.clone(), placing::take_over),
+                office: Office::new(&context.settings)?,
+                begins: Together::new(db.clone(), move |connection, begins: &[Begin]| {
+                    placing::begin(connection, begins, &at_beginning)
+                }),
+                take_overs: Together::new(db.clone(), move |connection, wanted: &[TakeOver]| {
+                    placing::take_over(connection, wanted, &numbering)
+                }),
                 db,
                 clock: context.clock.clone(),
                 secret: context.keys.secret.clone(),
@@ -93,7 +118,7 @@ impl Service {
                 follow_up: Wake::default(),
                 mails: Wake::default(),
             }),
-        }
+        })
     }
 
     /// Wakes the job that tells stock and cart how orders ended.
@@ -114,6 +139,10 @@ impl Service {
     /// The names of the providers that buyers may choose.
     pub(crate) fn payment_providers(&self) -> &[&'static str] {
         self.shared.providers.offered()
+    }
+
+    fn numbering(&self) -> Numbering {
+        Numbering::of(&self.shared.settings)
     }
 
     fn lease(&self) -> Duration {

@@ -2,11 +2,11 @@
 
 use kernel::Money;
 use kernel::event::Payload;
-use kernel::id::{CartId, FulfilmentId, OrderEditId, OrderId, PaymentId, RefundId, ReturnId, UserId};
+use kernel::id::{CartId, DocumentId, FulfilmentId, OrderEditId, OrderId, PaymentId, RefundId, ReturnId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["orders", "payment-providers", "sandbox"];
+pub const PREFIXES: &[&str] = &["documents", "orders", "payment-providers", "sandbox"];
 
 /// An order was placed: it is paid for, or its payment is authorised.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -184,6 +184,23 @@ pub struct OrderPaymentRequested {
 
 impl Payload for OrderPaymentRequested {
     const TYPE: &'static str = "order.payment_requested";
+
+    fn subject(&self) -> String {
+        self.order.to_string()
+    }
+}
+
+/// An invoice or a credit note was issued.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DocumentIssued {
+    /// The order.
+    pub order: OrderId,
+    /// The document.
+    pub document: DocumentId,
+}
+
+impl Payload for DocumentIssued {
+    const TYPE: &'static str = "order.document_issued";
 
     fn subject(&self) -> String {
         self.order.to_string()

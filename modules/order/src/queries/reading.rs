@@ -43,6 +43,16 @@ pub(crate) fn whole(connection: &mut PgConnection, id: OrderId) -> QueryResult<O
     Ok(with_parts(connection, vec![order])?.pop())
 }
 
+/// The lines of an order, in their order.
+pub(crate) fn lines_of(connection: &mut PgConnection, id: OrderId, currency: Currency) -> QueryResult<Vec<Line>> {
+    let rows: Vec<LineRow> = lines::table
+        .filter(lines::order_id.eq(id.uuid()))
+        .order(lines::position)
+        .select(LineRow::as_select())
+        .load(connection)?;
+    Ok(rows.into_iter().map(|row| row.into_line(currency)).collect())
+}
+
 /// The payments of an order, oldest first.
 pub(crate) fn payments_of(connection: &mut PgConnection, id: OrderId) -> QueryResult<Vec<Payment>> {
     let rows: Vec<PaymentRow> = payments::table
@@ -112,7 +122,7 @@ pub(crate) fn by_ids(connection: &mut PgConnection, ids: &[Uuid]) -> QueryResult
     with_parts(connection, orders)
 }
 
-fn with_parts(connection: &mut PgConnection, orders: Vec<Order>) -> QueryResult<Vec<WholeOrder>> {
+pub(super) fn with_parts(connection: &mut PgConnection, orders: Vec<Order>) -> QueryResult<Vec<WholeOrder>> {
     let ids: Vec<Uuid> = orders.iter().map(|order| order.id.uuid()).collect();
     let mut lines: Vec<LineRow> = lines::table
         .filter(lines::order_id.eq_any(&ids))
