@@ -43,16 +43,6 @@ pub(crate) fn whole(connection: &mut PgConnection, id: OrderId) -> QueryResult<O
     Ok(with_parts(connection, vec![order])?.pop())
 }
 
-/// The lines of an order, in their order.
-pub(crate) fn lines_of(connection: &mut PgConnection, id: OrderId, currency: Currency) -> QueryResult<Vec<Line>> {
-    let rows: Vec<LineRow> = lines::table
-        .filter(lines::order_id.eq(id.uuid()))
-        .order(lines::position)
-        .select(LineRow::as_select())
-        .load(connection)?;
-    Ok(rows.into_iter().map(|row| row.into_line(currency)).collect())
-}
-
 /// The payments of an order, oldest first.
 pub(crate) fn payments_of(connection: &mut PgConnection, id: OrderId) -> QueryResult<Vec<Payment>> {
     let rows: Vec<PaymentRow> = payments::table

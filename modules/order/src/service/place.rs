@@ -20,6 +20,7 @@ use super::pay::PaymentChoice;
 use super::reply::{Reply, read_claim};
 use crate::domain::fulfilment::FulfilmentStatus;
 use crate::domain::payment::{Payment, PaymentStatus};
+use crate::domain::view::Audience;
 use crate::domain::{Actor, Content, Line, Order, Status, TimelineEntry, WholeOrder};
 use crate::error::OrderError;
 use crate::providers::{Charge, Outcome, OutcomeState};
@@ -395,7 +396,7 @@ impl Taken {
     fn reply(&self, number: String, answer: Option<Answer>) -> Result<Reply, OrderError> {
         match answer {
             Some(answer) => Ok(answer.into_reply(self.order.id, self.order.version)),
-            None => Reply::order(201, self.whole(number)),
+            None => Reply::order(201, self.whole(number), Audience::Buyer),
         }
     }
 
