@@ -79,8 +79,8 @@ async fn an_order_is_billed_and_what_it_says_is_kept_and_can_be_printed() {
     let books = admin
         .article(
             money(1070, "EUR"),
-            json!({"title": "Книга Ελλάδα", "status": "active"}),
-            json!({"tax_class": "reduced"}),
+            json!({"title": "Книга Ελλάδα", "status": "active", "tax_class": "reduced"}),
+            json!({}),
         )
         .await;
     let mut cart = store.anonymous().bare_cart(&[(&cups, 2), (&books, 1)]).await;

@@ -15,15 +15,15 @@ async fn bought(store: &Store) -> Value {
 async fn a_mail_is_text_and_html_in_the_language_of_the_order() {
     let store = Store::with([("shop.locales", "en,de"), ("shop.name", "Kaffee & Söhne")]).await;
     let product = store.admin().await.product(123_456, 5).await;
-    let german = store.anonymous().with("Accept-Language", "de");
-    let cart = german
+    let visitor = store.anonymous();
+    let cart = visitor
         .post(
             "/carts",
-            json!({"items": [{"variant_id": variant(&product), "quantity": 2}]}),
+            json!({"locale": "de", "items": [{"variant_id": variant(&product), "quantity": 2}]}),
         )
         .await
         .expect(201);
-    let buyer = german.with("Cart-Secret", cart["secret"].as_str().unwrap());
+    let buyer = visitor.with("Cart-Secret", cart["secret"].as_str().unwrap());
     let cart = ReadyCart::complete(buyer, &cart).await;
     let order = cart.buy(manual()).await.expect(201);
     assert_eq!(order["locale"], "de");

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::support::{ReadyCart, Shop, Store, eventually, manual, runtime, sandbox, unique, variant};
+use super::support::{Admin, ReadyCart, Shop, Store, eventually, manual, runtime, sandbox, unique, variant};
 
 /// The numbers behind the prefix, in their order.
 pub(crate) fn counted(orders: &[Value], prefix: &str) -> Vec<u64> {
@@ -60,6 +60,7 @@ async fn numbers_without_gaps_are_given_to_orders_that_can_be_seen_and_to_no_oth
     assert_eq!(counted(orders, "B-"), (1001..=1020).collect::<Vec<u64>>());
     // A payment that never comes takes no number away.
     store.clock().advance(chrono::TimeDelta::minutes(16));
+    let admin = Admin::signed_in(&store, admin.email()).await;
     let all_ended = || async { admin.get("/admin/orders?status=pending_payment").await.expect(200) };
     eventually(all_ended, |page| page["data"].as_array().unwrap().is_empty()).await;
     let last = admin.product(1000, 1).await;
