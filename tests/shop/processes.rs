@@ -9,6 +9,7 @@ mod deployments;
 mod fleets;
 mod imports;
 mod load;
+mod order_numbers;
 mod redis_carts;
 mod scale;
 mod stopping;

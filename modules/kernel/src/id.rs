@@ -177,6 +177,8 @@ kinds! {
     Line = "line" as LineId;
     /// One attempt to pay an order.
     Payment = "payment" as PaymentId;
+    /// An invoice or a credit note.
+    Document = "document" as DocumentId;
     /// A refund of a payment.
     Refund = "refund" as RefundId;
     /// A parcel of an order.

@@ -306,6 +306,63 @@ pub struct Order {
     /// How long the process that works on an order has it for itself; afterwards another may go on.
     #[serde(deserialize_with = "duration")]
     pub lease: Duration,
+    /// How orders are numbered.
+    pub numbers: OrderNumbers,
+    /// What all numbers of orders begin with.
+    #[serde(deserialize_with = "number_prefix")]
+    pub number_prefix: String,
+    /// Invoices and credit notes.
+    pub invoices: Invoices,
+}
+
+/// How orders are numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderNumbers {
+    /// One after the other; an order that was refused on its way leaves a gap.
+    Sequence,
+    /// One after the other, given to an order when it can be seen.
+    GapFree,
+    /// Ten digits that tell nothing.
+    Random,
+}
+
+/// Invoices and credit notes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invoices {
+    /// When an order is billed by itself.
+    pub issue: IssueInvoices,
+    /// What the numbers of invoices begin with; `{year}` stands for the year, in which they then begin anew.
+    #[serde(deserialize_with = "series_prefix")]
+    pub invoice_prefix: String,
+    /// The same for credit notes.
+    #[serde(deserialize_with = "series_prefix")]
+    pub credit_note_prefix: String,
+    /// Who sells; empty for the shop's name.
+    pub seller: String,
+    /// Where the seller is, a line each.
+    pub seller_address: Vec<String>,
+    /// By which a tax office knows the seller.
+    pub seller_tax_number: String,
+    /// What stands below each document.
+    pub footer: String,
+    /// Font files for what the built-in font has no glyphs for, asked in this order.
+    pub fonts: Vec<PathBuf>,
+}
+
+/// When an order is billed by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssueInvoices {
+    /// Never: staff do it.
+    Manual,
+    /// When it is placed.
+    Placed,
+    /// When all of its money is taken.
+    Captured,
+    /// When all of it has left the house.
+    Fulfilled,
 }
 
 /// Payment providers.
@@ -377,6 +434,10 @@ pub struct Mail {
     pub from: Email,
     /// `smtp://user:password@host:port` or `smtps://…`; empty writes `.eml` files into the data directory.
     pub smtp_url: SecretString,
+    /// A folder with templates that stand in for the built-in ones; empty for none.
+    pub templates: PathBuf,
+    /// Where an order is paid that staff have made, with `{order}` and `{secret}` in it; empty for nowhere.
+    pub payment_link: String,
 }
 
 /// Rate limits and sizes.
@@ -446,6 +507,39 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text)
         .map_err(|error| serde::de::Error::custom(format!("`{text}` is not a duration like `15m`: {error}")))
+}
+
+/// At most eight printable ASCII characters, the last of them no digit: two prefixes never make one number then.
+fn number_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let is_right = text.len() <= 8
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && !text.ends_with(|last: char| last.is_ascii_digit());
+    match is_right {
+        true => Ok(text),
+        false => Err(serde::de::Error::custom(format!(
+            "`{text}` must be at most 8 printable ASCII characters without blanks, and must not end in a digit"
+        ))),
+    }
+}
+
+/// At most twenty printable ASCII characters, the last of them no digit, so that series never share a number.
+fn series_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let rest = text.replacen("{year}", "", 1);
+    let is_right = text.len() <= 20
+        && rest
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"{}".contains(&byte))
+        && !text.ends_with(|last: char| last.is_ascii_digit())
+        && !text.ends_with("{year}");
+    match is_right {
+        true => Ok(text),
+        false => Err(serde::de::Error::custom(format!(
+            "`{text}` must be at most 20 printable ASCII characters without blanks, with one {{year}} at most, and must \
+             end in neither that nor a digit"
+        ))),
+    }
 }
 
 fn currency<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Currency, D::Error> {

@@ -1,12 +1,15 @@
 //! What an order and its payments are, and which changes are legal. Pure: no I/O, no clock.
 
 pub(crate) mod books;
+pub(crate) mod documents;
 pub(crate) mod edit;
+pub(crate) mod export;
 pub(crate) mod fulfilment;
 pub(crate) mod inbox;
 pub(crate) mod payment;
 pub(crate) mod returning;
 pub(crate) mod view;
+pub(crate) mod wording;
 
 use cart_api::{LineTax, Pricing, Totals};
 use chrono::{DateTime, Utc};

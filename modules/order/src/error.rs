@@ -9,6 +9,7 @@ use product_api::{ProductError, Shortage};
 use std::time::Duration;
 
 use crate::domain::Status;
+use crate::domain::documents::CreditRefusal;
 use crate::domain::edit::EditRefusal;
 use crate::domain::returning::ReturnStatus;
 use crate::providers::EventRefusal;
@@ -77,6 +78,15 @@ pub(crate) enum OrderError {
     /// Somebody is working on the event just now.
     #[error("the event is being worked on; try again in a moment")]
     EventInProgress,
+    /// The order is billed already, by the document with this number.
+    #[error("the order is billed already, by {0}; credit that first")]
+    AlreadyInvoiced(String),
+    /// The order has no invoice of which anything is left.
+    #[error("the order has no invoice of which something is left to be credited")]
+    NotInvoiced,
+    /// An invoice cannot be credited like that.
+    #[error(transparent)]
+    Credit(#[from] CreditRefusal),
     /// The order has changed since the client read it; its present version.
     #[error("the order is at version {0}")]
     VersionMismatch(i64),
@@ -144,6 +154,18 @@ impl From<OrderError> for Problem {
             OrderError::EventInProgress => {
                 Self::conflict("event_in_progress", detail).with_retry_after(Duration::from_secs(1))
             }
+            OrderError::AlreadyInvoiced(_) => Self::conflict("already_invoiced", detail),
+            OrderError::NotInvoiced => Self::conflict("not_invoiced", detail),
+            OrderError::Credit(refusal) => match refusal {
+                CreditRefusal::NothingLeft => Self::conflict("nothing_to_credit", detail),
+                CreditRefusal::MoreThanLeft(_) | CreditRefusal::MorePiecesThanLeft { .. } => {
+                    Self::conflict("exceeds_invoice", detail)
+                }
+                CreditRefusal::NoSuchLine => Self::invalid(FieldErrors::one("/lines", "unknown_line", detail)),
+                CreditRefusal::OtherCurrency(_) => {
+                    Self::invalid(FieldErrors::one("/amount/currency", "other_currency", detail))
+                }
+            },
             OrderError::VersionMismatch(version) => precondition_failed(version),
             OrderError::Fault(fault) => fault.into(),
         }

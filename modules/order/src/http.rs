@@ -1,6 +1,8 @@
 //! The public routes of orders.
 
 mod admin;
+mod documents;
+mod export;
 mod payment_webhooks;
 mod refusal;
 mod returns;
@@ -42,6 +44,9 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>, sandbox: bool) {
         .service(cancel_order)
         .service(list_payment_providers)
         .configure(returns::routes)
+        // Before the routes of single orders, whose ids it would be taken for.
+        .configure(export::routes)
+        .configure(documents::routes)
         .configure(admin::routes)
         .configure(payment_webhooks::routes);
     if sandbox {

@@ -4,6 +4,7 @@ mod domain;
 mod error;
 mod http;
 mod mail;
+mod paper;
 mod providers;
 mod queries;
 mod schema;
@@ -27,9 +28,9 @@ use kernel::{Clock, Fault};
 use product_api::ProductApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::mail::{Mailer, Mails};
+use crate::mail::Mails;
 use crate::queries::SCHEMA;
-use crate::service::Service;
+use crate::service::{Bookkeeper, Service};
 
 const ORDERS: Schema = Schema {
     name: SCHEMA,
@@ -55,12 +56,8 @@ pub struct Module {
 impl Module {
     /// The module with its data in `db`, buying from `cart` and `product`.
     pub fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Result<Self, Fault> {
-        let mailer = Mailer::new(&context.settings)?;
         let service = Service::new(context, db.clone(), cart, product)?;
-        let mails = Arc::new(Mails {
-            service: service.clone(),
-            mailer,
-        });
+        let mails = Arc::new(Mails::new(&context.settings, service.clone())?);
         let sandbox_enabled = context.settings.payments.sandbox.enabled;
         Ok(Self {
             db,
@@ -105,6 +102,11 @@ impl kernel::module::Module for Module {
         let feed = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
         let consumer = Consumer::new("order-mail", self.db.clone(), SCHEMA, feed, self.clock.clone());
         let mails = Arc::clone(&self.mails);
+        let events = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
+        let documents = Consumer::new("order-documents", self.db.clone(), SCHEMA, events, self.clock.clone());
+        let bookkeeper = Arc::new(Bookkeeper {
+            service: self.service.clone(),
+        });
         let (inbox, old_events, books) = (self.service.clone(), self.service.clone(), self.service.clone());
         let mut jobs = vec![
             Job::new("order-inbox", INTERVAL, self.service.inbox_wake(), move || {
@@ -145,6 +147,10 @@ impl kernel::module::Module for Module {
                     tokio::time::sleep(mail::GATHERING).await;
                     consumer.round(&*mails).await
                 }
+            }),
+            Job::new("order-documents", INTERVAL, Wake::default(), move || {
+                let (consumer, bookkeeper) = (documents.clone(), Arc::clone(&bookkeeper));
+                async move { consumer.round(&*bookkeeper).await }
             }),
             database::housekeeping::job(self.db.clone(), SCHEMA, self.clock.clone()),
         ];

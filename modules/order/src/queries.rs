@@ -2,10 +2,13 @@
 
 pub(crate) mod books;
 pub(crate) mod discrepancies;
+pub(crate) mod documents;
 pub(crate) mod edits;
 pub(crate) mod effects;
+pub(crate) mod export;
 pub(crate) mod fulfilments;
 pub(crate) mod inbox;
+pub(crate) mod numbers;
 pub(crate) mod payments;
 pub(crate) mod placing;
 pub(crate) mod reading;

@@ -3,7 +3,7 @@
 diesel::table! {
     orders.orders (id) {
         id -> Uuid,
-        number -> Text,
+        number -> Nullable<Text>,
         status -> Text,
         version -> Int8,
         user_id -> Nullable<Uuid>,
@@ -246,6 +246,39 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    orders.documents (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        kind -> Text,
+        series -> Text,
+        sequence -> Int8,
+        number -> Text,
+        invoice_id -> Nullable<Uuid>,
+        key -> Text,
+        currency -> Text,
+        net -> Int8,
+        tax -> Int8,
+        gross -> Int8,
+        content -> Json,
+        issued_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders.invoiced (document_id, position) {
+        document_id -> Uuid,
+        position -> Int4,
+        line_id -> Nullable<Uuid>,
+        quantity -> Int8,
+        tax -> Int8,
+        gross -> Int8,
+        credited_quantity -> Int8,
+        credited_tax -> Int8,
+        credited_gross -> Int8,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     orders,
     effects,
@@ -256,5 +289,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     fulfilments,
     fulfilment_lines,
     returns,
-    return_lines
+    return_lines,
+    documents,
+    invoiced
 );

@@ -2,8 +2,10 @@
 //! is taken up again by the client's repeat or by the module's jobs.
 
 mod cancel;
+mod documents;
 mod edit;
 mod effects;
+mod export;
 mod fulfil;
 mod inbox;
 mod notes;
@@ -36,9 +38,14 @@ use crate::error::OrderError;
 use crate::providers::sandbox::Teller;
 use crate::providers::{Providers, Sandbox};
 use crate::queries::effects::Effects;
+use crate::queries::numbers::Numbering;
 use crate::queries::placing::{self, Begin, TakeOver};
 
+use documents::Office;
+
+pub(crate) use documents::{Bookkeeper, CreditContent, ListDocuments};
 pub(crate) use edit::{Addition, EditRequest};
+pub(crate) use export::ExportPart;
 pub(crate) use fulfil::{NewFulfilment, Tracking};
 pub(crate) use inbox::ListEvents;
 pub(crate) use operate::MoneyRequest;
@@ -59,11 +66,12 @@ struct Shared {
     db: Db,
     /// Orders that are begun, and take over their carts, at the same moment.
     begins: Together<Begin, Option<String>>,
-    take_overs: Together<TakeOver, bool>,
+    take_overs: Together<TakeOver, Option<String>>,
     clock: Clock,
     secret: SecretKey,
     cursors: Cursors,
     settings: kernel::settings::Order,
+    office: Office,
     cart: Arc<dyn CartApi>,
     product: Arc<dyn ProductApi>,
     providers: Providers,
@@ -77,6 +85,11 @@ struct Shared {
 }
 
 impl Service {
+    /// The use cases over `db`, with their siblings.
+    ///
+    /// # Errors
+    ///
+    /// Where a font for documents cannot be used.
     pub(crate) fn new(
         context: &Context,
         db: Db,
@@ -87,10 +100,17 @@ impl Service {
         let payments = &context.settings.payments;
         let sandbox = Sandbox::new(db.clone(), context.clock.clone(), &payments.sandbox)?;
         let providers = Providers::new(payments, settings.provider_timeout, sandbox.clone())?;
+        let numbering = Numbering::of(&settings);
+        let at_beginning = numbering.clone();
         Ok(Self {
             shared: Arc::new(Shared {
-                begins: Together::new(db.clone(), placing::begin),
-                take_overs: Together::new(db.clone(), placing::take_over),
+                office: Office::new(&context.settings)?,
+                begins: Together::new(db.clone(), move |connection, begins: &[Begin]| {
+                    placing::begin(connection, begins, &at_beginning)
+                }),
+                take_overs: Together::new(db.clone(), move |connection, wanted: &[TakeOver]| {
+                    placing::take_over(connection, wanted, &numbering)
+                }),
                 db,
                 clock: context.clock.clone(),
                 secret: context.keys.secret.clone(),
@@ -137,6 +157,10 @@ impl Service {
     /// The names of the providers that buyers may choose.
     pub(crate) fn payment_providers(&self) -> &[&'static str] {
         self.shared.providers.offered()
+    }
+
+    fn numbering(&self) -> Numbering {
+        Numbering::of(&self.shared.settings)
     }
 
     fn lease(&self) -> Duration {

@@ -105,21 +105,29 @@ impl Caller {
         path: &str,
         body: Option<(&str, String)>,
     ) -> reqwest::Result<Response> {
-        let path = match path.strip_prefix("//") {
-            Some(path) => format!("/{path}"),
-            None => format!("/api/v1{path}"),
-        };
-        let mut request = self
-            .shop
-            .client
-            .request(method, format!("http://{}{path}", self.shop.address()));
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
+        let mut request = self.request(method, path);
         if let Some((media_type, text)) = body {
             request = request.header("content-type", media_type).body(text);
         }
         Response::try_of(request.send().await?).await
+    }
+
+    /// The answer to a GET as it comes, for what is no text.
+    pub(crate) async fn download(&self, path: &str) -> reqwest::Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let path = match path.strip_prefix("//") {
+            Some(path) => format!("/{path}"),
+            None => format!("/api/v1{path}"),
+        };
+        let request = self
+            .shop
+            .client
+            .request(method, format!("http://{}{path}", self.shop.address()));
+        let with = |request: reqwest::RequestBuilder, (name, value): &(String, String)| request.header(name, value);
+        self.headers.iter().fold(request, with)
     }
 }
 

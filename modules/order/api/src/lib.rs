@@ -2,11 +2,12 @@
 
 use kernel::Money;
 use kernel::event::Payload;
-use kernel::id::{CartId, FulfilmentId, OrderEditId, OrderId, PaymentId, RefundId, ReturnId, UserId};
+use kernel::id::{CartId, DocumentId, FulfilmentId, OrderEditId, OrderId, PaymentId, RefundId, ReturnId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
 pub const PREFIXES: &[&str] = &[
+    "documents",
     "orders",
     "payment-discrepancies",
     "payment-events",
@@ -191,6 +192,23 @@ pub struct OrderPaymentRequested {
 
 impl Payload for OrderPaymentRequested {
     const TYPE: &'static str = "order.payment_requested";
+
+    fn subject(&self) -> String {
+        self.order.to_string()
+    }
+}
+
+/// An invoice or a credit note was issued.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DocumentIssued {
+    /// The order.
+    pub order: OrderId,
+    /// The document.
+    pub document: DocumentId,
+}
+
+impl Payload for DocumentIssued {
+    const TYPE: &'static str = "order.document_issued";
 
     fn subject(&self) -> String {
         self.order.to_string()

@@ -249,6 +249,20 @@ pub(crate) enum OrderPaymentStatus {
 }
 
 impl OrderPaymentStatus {
+    /// The name in the API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Authorized => "authorized",
+            Self::Captured => "captured",
+            Self::PartiallyRefunded => "partially_refunded",
+            Self::Refunded => "refunded",
+            Self::Voided => "voided",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Derives the status of an order that is worth `due` minor units; one that costs nothing is paid from the start.
     pub(crate) fn of(payments: &[Payment], due: i64) -> Self {
         let any = |wanted: &dyn Fn(&Payment) -> bool| payments.iter().any(wanted);

@@ -44,20 +44,9 @@ struct OrderQuery(ListOrders);
 
 impl FromQuery for OrderQuery {
     fn from_query(parameters: &mut QueryParameters) -> Self {
-        let mut statuses = Vec::new();
-        for name in parameters.texts("status") {
-            match Status::named(&name).filter(|status| *status != Status::Placing) {
-                Some(status) => statuses.push(status),
-                None => parameters.refuse(
-                    "status",
-                    "unknown_value",
-                    "must be one of pending_payment, placed, completed, cancelled",
-                ),
-            }
-        }
         let filter = OrderFilter {
             user: parameters.parsed("user_id"),
-            statuses,
+            statuses: statuses(parameters),
             email: parameters.text("email"),
             number: parameters.text("number"),
         };
@@ -68,6 +57,22 @@ impl FromQuery for OrderQuery {
             cursor: parameters.cursor(),
         })
     }
+}
+
+/// Those that `status` names.
+pub(super) fn statuses(parameters: &mut QueryParameters) -> Vec<Status> {
+    let mut statuses = Vec::new();
+    for name in parameters.texts("status") {
+        match Status::named(&name).filter(|status| *status != Status::Placing) {
+            Some(status) => statuses.push(status),
+            None => parameters.refuse(
+                "status",
+                "unknown_value",
+                "must be one of pending_payment, placed, completed, cancelled",
+            ),
+        }
+    }
+    statuses
 }
 
 /// All orders, newest first.

@@ -112,7 +112,7 @@ pub(crate) fn by_ids(connection: &mut PgConnection, ids: &[Uuid]) -> QueryResult
     with_parts(connection, orders)
 }
 
-fn with_parts(connection: &mut PgConnection, orders: Vec<Order>) -> QueryResult<Vec<WholeOrder>> {
+pub(super) fn with_parts(connection: &mut PgConnection, orders: Vec<Order>) -> QueryResult<Vec<WholeOrder>> {
     let ids: Vec<Uuid> = orders.iter().map(|order| order.id.uuid()).collect();
     let mut lines: Vec<LineRow> = lines::table
         .filter(lines::order_id.eq_any(&ids))

@@ -18,7 +18,7 @@ use crate::schema::{lines, orders, payments};
 #[diesel(table_name = orders)]
 pub(super) struct OrderRow {
     id: Uuid,
-    number: String,
+    number: Option<String>,
     status: String,
     version: i64,
     user_id: Option<Uuid>,
@@ -51,7 +51,8 @@ impl OrderRow {
         Ok(Order {
             id: self.id.into(),
             status: Status::named(&self.status).ok_or_else(|| unreadable("orders.status", &self.status))?,
-            number: self.number,
+            // One that is still being placed may have none, and is shown to nobody.
+            number: self.number.unwrap_or_default(),
             version: self.version,
             user: self.user_id.map(Into::into),
             cart: self.cart_id.map(Into::into),

@@ -20,11 +20,12 @@ use super::pay::{PaymentChoice, uncharged};
 use super::reply::{Reply, read_claim};
 use crate::domain::fulfilment::FulfilmentStatus;
 use crate::domain::payment::{Payment, PaymentStatus};
+use crate::domain::view::Audience;
 use crate::domain::{Actor, Content, Line, Order, Status, TimelineEntry, WholeOrder};
 use crate::error::OrderError;
 use crate::providers::{Charge, Outcome, OutcomeState};
 use crate::queries::effects::{self, Effects};
-use crate::queries::placing::{self, Begin, TakeOver};
+use crate::queries::placing::{self, Answer, Begin, TakeOver, Told};
 use crate::queries::{SCHEMA, reading};
 
 /// What a buyer asks for.
@@ -89,9 +90,10 @@ impl Service {
             Some(whole) if whole.order.content.is_some() => self.answer_abandoned(whole, call).await.map(Err),
             _ => {
                 let (claimed, lease, mut order) = (call.clone(), self.lease(), fresh);
-                let begun = order.clone();
+                let (begun, numbering) = (order.clone(), self.numbering());
                 let redirect = move |connection: &mut PgConnection| {
-                    Ok::<_, Failure<Fault>>(placing::redirect_claim(connection, &claimed, &begun, lease)?)
+                    let number = placing::redirect_claim(connection, &claimed, &begun, lease, &numbering)?;
+                    Ok::<_, Failure<Fault>>(number)
                 };
                 order.number = self.shared.db.run(redirect).await?;
                 Ok(Ok(order))
@@ -202,24 +204,25 @@ impl Service {
         );
         let payment = taken.payment.clone();
         let (id, cart, decided) = (taken.order.id, taken.order.cart, taken.order.status == Status::Placed);
-        let reply = Reply::after_payment(taken.whole(), payment.as_ref().map(|payment| payment.id))?;
-        let event = decided
-            .then(|| Event::of(&taken.placed(), taken.order.updated_at))
-            .transpose()?;
+        // Serialized here, where there are many threads, unless the number is only known to the transaction.
+        let told = match taken.order.number.is_empty() {
+            true => Told::default(),
+            false => taken.told(taken.order.number.clone())?,
+        };
         let step = TakeOver {
-            answer: reply.to_answer().filter(|_| decided),
-            event,
-            order: taken.order,
-            content: taken.content,
-            lines: taken.lines,
-            payment: taken.payment,
+            told: told.clone(),
+            tell: |what, number| Taken::of_step(what).told(number.to_owned()),
+            order: taken.order.clone(),
+            content: taken.content.clone(),
+            lines: taken.lines.clone(),
+            payment: taken.payment.clone(),
             call: call.clone(),
             lease: self.lease(),
         };
-        if !self.shared.take_overs.run(step).await? {
+        let Some(number) = self.shared.take_overs.run(step).await? else {
             // The lease has run out and somebody else has the order, or gave it up and undoes what this saga has done.
             return Err(Fault::unavailable("the order was taken over while it was being placed").into());
-        }
+        };
         match payment {
             Some(payment) if !decided => {
                 let charge = Charge {
@@ -234,7 +237,7 @@ impl Service {
             _ => {
                 self.follow_up(Effects::of_placed(id, cart));
                 self.shared.mails.wake();
-                Ok(reply)
+                taken.reply(number, told.answer)
             }
         }
     }
@@ -375,7 +378,38 @@ impl Taken {
         }
     }
 
-    fn whole(&self) -> WholeOrder {
+    /// What a step says that takes over the order.
+    fn of_step(step: &TakeOver) -> Self {
+        Self {
+            order: step.order.clone(),
+            content: step.content.clone(),
+            lines: step.lines.clone(),
+            payment: step.payment.clone(),
+        }
+    }
+
+    /// What is told of the order under its number: nothing where it is not placed yet.
+    fn told(&self, number: String) -> Result<Told, Fault> {
+        if self.order.status != Status::Placed {
+            return Ok(Told::default());
+        }
+        let event = Event::of(&self.placed(&number), self.order.updated_at)?;
+        let answer = Answer::of(self.whole(number))?;
+        Ok(Told {
+            answer: Some(answer),
+            event: Some(event),
+        })
+    }
+
+    /// The answer to the buyer: `answer` where it was made before.
+    fn reply(&self, number: String, answer: Option<Answer>) -> Result<Reply, OrderError> {
+        match answer {
+            Some(answer) => Ok(answer.into_reply(self.order.id, self.order.version)),
+            None => Reply::order(201, self.whole(number), Audience::Buyer),
+        }
+    }
+
+    fn whole(&self, number: String) -> WholeOrder {
         let entry = |kind: &'static str| TimelineEntry {
             at: self.order.updated_at,
             kind: kind.to_owned(),
@@ -385,7 +419,10 @@ impl Taken {
             internal: false,
         };
         WholeOrder {
-            order: self.order.clone(),
+            order: Order {
+                number,
+                ..self.order.clone()
+            },
             lines: self.lines.clone(),
             payments: self.payment.iter().cloned().collect(),
             refunds: Vec::new(),
@@ -395,10 +432,10 @@ impl Taken {
         }
     }
 
-    fn placed(&self) -> OrderPlaced {
+    fn placed(&self, number: &str) -> OrderPlaced {
         OrderPlaced {
             order: self.order.id,
-            number: self.order.number.clone(),
+            number: number.to_owned(),
             user: self.order.user,
             cart: self.order.cart,
             total: self.content.totals.total,

@@ -55,6 +55,11 @@ impl Service {
             .collect())
     }
 
+    /// What proves an order to whoever has no account, for the module itself.
+    pub(crate) fn secret_of(&self, order: OrderId) -> String {
+        self.shared.secret.guest_secret(order)
+    }
+
     /// A page of orders, newest first.
     pub(crate) async fn list(&self, list: ListOrders) -> Result<Page<OrderView>, kernel::Problem> {
         let ListOrders {

@@ -87,17 +87,6 @@ impl Reply {
         }
     }
 
-    /// The order as it is stored in the statement that places it.
-    pub(super) fn to_answer(&self) -> Option<Answer> {
-        match self {
-            Self::Order(status, order) => Some(Answer {
-                status: *status,
-                body: order.json.clone(),
-            }),
-            Self::Stored(_) | Self::Refused(_) => None,
-        }
-    }
-
     /// The order that the reply is about, for the secret that a guest gets with it.
     pub(crate) fn order_id(&self) -> Option<OrderId> {
         let stored;
@@ -111,6 +100,28 @@ impl Reply {
         };
         let id = body.get("order_id").or_else(|| body.get("id"))?;
         id.as_str()?.parse().ok()
+    }
+}
+
+impl Answer {
+    /// The answer about an order that is placed, as it is stored in the statement that places it.
+    pub(super) fn of(whole: WholeOrder) -> Result<Self, Fault> {
+        let view = whole
+            .view(Audience::Buyer)
+            .ok_or_else(|| Fault::internal("an order without totals was placed"))?;
+        let body =
+            serde_json::to_string(&view).map_err(|error| Fault::internal(format!("order {}: {error}", view.id)))?;
+        Ok(Self { status: 201, body })
+    }
+
+    /// The same for the one who waits for it.
+    pub(super) fn into_reply(self, id: OrderId, version: i64) -> Reply {
+        let shown = Shown {
+            id,
+            version,
+            json: self.body,
+        };
+        Reply::Order(self.status, shown)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::domain::books::DiscrepancyKind;
 use crate::domain::payment::Payment;
 use crate::domain::{Order, Status, WholeOrder, totals_error};
 use crate::queries::books::{self, Holding};
-use crate::queries::stock;
+use crate::queries::{documents, stock};
 
 const PAGE: i64 = 500;
 /// How long an order may be worked on before that is an error in itself.
@@ -48,6 +48,7 @@ impl Service {
         self.check_carts(&mut held, &mut findings).await?;
         self.check_providers(&mut held, &mut findings).await?;
         self.check_orders(&held, &mut findings).await?;
+        self.check_documents(&mut findings).await?;
         let parked = self
             .query(|connection| database::consumer::parked(connection, crate::queries::SCHEMA))
             .await?;
@@ -60,6 +61,33 @@ impl Service {
         });
         findings.extend(parked);
         Ok(findings)
+    }
+
+    /// Numbers of documents have no gaps, and invoices know what their credit notes say.
+    async fn check_documents(&self, findings: &mut Vec<Finding>) -> Result<(), Fault> {
+        let (gaps, wrong) = self
+            .query(|connection| {
+                let gaps = documents::series_with_gaps(connection)?;
+                Ok((gaps, documents::invoices_credited_otherwise(connection)?))
+            })
+            .await?;
+        let gap = |series: String| {
+            Finding::new(
+                "documents_have_no_gaps",
+                series,
+                "its numbers are not those that were given",
+            )
+        };
+        findings.extend(gaps.into_iter().map(gap));
+        let credited = |id| {
+            Finding::new(
+                "credit_notes_agree",
+                id,
+                "what was credited of it is not what its credit notes say",
+            )
+        };
+        findings.extend(wrong.into_iter().map(credited));
+        Ok(())
     }
 
     async fn check_orders(&self, held: &Held, findings: &mut Vec<Finding>) -> Result<(), Fault> {
