@@ -1,7 +1,9 @@
 //! What an order and its payments are, and which changes are legal. Pure: no I/O, no clock.
 
+pub(crate) mod live;
 pub(crate) mod payment;
 pub(crate) mod view;
+pub(crate) mod webhooks;
 
 use cart_api::{Pricing, Totals};
 use chrono::{DateTime, Utc};

@@ -1,8 +1,10 @@
 //! The public routes of orders.
 
 mod admin;
+mod live;
 mod refusal;
 mod sandbox;
+mod webhooks;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
@@ -39,7 +41,9 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>, sandbox: bool) {
         .service(pay_order)
         .service(cancel_order)
         .service(list_payment_providers)
-        .configure(admin::routes);
+        .configure(admin::routes)
+        .configure(live::routes)
+        .configure(webhooks::routes);
     if sandbox {
         config.configure(sandbox::routes);
     }

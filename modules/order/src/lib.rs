@@ -23,13 +23,17 @@ use kernel::event::Feed;
 use kernel::job::{Job, Wake};
 use kernel::keys::SecretKey;
 use kernel::module::{Context, Finding};
+use kernel::settings::Settings;
 use kernel::{Clock, Fault};
 use product_api::ProductApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use crate::service::webhooks::fan_out::SiblingFeeds;
+
 use crate::mail::{Mailer, Mails};
 use crate::queries::SCHEMA;
 use crate::service::Service;
+use crate::service::webhooks::fan_out;
 
 const ORDERS: Schema = Schema {
     name: SCHEMA,
@@ -39,7 +43,10 @@ const ORDERS: Schema = Schema {
 /// How often the jobs look for work that nobody woke them for.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often orders that were refused on their way are removed.
+/// How often webhooks are looked for that are due, and those who watch orders are looked after, where there are any.
+const WATCHING: Duration = Duration::from_secs(1);
+
+/// How often orders that were refused on their way, and old deliveries, are removed.
 const PRUNING: Duration = Duration::from_secs(600);
 
 /// The order module.
@@ -48,15 +55,22 @@ pub struct Module {
     clock: Clock,
     service: Service,
     mails: Arc<Mails>,
+    siblings: SiblingFeeds,
     secret: SecretKey,
     sandbox_enabled: bool,
 }
 
 impl Module {
-    /// The module with its data in `db`, buying from `cart` and `product`.
-    pub fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Result<Self, Fault> {
+    /// The module with its data in `db`, buying from `cart` and `product`, and telling merchants what `siblings` publish.
+    pub fn new(
+        context: &Context,
+        db: Db,
+        cart: Arc<dyn CartApi>,
+        product: Arc<dyn ProductApi>,
+        siblings: SiblingFeeds,
+    ) -> Result<Self, Fault> {
         let mailer = Mailer::new(&context.settings)?;
-        let service = Service::new(context, db.clone(), cart, product);
+        let service = Service::new(context, db.clone(), cart, product)?;
         let mails = Arc::new(Mails {
             service: service.clone(),
             mailer,
@@ -67,6 +81,7 @@ impl Module {
             clock: context.clock.clone(),
             service,
             mails,
+            siblings,
             secret: context.keys.secret.clone(),
             sandbox_enabled,
         })
@@ -75,6 +90,15 @@ impl Module {
     fn schemas() -> [&'static Schema; 2] {
         [&ORDERS, &providers::sandbox::SCHEMA]
     }
+}
+
+/// Finds settings that the module cannot work with.
+///
+/// # Errors
+///
+/// One line that names the setting.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    service::webhooks::allowance(settings).map(drop)
 }
 
 #[async_trait]
@@ -105,7 +129,10 @@ impl kernel::module::Module for Module {
         let feed = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
         let consumer = Consumer::new("order-mail", self.db.clone(), SCHEMA, feed, self.clock.clone());
         let mails = Arc::clone(&self.mails);
-        vec![
+        let (watched, webhooks, deliveries) = (self.service.clone(), self.service.clone(), self.service.clone());
+        let own = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
+        let fan_out = fan_out::jobs(&self.service, &self.db, own, self.siblings.clone(), &self.clock);
+        let jobs = vec![
             Job::new("order-effects", INTERVAL, self.service.effects_wake(), move || {
                 let service = effects.clone();
                 async move { service.bring_about().await }
@@ -133,8 +160,26 @@ impl kernel::module::Module for Module {
                     consumer.round(&*mails).await
                 }
             }),
+            Job::new("order-watched", WATCHING, self.service.watched_wake(), move || {
+                let service = watched.clone();
+                async move { service.tell_watchers().await }
+            }),
+            Job::new(
+                "order-webhooks-sent",
+                WATCHING,
+                self.service.webhooks_wake(),
+                move || {
+                    let service = webhooks.clone();
+                    async move { service.send_webhooks().await }
+                },
+            ),
+            Job::new("order-webhooks-old", PRUNING, Wake::default(), move || {
+                let service = deliveries.clone();
+                async move { service.prune_deliveries().await }
+            }),
             database::housekeeping::job(self.db.clone(), SCHEMA, self.clock.clone()),
-        ]
+        ];
+        jobs.into_iter().chain(fan_out).collect()
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Fault> {

@@ -2,10 +2,12 @@
 
 pub(crate) mod books;
 pub(crate) mod effects;
+pub(crate) mod live;
 pub(crate) mod payments;
 pub(crate) mod placing;
 pub(crate) mod reading;
 mod rows;
+pub(crate) mod webhooks;
 pub(crate) mod work;
 
 use chrono::{DateTime, Utc};

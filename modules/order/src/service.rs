@@ -3,6 +3,7 @@
 
 mod cancel;
 mod effects;
+mod live;
 mod operate;
 mod pay;
 mod place;
@@ -11,6 +12,7 @@ mod recover;
 mod reply;
 mod settle;
 mod verify;
+pub(crate) mod webhooks;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,6 +37,10 @@ pub(crate) use pay::PaymentChoice;
 pub(crate) use place::PlaceOrder;
 pub(crate) use read::ListOrders;
 pub(crate) use reply::Reply;
+pub(crate) use webhooks::ListDeliveries;
+
+use live::Watched;
+use webhooks::Webhooks;
 
 /// The order module's use cases. Cheap to clone.
 #[derive(Clone)]
@@ -60,14 +66,22 @@ struct Shared {
     placed: Mutex<Vec<Effects>>,
     follow_up: Wake,
     mails: Wake,
+    webhooks: Webhooks,
+    /// The orders that somebody watches through this process.
+    watched: Arc<Watched>,
 }
 
 impl Service {
-    pub(crate) fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Self {
+    pub(crate) fn new(
+        context: &Context,
+        db: Db,
+        cart: Arc<dyn CartApi>,
+        product: Arc<dyn ProductApi>,
+    ) -> Result<Self, Fault> {
         let settings = context.settings.order.clone();
         let sandbox = Sandbox::new(db.clone(), context.clock.clone());
         let providers = Providers::new(&context.settings.payments, settings.provider_timeout, sandbox.clone());
-        Self {
+        Ok(Self {
             shared: Arc::new(Shared {
                 begins: Together::new(db.clone(), placing::begin),
                 take_overs: Together::new(db.clone(), placing::take_over),
@@ -84,8 +98,10 @@ impl Service {
                 placed: Mutex::default(),
                 follow_up: Wake::default(),
                 mails: Wake::default(),
+                webhooks: Webhooks::new(&context.settings)?,
+                watched: Arc::default(),
             }),
-        }
+        })
     }
 
     /// Wakes the job that tells stock and cart how orders ended.
@@ -101,6 +117,16 @@ impl Service {
     /// Wakes the job that sends the mails.
     pub(crate) fn mails_wake(&self) -> Wake {
         self.shared.mails.clone()
+    }
+
+    /// Wakes the job that sends webhooks.
+    pub(crate) fn webhooks_wake(&self) -> Wake {
+        self.shared.webhooks.wake()
+    }
+
+    /// Wakes the job that tells those who watch orders.
+    pub(crate) fn watched_wake(&self) -> Wake {
+        self.shared.watched.wake()
     }
 
     /// The names of the providers that buyers may choose.
@@ -132,7 +158,8 @@ impl Service {
         F: Future<Output = Result<T, OrderError>> + Send + 'static,
     {
         let task = tokio::spawn(Trace::carried(work(self.clone())));
-        task.await
-            .unwrap_or_else(|error| Err(Fault::internal(format!("an order's task: {error}")).into()))
+        let ended = task.await;
+        self.shared.watched.wake().wake();
+        ended.unwrap_or_else(|error| Err(Fault::internal(format!("an order's task: {error}")).into()))
     }
 }

@@ -6,7 +6,13 @@ use kernel::id::{CartId, OrderId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
-pub const PREFIXES: &[&str] = &["orders", "payment-providers", "sandbox"];
+pub const PREFIXES: &[&str] = &[
+    "orders",
+    "payment-providers",
+    "sandbox",
+    "webhook-endpoints",
+    "webhook-deliveries",
+];
 
 /// An order was placed: it is paid for, or its payment is authorised.
 #[derive(Clone, Debug, Serialize, Deserialize)]
