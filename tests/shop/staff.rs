@@ -63,6 +63,8 @@ fn about_nothing(path: &str) -> String {
         "customer-groups" => "group",
         "gift-cards" => "giftcard",
         "store-credit" => "user",
+        "webhook-endpoints" => "webhook",
+        "webhook-deliveries" => "delivery",
         plural => plural.strip_suffix('s').unwrap(),
     };
     let id = format!("{kind}_01h455vb4pex5vsknk084sn02q");
@@ -109,6 +111,7 @@ fn body(path: &str) -> Value {
         "/admin/search/rules" => json!({"query": "tv", "match": "exact"}),
         "/admin/shipping/zones" => json!({"name": "A zone"}),
         "/admin/tax/zones" => json!({"name": "A zone", "prices_include_tax": true, "rates": []}),
+        "/admin/webhook-endpoints" => json!({"url": "https://erp.example/"}),
         "/admin/locations" => json!({"name": "A store"}),
         "/admin/exports" => json!({"format": "ndjson"}),
         "/admin/stock/transfers" => {

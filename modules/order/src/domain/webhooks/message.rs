@@ -24,11 +24,7 @@ struct Message<'a> {
 /// The body for an event about an order: the order as the API shows it to staff, but for what opens something. One that is
 /// too long says less.
 pub(crate) fn about_order(event: &Event, order: &OrderView) -> String {
-    let mut data = json!(order);
-    // Where a buyer goes on with a payment is for the buyer alone.
-    for payment in data["payments"].as_array_mut().into_iter().flatten() {
-        payment["next_action"] = Value::Null;
-    }
+    let data = without_secrets(json!(order));
     fitting(event, data).unwrap_or_else(|| {
         let data = json!({
             "id": order.id,
@@ -46,6 +42,14 @@ pub(crate) fn about_order(event: &Event, order: &OrderView) -> String {
         });
         body(event, data)
     })
+}
+
+/// An order without what is for its buyer alone: where they go on with a payment.
+fn without_secrets(mut order: Value) -> Value {
+    for payment in order["payments"].as_array_mut().into_iter().flatten() {
+        payment["next_action"] = Value::Null;
+    }
+    order
 }
 
 /// The body for any other event: what its module has published.
@@ -97,6 +101,17 @@ mod tests {
             message,
             json!({"type": "stock.low", "timestamp": "1970-01-01T00:00:00.000000Z", "sequence": 7,
                 "data": {"available": 3}})
+        );
+    }
+
+    #[test]
+    fn where_a_buyer_goes_on_with_a_payment_is_told_to_nobody_else() {
+        let redirect = json!({"type": "redirect", "url": "https://bank.example/?secret"});
+        let order = json!({"id": "order_1", "payments": [{"next_action": redirect, "status": "requires_action"}]});
+        let told = without_secrets(order);
+        assert_eq!(
+            told,
+            json!({"id": "order_1", "payments": [{"next_action": null, "status": "requires_action"}]})
         );
     }
 
