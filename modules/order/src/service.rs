@@ -160,6 +160,7 @@ impl Service {
         let task = tokio::spawn(Trace::carried(work(self.clone())));
         let ended = task.await;
         self.shared.watched.wake().wake();
+        self.shared.webhooks.events().wake();
         ended.unwrap_or_else(|error| Err(Fault::internal(format!("an order's task: {error}")).into()))
     }
 }

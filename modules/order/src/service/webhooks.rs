@@ -27,6 +27,7 @@ use client::Client;
 pub(super) struct Webhooks {
     allowance: Allowance,
     client: Client,
+    events: Wake,
     sending: Wake,
     busy: Arc<Busy>,
 }
@@ -53,6 +54,7 @@ impl Webhooks {
         Ok(Self {
             client: Client::new(allowance.clone())?,
             allowance,
+            events: Wake::default(),
             sending: Wake::default(),
             busy: Arc::default(),
         })
@@ -61,6 +63,11 @@ impl Webhooks {
     /// Where may be sent to.
     pub(super) fn allowance(&self) -> &Allowance {
         &self.allowance
+    }
+
+    /// Wakes the job that reads the module's own events.
+    pub(super) fn events(&self) -> Wake {
+        self.events.clone()
     }
 
     /// Wakes the job that sends.

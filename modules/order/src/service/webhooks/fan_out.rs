@@ -18,8 +18,8 @@ use crate::domain::webhooks::{Endpoint, EventType, message};
 use crate::queries::SCHEMA;
 use crate::queries::webhooks::{deliveries, endpoints};
 
-/// How often the module's own events are read.
-const OWN_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the module's own events are read that nobody has told of.
+const OWN_INTERVAL: Duration = Duration::from_secs(2);
 /// How often those of siblings are read that nobody has told of.
 const SIBLING_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -37,7 +37,13 @@ pub(crate) fn jobs(service: &Service, db: &Db, own: Arc<dyn Feed>, siblings: Sib
     let own = Consumer::new("order-webhooks", db.clone(), SCHEMA, own, clock.clone());
     let sibling = |name, feed| Consumer::of_sibling(name, db.clone(), SCHEMA, feed, clock.clone());
     vec![
-        reading("order-webhooks", OWN_INTERVAL, service, own),
+        reading(
+            "order-webhooks",
+            OWN_INTERVAL,
+            service.shared.webhooks.events(),
+            service,
+            own,
+        ),
         follow("cart-webhooks", service, sibling("cart/webhooks", siblings.cart)),
         follow(
             "product-webhooks",
@@ -47,9 +53,9 @@ pub(crate) fn jobs(service: &Service, db: &Db, own: Arc<dyn Feed>, siblings: Sib
     ]
 }
 
-fn reading(name: &'static str, interval: Duration, service: &Service, consumer: Consumer) -> Job {
+fn reading(name: &'static str, interval: Duration, wake: Wake, service: &Service, consumer: Consumer) -> Job {
     let service = service.clone();
-    Job::new(name, interval, Wake::default(), move || {
+    Job::new(name, interval, wake, move || {
         let (fan_out, consumer) = (FanOut(service.clone()), consumer.clone());
         async move { consumer.round(&fan_out).await }
     })
@@ -58,7 +64,7 @@ fn reading(name: &'static str, interval: Duration, service: &Service, consumer: 
 /// The same, which also begins when the sibling has news.
 fn follow(name: &'static str, service: &Service, consumer: Consumer) -> Job {
     let news = consumer.clone();
-    reading(name, SIBLING_INTERVAL, service, consumer).also_on(move || {
+    reading(name, SIBLING_INTERVAL, Wake::default(), service, consumer).also_on(move || {
         let news = news.clone();
         async move { news.news(SIBLING_INTERVAL).await }
     })
