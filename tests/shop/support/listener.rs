@@ -74,7 +74,7 @@ impl Listener {
                     return heard;
                 }
             }
-            let piece = self.response.chunk().await.expect("the stream broke off")?;
+            let piece = self.response.chunk().await.unwrap()?;
             self.buffer.push_str(std::str::from_utf8(&piece).unwrap());
         }
     }
@@ -82,7 +82,7 @@ impl Listener {
     /// The first event of which `wanted` holds.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Heard {
         loop {
-            let heard = self.next().await.expect("the stream goes on");
+            let heard = self.next().await.unwrap();
             if wanted(&heard.data) {
                 return heard;
             }
