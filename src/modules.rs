@@ -181,7 +181,7 @@ impl Site {
         let user = parts.user()?;
         let product = parts.product();
         let cart = parts.cart(&product.api, &user)?;
-        parts.order(&cart, &product.api)?;
+        parts.order(&cart, &product)?;
         let hosted = parts.hosted;
         let keys = user.keys.ok_or(StartError::Elsewhere {
             needs: "checking access tokens",
@@ -400,8 +400,23 @@ struct Users {
 /// The product module, here or elsewhere.
 struct Catalogue {
     api: Sibling<dyn ProductApi>,
+    #[cfg_attr(
+        not(feature = "order"),
+        expect(dead_code, reason = "orders alone tell others of what changes")
+    )]
+    feed: Sibling<dyn Feed>,
     #[cfg(feature = "product")]
     module: Option<Arc<product::Module>>,
+}
+
+/// The cart module, here or elsewhere.
+#[cfg_attr(
+    not(feature = "order"),
+    expect(dead_code, reason = "orders alone have to do with carts")
+)]
+struct Carts {
+    api: Sibling<dyn CartApi>,
+    feed: Sibling<dyn Feed>,
 }
 
 impl Parts<'_> {
@@ -437,18 +452,22 @@ impl Parts<'_> {
             self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
             return Catalogue {
                 api: Some(module.service()),
+                feed: Some(module.feed()),
                 module: Some(module),
             };
         }
-        let remote = self.elsewhere.remote("product").map(RemoteProduct::new);
+        let remote = self.elsewhere.remote("product");
+        let feed = remote.clone().map(RemoteFeed::new);
+        let remote = remote.map(RemoteProduct::new);
         Catalogue {
             api: remote.map(|remote| Arc::new(remote) as Arc<dyn ProductApi>),
+            feed: feed.map(|feed| Arc::new(feed) as Arc<dyn Feed>),
             #[cfg(feature = "product")]
             module: None,
         }
     }
 
-    fn cart(&mut self, product: &Sibling<dyn ProductApi>, user: &Users) -> Result<Sibling<dyn CartApi>, StartError> {
+    fn cart(&mut self, product: &Sibling<dyn ProductApi>, user: &Users) -> Result<Carts, StartError> {
         #[cfg(feature = "cart")]
         if runs(&self.context.settings, "cart") {
             let product = needed("cart", "product", product)?;
@@ -462,19 +481,32 @@ impl Parts<'_> {
                 accounts,
             ));
             self.hosted.push(Arc::clone(&module) as Arc<dyn Module>);
-            return Ok(Some(module.service()));
+            return Ok(Carts {
+                api: Some(module.service()),
+                feed: Some(module.feed()),
+            });
         }
         let _ = (product, user);
-        let remote = self.elsewhere.remote("cart").map(RemoteCart::new);
-        Ok(remote.map(|remote| Arc::new(remote) as Arc<dyn CartApi>))
+        let remote = self.elsewhere.remote("cart");
+        let feed = remote.clone().map(RemoteFeed::new);
+        let remote = remote.map(RemoteCart::new);
+        Ok(Carts {
+            api: remote.map(|remote| Arc::new(remote) as Arc<dyn CartApi>),
+            feed: feed.map(|feed| Arc::new(feed) as Arc<dyn Feed>),
+        })
     }
 
-    fn order(&mut self, cart: &Sibling<dyn CartApi>, product: &Sibling<dyn ProductApi>) -> Result<(), StartError> {
+    fn order(&mut self, cart: &Carts, product: &Catalogue) -> Result<(), StartError> {
         #[cfg(feature = "order")]
         if runs(&self.context.settings, "order") {
-            let cart = needed("order", "cart", cart)?;
-            let product = needed("order", "product", product)?;
-            let module = order::Module::new(self.context, self.databases.of("order"), cart, product)?;
+            let siblings = order::SiblingFeeds {
+                cart: needed("order", "cart", &cart.feed)?,
+                product: needed("order", "product", &product.feed)?,
+            };
+            let cart = needed("order", "cart", &cart.api)?;
+            let product = needed("order", "product", &product.api)?;
+            let databases = self.databases.of("order");
+            let module = order::Module::new(self.context, databases, cart, product, siblings)?;
             self.hosted.push(Arc::new(module));
             return Ok(());
         }
@@ -711,6 +743,10 @@ pub fn check(settings: &Settings) -> Result<(), StartError> {
     #[cfg(feature = "cart")]
     if runs(settings, "cart") {
         cart::check(settings).map_err(StartError::Refused)?;
+    }
+    #[cfg(feature = "order")]
+    if runs(settings, "order") {
+        order::check(settings).map_err(StartError::Refused)?;
     }
     databases::check_transport(settings)
 }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod files;
+mod lasting;
 mod listener;
 
 use std::net::SocketAddr;

@@ -8,16 +8,18 @@ use std::time::Duration;
 use actix_http::HttpService;
 use actix_server::{Server, ServerBuilder, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
+use actix_web::http::{ConnectionType, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error, HttpServer, web};
+use kernel::http::stream::is_event_stream;
 use kernel::settings::Settings;
 use tokio::task::JoinHandle;
 
 use super::connection::{Connection, Patience, Turns};
+use super::lasting::{Lasting, Until};
 use crate::management::{self, Health};
 use crate::modules::StartError;
 
@@ -105,9 +107,7 @@ impl Serving<'_> {
         let stopping = builder.graceful_shutdown_signal();
         let server = builder.listen("http", socket, move || {
             let (health, stopping) = (health.clone(), stopping.clone());
-            let app = app().wrap(from_fn(move |request, next| {
-                take_turn(health.is_draining(), request, next)
-            }));
+            let app = app().wrap(from_fn(move |request, next| take_turn(health.clone(), request, next)));
             let service = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();
@@ -162,21 +162,27 @@ pub(super) fn serve_management(health: Health, socket: TcpListener) -> Result<Li
 }
 
 /// Tells the connection that a request is being worked on, and ends it with the answer where the process is about to stop:
-/// a client that goes on over another connection is not there any more when this process closes what is left.
-async fn take_turn<B: MessageBody + 'static>(
-    draining: bool,
+/// a client that goes on over another connection is not there any more when this process closes what is left. An answer
+/// that would go on as long as its client listens ends at once then.
+async fn take_turn(
+    health: Health,
     request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let _turn = request.conn_data::<Turns>().map(Turns::take);
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<Lasting>, Error> {
+    let turn = request.conn_data::<Turns>().map(Turns::take);
     let mut answer = next.call(request).await?;
-    if draining {
+    if health.is_draining() {
         answer
             .response_mut()
             .head_mut()
             .set_connection_type(ConnectionType::Close);
     }
-    Ok(answer)
+    let content_type = answer.headers().get(header::CONTENT_TYPE);
+    let until = is_event_stream(content_type.map(|value| value.as_bytes())).then(|| Until {
+        stop: Box::pin(async move { health.drained().await }),
+        _turn: turn,
+    });
+    Ok(answer.map_body(|_, body| Lasting { body, until }))
 }
 
 fn listening(address: &str) -> impl FnOnce(io::Error) -> StartError {

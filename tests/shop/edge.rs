@@ -12,4 +12,5 @@ mod keys;
 mod overload;
 mod paths;
 mod rates;
+mod streams;
 mod telling;

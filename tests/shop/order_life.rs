@@ -513,3 +513,57 @@ async fn notes_among_staff_are_not_for_the_buyer() {
         .expect(200);
     assert_eq!(texts(&seen), ["Leaves on Monday"]);
 }
+
+#[tokio::test]
+async fn several_ways_of_paying_together_pay_for_an_order() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(1000, 10).await;
+    let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
+    let declined = cart.buy(sandbox("tok_declined")).await.problem(402, "payment_declined");
+    let id = declined["order_id"].as_str().unwrap();
+    let buyer = cart.buyer.with("Order-Secret", declined["secret"].as_str().unwrap());
+    let pay = async |mut payment: Value, amount: Value| {
+        payment["amount"] = amount;
+        buyer
+            .once(unique("pay"))
+            .post(&format!("/orders/{id}/payments"), payment)
+            .await
+    };
+    for wrong in [usd(0), usd(1001)] {
+        assert_eq!(pay(sandbox("tok_ok"), wrong).await.wrong_fields(), ["/amount"]);
+    }
+    let euros = json!({"amount": 100, "currency": "EUR"});
+    assert_eq!(pay(sandbox("tok_ok"), euros).await.wrong_fields(), ["/amount/currency"]);
+    let first = pay(sandbox("tok_ok"), usd(300)).await.expect(202);
+    assert_eq!(
+        (&first["status"], &first["totals"]["outstanding"]),
+        (&json!("pending_payment"), &usd(700))
+    );
+    let second = pay(manual(), usd(500)).await.expect(202);
+    assert_eq!(second["totals"]["outstanding"], usd(200));
+    let last = pay(sandbox("tok_ok"), Value::Null).await.expect(201);
+    assert_eq!(
+        (&last["status"], &last["totals"]["paid"]),
+        (&json!("placed"), &usd(500))
+    );
+    assert_eq!(store.findings().await, [""; 0]);
+    // Given back in full, each to where it came from.
+    admin
+        .post(&format!("/admin/orders/{id}/cancel"), json!({}))
+        .await
+        .expect(200);
+    let seen = eventually(
+        || async { admin.get(&format!("/admin/orders/{id}")).await.expect(200) },
+        |order| order["totals"]["paid"] == usd(0),
+    )
+    .await;
+    let statuses: Vec<&str> = seen["payments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|payment| payment["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(statuses, ["failed", "captured", "voided", "captured"]);
+    assert_eq!(store.findings().await, [""; 0]);
+}

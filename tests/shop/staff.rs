@@ -64,6 +64,8 @@ fn about_nothing(path: &str) -> String {
         "gift-cards" => "giftcard",
         "payment-events" => "event",
         "store-credit" => "user",
+        "webhook-endpoints" => "webhook",
+        "webhook-deliveries" => "delivery",
         plural => plural.strip_suffix('s').unwrap(),
     };
     let id = format!("{kind}_01h455vb4pex5vsknk084sn02q");
@@ -110,6 +112,7 @@ fn body(path: &str) -> Value {
         "/admin/search/rules" => json!({"query": "tv", "match": "exact"}),
         "/admin/shipping/zones" => json!({"name": "A zone"}),
         "/admin/tax/zones" => json!({"name": "A zone", "prices_include_tax": true, "rates": []}),
+        "/admin/webhook-endpoints" => json!({"url": "https://erp.example/"}),
         "/admin/locations" => json!({"name": "A store"}),
         "/admin/exports" => json!({"format": "ndjson"}),
         "/admin/stock/transfers" => {

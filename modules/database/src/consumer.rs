@@ -74,6 +74,13 @@ impl Consumer {
         }
     }
 
+    /// The same for the feed of a sibling. `name` is the sibling's, a slash, and what it is read for (`product/webhooks`): by
+    /// the slash it is known that its cursor says nothing of the events of `schema`, and holds none of them back.
+    pub fn of_sibling(name: &'static str, db: Db, schema: &'static str, feed: Arc<dyn Feed>, clock: Clock) -> Self {
+        debug_assert!(name.contains('/'), "{name} does not name the sibling");
+        Self::new(name, db, schema, feed, clock)
+    }
+
     /// Waits up to `wait` for something new to read; nothing of it is taken, so that whoever waits may stop at any moment.
     /// For [`kernel::job::Job::also_on`]. An event is told of once: one that has to wait, or that another process is
     /// at, is left to the job's interval.

@@ -104,14 +104,15 @@ pub fn end(connection: &mut PgConnection, schema: &'static str) -> QueryResult<P
 }
 
 /// Removes events older than `before` that every consumer of this schema has read. Feeds for other processes keep their
-/// cursor elsewhere, which is why the age counts as well.
+/// cursor elsewhere, which is why the age counts as well. Consumers that read a sibling's feed count differently, and are
+/// passed over: see [`crate::consumer::Consumer::of_sibling`].
 pub(crate) fn prune(connection: &mut PgConnection, schema: &'static str, before: DateTime<Utc>) -> QueryResult<usize> {
     // By where the rows lie, which nothing changes: by their keys PostgreSQL would compare all there are with the oldest.
     const SQL: &str = "DELETE FROM @.outbox AS old WHERE old.ctid = ANY(ARRAY( \
             SELECT place FROM (SELECT ctid AS place, time FROM @.outbox \
                 ORDER BY transaction_id, sequence LIMIT 10000) AS oldest WHERE time < ?)) \
-        AND NOT EXISTS (SELECT 1 FROM @.consumers \
-        WHERE (consumers.transaction_id, consumers.sequence) < (old.transaction_id, old.sequence))";
+        AND NOT EXISTS (SELECT 1 FROM @.consumers WHERE name NOT LIKE '%/%' \
+        AND (consumers.transaction_id, consumers.sequence) < (old.transaction_id, old.sequence))";
     Statement::new(schema, SQL, [Bind::Time(before)]).execute(connection)
 }
 
@@ -153,6 +154,7 @@ impl Row {
             subject: self.subject,
             time: self.time,
             data: self.data,
+            sequence: self.sequence,
         };
         (position, event)
     }

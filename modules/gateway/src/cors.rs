@@ -6,7 +6,7 @@ use actix_web::http::Uri;
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// What such a page may send.
-const REQUEST_HEADERS: [&str; 11] = [
+const REQUEST_HEADERS: [&str; 12] = [
     "Accept",
     "Accept-Language",
     "Authorization",
@@ -15,6 +15,7 @@ const REQUEST_HEADERS: [&str; 11] = [
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
+    "Last-Event-ID",
     "Order-Secret",
     "traceparent",
     "X-Request-Id",

@@ -14,11 +14,13 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Method, Response};
 use kernel::http::body;
 use kernel::http::context::{ROUTE_HEADER, RouteName, Trace};
+use kernel::http::stream::is_event_stream;
 use kernel::service_token::{self, ServiceTokens};
 use kernel::upstream::{AnswerBody, Client, Outgoing, Upstream, UpstreamError};
 use kernel::{Fault, Problem};
 
 use crate::peer::Origin;
+use crate::streams;
 use crate::upload::{BodyLimits, Upload};
 
 /// What ends at each hop (RFC 9110, section 7.6.1), and what only the two ends of a connection agree on.
@@ -157,6 +159,11 @@ fn pass_on(upstream: &Upstream, answer: Response<AnswerBody>) -> Result<(HttpRes
             None => response.append_header((name, value.as_bytes())),
         };
     }
+    let content_type = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let body = match is_event_stream(content_type) {
+        true => body.lasting(streams::PATIENCE),
+        false => body,
+    };
     let route = head.headers.get(ROUTE_HEADER).and_then(|value| value.to_str().ok());
     Ok((
         with_body(&mut response, body),

@@ -16,6 +16,7 @@
 //! | deadline | `guard` | no work goes on longer than the client says that it waits |
 //! | compression | actix | brotli or gzip by `Accept-Encoding` |
 //! | flights | `cache.rs` | asks once for all who want what the cache does not have yet |
+//! | streams | `streams.rs` | bounds the answers that go on as long as somebody listens |
 //! | destination | `destinations.rs` | the module that a path belongs to: here (`here.rs`) or elsewhere (`forward.rs`, `upload.rs`) |
 //!
 //! A module here and one elsewhere are asked alike: by a request that is made anew from what the edge has understood.
@@ -31,6 +32,7 @@ mod hygiene;
 mod load;
 mod peer;
 mod rates;
+mod streams;
 mod upload;
 
 use std::sync::Arc;
@@ -63,6 +65,7 @@ use crate::here::Here;
 use crate::load::Load;
 use crate::peer::{Origin, TrustedProxies};
 use crate::rates::{RateLimits, Standing};
+use crate::streams::Streams;
 use crate::upload::BodyLimits;
 
 pub use destinations::RemoteModule;
@@ -82,6 +85,7 @@ pub struct Gateway {
 /// What the layers share between all workers.
 struct Edge {
     load: Load,
+    streams: Streams,
     rates: RateLimits,
     proxies: TrustedProxies,
     own: RouteTable,
@@ -146,6 +150,7 @@ impl Gateway {
         let proxies = TrustedProxies::parse(&settings.limits.trusted_proxies)?;
         let edge = Edge {
             load: Load::new(settings.limits.in_flight),
+            streams: Streams::new(settings.gateway.streams),
             rates: RateLimits::new(&settings.limits, proxies.clone())?,
             proxies,
             own: own_routes,
@@ -230,7 +235,8 @@ async fn guard<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     hygiene::clean_request(&mut request);
     // HEAD is GET whose answer ends after the headers; actix leaves out the body by itself. Of ranges it knows nothing.
-    if request.method() == Method::HEAD {
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
         request.head_mut().method = Method::GET;
         request.headers_mut().remove(header::RANGE);
     }
@@ -257,6 +263,10 @@ async fn guard<B: MessageBody + 'static>(
     }
     rates::describe(&standings, response.headers_mut());
     hygiene::finish_response(response.headers_mut(), secure);
+    if is_head && streams::is_stream(response.headers()) {
+        // Nobody reads it, and it would not end.
+        return Ok(response.map_body(|_, _| EitherBody::right(BoxBody::new(()))));
+    }
     Ok(response)
 }
 
@@ -329,7 +339,7 @@ async fn dispatch(
     if let Some(route) = route {
         request.extensions_mut().insert(route);
     }
-    Ok(answer)
+    Ok(edge.streams.admit(answer)?)
 }
 
 /// Has the module answer what the cache does not, and tells the cache of changes.

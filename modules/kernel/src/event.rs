@@ -35,6 +35,10 @@ pub struct Event {
     pub time: DateTime<Utc>,
     /// The payload.
     pub data: Value,
+    /// Counts the events of its module; 0 as long as it is not published. Of two events about the same thing, whose changes
+    /// waited for each other, the later one has the greater number. What comes later in a feed may have a smaller one.
+    #[serde(default)]
+    pub sequence: i64,
 }
 
 impl Event {
@@ -47,6 +51,7 @@ impl Event {
             subject: payload.subject(),
             time,
             data,
+            sequence: 0,
         })
     }
 

@@ -11,6 +11,7 @@ pub mod precondition;
 pub mod query;
 pub mod range;
 pub mod routes;
+pub mod stream;
 mod unread;
 
 pub use api::Api;

@@ -225,6 +225,10 @@ kinds! {
     Synonyms = "synonyms" as SynonymsId;
     /// Where products stand when somebody searches for something.
     SearchRule = "searchrule" as SearchRuleId;
+    /// A place outside the shop that is told of events.
+    WebhookEndpoint = "webhook" as WebhookEndpointId;
+    /// An event on its way to such a place.
+    WebhookDelivery = "delivery" as WebhookDeliveryId;
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub struct Settings {
     pub cart: Cart,
     pub order: Order,
     pub payments: Payments,
+    pub webhooks: Webhooks,
     pub mail: Mail,
     pub limits: Limits,
     pub cors: Cors,
@@ -73,6 +74,8 @@ pub struct Gateway {
     pub upstream_requests: usize,
     /// How many more may wait for one of those to end, for up to a second; others are answered 503.
     pub upstream_queue: usize,
+    /// Answers at a time that go on as long as their clients listen; others are answered 503.
+    pub streams: usize,
     /// How much memory answers may take that are kept for everybody, in bytes; 0 keeps none.
     pub cache_bytes: u64,
 }
@@ -423,6 +426,16 @@ pub enum Capture {
 pub struct Provider {
     /// Whether customers can choose it.
     pub enabled: bool,
+}
+
+/// Where events may be sent to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// Whether plain HTTP will do, within `allow_networks`.
+    pub allow_insecure: bool,
+    /// Networks that may be sent to although the public cannot reach them.
+    pub allow_networks: Vec<String>,
 }
 
 /// Mail.

@@ -6,9 +6,11 @@ pub(crate) mod edit;
 pub(crate) mod export;
 pub(crate) mod fulfilment;
 pub(crate) mod inbox;
+pub(crate) mod live;
 pub(crate) mod payment;
 pub(crate) mod returning;
 pub(crate) mod view;
+pub(crate) mod webhooks;
 pub(crate) mod wording;
 
 use cart_api::{LineTax, Pricing, Totals};

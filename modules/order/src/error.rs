@@ -87,6 +87,15 @@ pub(crate) enum OrderError {
     /// An invoice cannot be credited like that.
     #[error(transparent)]
     Credit(#[from] CreditRefusal),
+    /// The endpoint is not sent anything as long as it is disabled.
+    #[error("the webhook endpoint is disabled; enable it first")]
+    EndpointDisabled,
+    /// A ticket was good once.
+    #[error("the ticket has expired; get a new one")]
+    TicketExpired,
+    /// Too many watch the order, or orders at all, through this process.
+    #[error("too many are watching; try again later")]
+    TooManyWatchers,
     /// The order has changed since the client read it; its present version.
     #[error("the order is at version {0}")]
     VersionMismatch(i64),
@@ -166,6 +175,10 @@ impl From<OrderError> for Problem {
                     Self::invalid(FieldErrors::one("/amount/currency", "other_currency", detail))
                 }
             },
+            OrderError::EndpointDisabled => Self::conflict("endpoint_disabled", detail),
+            OrderError::TicketExpired => Self::unauthenticated("ticket_expired", detail),
+            OrderError::TooManyWatchers => Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_watchers", detail)
+                .with_retry_after(Duration::from_secs(10)),
             OrderError::VersionMismatch(version) => precondition_failed(version),
             OrderError::Fault(fault) => fault.into(),
         }

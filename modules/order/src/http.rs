@@ -3,10 +3,12 @@
 mod admin;
 mod documents;
 mod export;
+mod live;
 mod payment_webhooks;
 mod refusal;
 mod returns;
 mod sandbox;
+mod webhooks;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
@@ -48,7 +50,9 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>, sandbox: bool) {
         .configure(export::routes)
         .configure(documents::routes)
         .configure(admin::routes)
-        .configure(payment_webhooks::routes);
+        .configure(live::routes)
+        .configure(payment_webhooks::routes)
+        .configure(webhooks::routes);
     if sandbox {
         config.configure(sandbox::routes);
     }
@@ -99,6 +103,39 @@ impl From<NewPayment> for PaymentChoice {
             provider: new.provider.into(),
             method: new.method.map(Into::into),
             return_url: new.return_url.map(Into::into),
+            amount: None,
+        }
+    }
+}
+
+/// How to pay what is missing for an order, or a part of it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewPayment)]
+struct NewAttempt {
+    /// One of `GET /payment-providers`.
+    #[schema(value_type = String, example = "sandbox")]
+    provider: Text<1, 40>,
+    /// The provider's own token for the buyer's means of payment.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "tok_ok")]
+    method: Option<Text<1, 200>>,
+    /// Where a buyer who has to be redirected comes back to.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    return_url: Option<Text<1, 2000>>,
+    /// How much; all that is missing where nothing is said. The order is placed when nothing is missing any more.
+    #[serde(default)]
+    amount: Option<Money>,
+}
+
+impl From<NewAttempt> for PaymentChoice {
+    fn from(new: NewAttempt) -> Self {
+        Self {
+            provider: new.provider.into(),
+            method: new.method.map(Into::into),
+            return_url: new.return_url.map(Into::into),
+            amount: new.amount,
         }
     }
 }
@@ -221,11 +258,11 @@ async fn find_order(
     Ok(HttpResponse::Ok().insert_header(version_tag(order.version)).json(order))
 }
 
-/// Another try to pay an order that waits for its payment.
+/// Another try to pay an order that waits for its payment, or what is missing after a change; all of it, or a part.
 #[utoipa::path(
     tag = "orders",
     operation_id = "pay_order",
-    request_body = NewPayment,
+    request_body = NewAttempt,
     params(
         ("id" = OrderId, Path),
         ("Idempotency-Key" = String, Header),
@@ -250,7 +287,7 @@ async fn pay_order(
     id: Path<OrderId>,
     key: IdempotencyKey,
     _: Query<NoParameters>,
-    body: Json<NewPayment>,
+    body: Json<NewAttempt>,
 ) -> Result<HttpResponse, Problem> {
     let order = id.into_inner();
     let holder = Holder {

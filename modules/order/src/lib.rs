@@ -24,12 +24,16 @@ use kernel::event::Feed;
 use kernel::job::{Job, Wake};
 use kernel::keys::SecretKey;
 use kernel::module::{Context, Finding};
+use kernel::settings::Settings;
 use kernel::{Clock, Fault};
 use product_api::ProductApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use crate::service::webhooks::fan_out::SiblingFeeds;
+
 use crate::mail::Mails;
 use crate::queries::SCHEMA;
+use crate::service::webhooks::fan_out;
 use crate::service::{Bookkeeper, Service};
 
 const ORDERS: Schema = Schema {
@@ -40,7 +44,10 @@ const ORDERS: Schema = Schema {
 /// How often the jobs look for work that nobody woke them for.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often orders that were refused on their way are removed.
+/// How often webhooks are looked for that are due, and those who watch orders are looked after, where there are any.
+const WATCHING: Duration = Duration::from_secs(1);
+
+/// How often orders that were refused on their way, and old deliveries, are removed.
 const PRUNING: Duration = Duration::from_secs(600);
 
 /// The order module.
@@ -49,13 +56,20 @@ pub struct Module {
     clock: Clock,
     service: Service,
     mails: Arc<Mails>,
+    siblings: SiblingFeeds,
     secret: SecretKey,
     sandbox_enabled: bool,
 }
 
 impl Module {
-    /// The module with its data in `db`, buying from `cart` and `product`.
-    pub fn new(context: &Context, db: Db, cart: Arc<dyn CartApi>, product: Arc<dyn ProductApi>) -> Result<Self, Fault> {
+    /// The module with its data in `db`, buying from `cart` and `product`, and telling merchants what `siblings` publish.
+    pub fn new(
+        context: &Context,
+        db: Db,
+        cart: Arc<dyn CartApi>,
+        product: Arc<dyn ProductApi>,
+        siblings: SiblingFeeds,
+    ) -> Result<Self, Fault> {
         let service = Service::new(context, db.clone(), cart, product)?;
         let mails = Arc::new(Mails::new(&context.settings, service.clone())?);
         let sandbox_enabled = context.settings.payments.sandbox.enabled;
@@ -64,6 +78,7 @@ impl Module {
             clock: context.clock.clone(),
             service,
             mails,
+            siblings,
             secret: context.keys.secret.clone(),
             sandbox_enabled,
         })
@@ -72,6 +87,15 @@ impl Module {
     fn schemas() -> [&'static Schema; 2] {
         [&ORDERS, &providers::sandbox::SCHEMA]
     }
+}
+
+/// Finds settings that the module cannot work with.
+///
+/// # Errors
+///
+/// One line that names the setting.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    service::webhooks::allowance(settings).map(drop)
 }
 
 #[async_trait]
@@ -102,6 +126,9 @@ impl kernel::module::Module for Module {
         let feed = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
         let consumer = Consumer::new("order-mail", self.db.clone(), SCHEMA, feed, self.clock.clone());
         let mails = Arc::clone(&self.mails);
+        let (watched, webhooks, deliveries) = (self.service.clone(), self.service.clone(), self.service.clone());
+        let own = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
+        let fan_out = fan_out::jobs(&self.service, &self.db, own, self.siblings.clone(), &self.clock);
         let events = Arc::new(OutboxFeed::new(self.db.clone(), SCHEMA));
         let documents = Consumer::new("order-documents", self.db.clone(), SCHEMA, events, self.clock.clone());
         let bookkeeper = Arc::new(Bookkeeper {
@@ -152,6 +179,23 @@ impl kernel::module::Module for Module {
                 let (consumer, bookkeeper) = (documents.clone(), Arc::clone(&bookkeeper));
                 async move { consumer.round(&*bookkeeper).await }
             }),
+            Job::new("order-watched", WATCHING, self.service.watched_wake(), move || {
+                let service = watched.clone();
+                async move { service.tell_watchers().await }
+            }),
+            Job::new(
+                "order-webhooks-sent",
+                WATCHING,
+                self.service.webhooks_wake(),
+                move || {
+                    let service = webhooks.clone();
+                    async move { service.send_webhooks().await }
+                },
+            ),
+            Job::new("order-webhooks-old", PRUNING, Wake::default(), move || {
+                let service = deliveries.clone();
+                async move { service.prune_deliveries().await }
+            }),
             database::housekeeping::job(self.db.clone(), SCHEMA, self.clock.clone()),
         ];
         let teller = self.service.sandbox_teller();
@@ -162,6 +206,7 @@ impl kernel::module::Module for Module {
                 async move { teller.deliver().await }
             }));
         }
+        jobs.extend(fan_out);
         jobs
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod effects;
 pub(crate) mod export;
 pub(crate) mod fulfilments;
 pub(crate) mod inbox;
+pub(crate) mod live;
 pub(crate) mod numbers;
 pub(crate) mod payments;
 pub(crate) mod placing;
@@ -15,6 +16,7 @@ pub(crate) mod reading;
 pub(crate) mod returns;
 mod rows;
 pub(crate) mod stock;
+pub(crate) mod webhooks;
 pub(crate) mod work;
 
 use chrono::{DateTime, Utc};

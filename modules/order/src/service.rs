@@ -8,6 +8,7 @@ mod effects;
 mod export;
 mod fulfil;
 mod inbox;
+mod live;
 mod notes;
 mod operate;
 mod pay;
@@ -19,6 +20,7 @@ mod reply;
 mod returns;
 mod settle;
 mod verify;
+pub(crate) mod webhooks;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -55,6 +57,10 @@ pub(crate) use read::ListOrders;
 pub(crate) use reconcile::ListDiscrepancies;
 pub(crate) use reply::Reply;
 pub(crate) use returns::{NewReturn, Received};
+pub(crate) use webhooks::ListDeliveries;
+
+use live::Watched;
+use webhooks::Webhooks;
 
 /// The order module's use cases. Cheap to clone.
 #[derive(Clone)]
@@ -82,6 +88,9 @@ struct Shared {
     placed: Mutex<Vec<Effects>>,
     follow_up: Wake,
     mails: Wake,
+    webhooks: Webhooks,
+    /// The orders that somebody watches through this process.
+    watched: Arc<Watched>,
 }
 
 impl Service {
@@ -125,6 +134,8 @@ impl Service {
                 placed: Mutex::default(),
                 follow_up: Wake::default(),
                 mails: Wake::default(),
+                webhooks: Webhooks::new(&context.settings)?,
+                watched: Arc::default(),
             }),
         })
     }
@@ -152,6 +163,16 @@ impl Service {
     /// Wakes the job that sends the mails.
     pub(crate) fn mails_wake(&self) -> Wake {
         self.shared.mails.clone()
+    }
+
+    /// Wakes the job that sends webhooks.
+    pub(crate) fn webhooks_wake(&self) -> Wake {
+        self.shared.webhooks.wake()
+    }
+
+    /// Wakes the job that tells those who watch orders.
+    pub(crate) fn watched_wake(&self) -> Wake {
+        self.shared.watched.wake()
     }
 
     /// The names of the providers that buyers may choose.
@@ -187,7 +208,9 @@ impl Service {
         F: Future<Output = Result<T, OrderError>> + Send + 'static,
     {
         let task = tokio::spawn(Trace::carried(work(self.clone())));
-        task.await
-            .unwrap_or_else(|error| Err(Fault::internal(format!("an order's task: {error}")).into()))
+        let ended = task.await;
+        self.shared.watched.wake().wake();
+        self.shared.webhooks.events().wake();
+        ended.unwrap_or_else(|error| Err(Fault::internal(format!("an order's task: {error}")).into()))
     }
 }

@@ -229,11 +229,11 @@ async fn an_answer_arrives_as_it_is_made_and_one_that_stops_half_way_is_not_wait
     let echo = Echo::start().await;
     let edge = Edge::with(&echo, [("gateway.first_byte_timeout", "700ms")]).await;
     let begun =
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+        "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
     echo.answers(move |_| Reply::Stall(begun.into()));
     let mut wire = edge.connect().await;
     wire.send(get("/api/v1/products")).await;
-    assert!(wire.until("first").await.contains("text/event-stream"));
+    assert!(wire.until("first").await.contains("application/octet-stream"));
     assert_eq!(echo.stalled(), 1, "the first piece is here before the end is");
     assert!(!wire.answer().await.whole);
     eventually(async || json!(echo.stalled()), |stalled| *stalled == 0).await;

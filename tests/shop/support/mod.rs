@@ -37,6 +37,7 @@
 //!   `response.problem(409, "cart_changed")` is the body of exactly that problem, checked to be a sound one.
 //! - `anonymous.ready_cart(&[(variant(&product), 2)])` is a guest's cart with all that an order needs, and
 //!   `cart.buy(sandbox("tok_ok"))` buys it.
+//! - A [`Listener`] hears the events of a stream, as a browser's `EventSource` would: `Listener::open(&shop, url, None)`.
 //! - [`Edge`] is a gateway without modules in front of an [`Echo`]: an upstream that tells what has reached it and answers
 //!   as the test says. `edge.exchange("GET / HTTP/1.1\r\n..")` sends bytes and reads one answer, `edge.connect()` is a
 //!   connection whose every byte the test decides.
@@ -55,6 +56,7 @@ pub(crate) mod events;
 mod fixtures;
 mod fleet;
 mod interposer;
+mod listener;
 mod localstripe;
 pub(crate) mod mailbox;
 mod pricing;
@@ -69,11 +71,12 @@ mod store;
 pub(crate) use bridge::{Bridge, Message, Way};
 pub(crate) use caller::{Admin, Anonymous, Caller, Customer, PASSWORD};
 pub(crate) use databases::TestDatabase;
-pub(crate) use echo::{Echo, Reply, answer};
+pub(crate) use echo::{Echo, Reply, Seen, answer};
 pub(crate) use edge::{Answer, Edge, EdgeProcess, Wire, get};
 pub(crate) use fixtures::address;
 pub(crate) use fleet::{Topology, start};
 pub(crate) use interposer::{Interposer, Treatment};
+pub(crate) use listener::Listener;
 pub(crate) use localstripe::{LocalStripe, SECRET_KEY};
 pub(crate) use pricing::{flat, money, place, rate};
 pub(crate) use process::{LOG, Outcome, StoreProcess, bodega, bodega_with_input};

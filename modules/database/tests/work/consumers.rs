@@ -107,6 +107,7 @@ impl Reader {
             subject: subject.to_owned(),
             time: clock.now(),
             data: Value::Null,
+            sequence: 0,
         });
         let publish = move |connection: &mut diesel::PgConnection| {
             for event in &events {

@@ -186,7 +186,7 @@ pub struct AnswerBody {
     patience: Duration,
     /// Runs while a piece is waited for.
     waiting: Option<Pin<Box<Sleep>>>,
-    _busy: Ticket,
+    _busy: Option<Ticket>,
 }
 
 impl AnswerBody {
@@ -195,7 +195,17 @@ impl AnswerBody {
             inner,
             patience,
             waiting: None,
-            _busy: busy,
+            _busy: Some(busy),
+        }
+    }
+
+    /// A body that goes on as long as somebody listens. The endpoint does not count as busy with it, or a few hundred
+    /// listeners would keep everybody else from it; `patience` is how long it may be silent.
+    pub fn lasting(self, patience: Duration) -> Self {
+        Self {
+            patience,
+            _busy: None,
+            ..self
         }
     }
 }

@@ -13,6 +13,8 @@ pub const PREFIXES: &[&str] = &[
     "payment-events",
     "payment-providers",
     "sandbox",
+    "webhook-deliveries",
+    "webhook-endpoints",
     "webhooks",
 ];
 

@@ -464,7 +464,7 @@ pub(crate) fn refuse(
     Ok(refused)
 }
 
-pub(super) fn milliseconds(duration: Duration) -> i64 {
+pub(crate) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

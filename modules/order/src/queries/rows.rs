@@ -185,7 +185,7 @@ pub(super) fn currency_of(code: &str) -> QueryResult<Currency> {
     code.parse().map_err(|_| unreadable("currency", code))
 }
 
-pub(super) fn unreadable(column: &str, value: &str) -> diesel::result::Error {
+pub(crate) fn unreadable(column: &str, value: &str) -> diesel::result::Error {
     diesel::result::Error::DeserializationError(format!("{column} holds the unknown value {value}").into())
 }
 

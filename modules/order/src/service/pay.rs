@@ -28,6 +28,8 @@ pub(crate) struct PaymentChoice {
     pub(crate) provider: String,
     pub(crate) method: Option<String>,
     pub(crate) return_url: Option<String>,
+    /// How much, where it is not to be all that is missing.
+    pub(crate) amount: Option<Money>,
 }
 
 impl Service {
@@ -53,6 +55,7 @@ impl Service {
         let provider = self.provider(&choice.provider)?;
         let charging = Arc::clone(&provider);
         let (lease, now, name) = (self.lease(), self.shared.clock.now(), choice.provider.clone());
+        let wanted = choice.amount;
         let begun = self
             .shared
             .db
@@ -83,12 +86,14 @@ impl Service {
                 if attempts.len() >= MAX_ATTEMPTS {
                     return refuse(OrderError::TooManyAttempts);
                 }
+                let missing = Money::new(missing, content.currency);
+                let amount = part_of(missing, wanted).or_refuse()?;
                 let attempt = Payment {
                     id: payment,
                     order,
                     provider: name,
                     status: PaymentStatus::Sent,
-                    amount: Money::new(missing, content.currency),
+                    amount,
                     captured: 0,
                     refunded: 0,
                     next_action: None,
@@ -230,4 +235,22 @@ impl Service {
 /// The provider cannot charge what the order costs; `at` is where the choice stands in the body.
 pub(super) fn uncharged(at: &str, detail: String) -> OrderError {
     OrderError::Invalid(FieldErrors::one(at, "amount_not_chargeable", detail))
+}
+
+/// How much of what is missing is to be paid: all of it where nobody says.
+fn part_of(missing: Money, wanted: Option<Money>) -> Result<Money, OrderError> {
+    let invalid =
+        |pointer: &str, code: &str, detail: String| Err(OrderError::Invalid(FieldErrors::one(pointer, code, detail)));
+    match wanted {
+        None => Ok(missing),
+        Some(amount) if amount.currency != missing.currency => invalid(
+            "/amount/currency",
+            "wrong_currency",
+            format!("the order is in {}", missing.currency.code()),
+        ),
+        Some(amount) if amount.amount < 1 || amount.amount > missing.amount => {
+            invalid("/amount", "out_of_range", format!("{missing} are missing"))
+        }
+        Some(amount) => Ok(amount),
+    }
 }

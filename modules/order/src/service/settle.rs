@@ -3,10 +3,9 @@
 
 use database::Failure;
 use diesel::prelude::*;
-use kernel::event::Event;
 use kernel::id::PaymentId;
 use kernel::{Fault, Money};
-use order_api::OrderPlaced;
+use order_api::{OrderCaptured, OrderPlaced};
 use serde_json::Value;
 
 use super::Service;
@@ -15,7 +14,7 @@ use crate::domain::{Actor, Order, Status};
 use crate::error::OrderError;
 use crate::providers::{Outcome, OutcomeState, ProviderFailure};
 use crate::queries::payments::NewState;
-use crate::queries::{self, SCHEMA, payments, reading};
+use crate::queries::{self, payments, reading};
 
 /// What is said of a payment.
 #[derive(Clone, Debug)]
@@ -179,17 +178,29 @@ fn settle(
         failure: news.failure,
     };
     payments::change(connection, &payment, &new, now)?;
+    let payments = reading::payments_of(connection, order.id)?;
+    let held: i64 = payments.iter().map(Payment::held).sum();
     match (new.status, order.status) {
-        (status, Status::PendingPayment) if status.is_success() => {
+        (status, Status::PendingPayment) if status.is_success() && held >= order.worth() => {
             queries::change_status(connection, order.id, Status::PendingPayment, Status::Placed, now)?;
             queries::record(connection, order.id, "placed", actor, now)?;
             publish_placed(connection, &order, now)?;
             return Ok(true);
         }
-        // The order has grown since it was placed, and this is what was missing.
-        (status, Status::Placed) if status.is_success() && is_needed(connection, &order)? => {
+        // A part of what is missing, or what was promised before, or what an order costs more since it was changed.
+        (status, Status::PendingPayment | Status::Placed | Status::Completed)
+            if status.is_success() && held <= order.worth() =>
+        {
             queries::touch(connection, order.id, now)?;
             queries::record(connection, order.id, "payment_received", actor, now)?;
+            if status == PaymentStatus::Captured && order.status != Status::PendingPayment {
+                let captured = OrderCaptured {
+                    order: order.id,
+                    payment: id,
+                    amount: Money::new(captured, payment.amount.currency),
+                };
+                queries::publish(connection, &captured, now)?;
+            }
             queries::complete_if_done(connection, order.id, now)?;
         }
         // Paid for already, or over: the money goes back.
@@ -207,12 +218,6 @@ fn settle(
     Ok(false)
 }
 
-/// Whether all that is held for an order is needed for it.
-fn is_needed(connection: &mut PgConnection, order: &Order) -> QueryResult<bool> {
-    let payments = reading::payments_of(connection, order.id)?;
-    Ok(payments.iter().map(Payment::held).sum::<i64>() <= order.worth())
-}
-
 fn publish_placed(connection: &mut PgConnection, order: &Order, now: chrono::DateTime<chrono::Utc>) -> QueryResult<()> {
     let Some(content) = &order.content else { return Ok(()) };
     let placed = OrderPlaced {
@@ -222,6 +227,5 @@ fn publish_placed(connection: &mut PgConnection, order: &Order, now: chrono::Dat
         cart: order.cart,
         total: content.totals.total,
     };
-    let event = Event::of(&placed, now).map_err(|fault| diesel::result::Error::SerializationError(fault.into()))?;
-    database::outbox::append(connection, SCHEMA, &event)
+    queries::publish(connection, &placed, now)
 }

@@ -567,6 +567,7 @@ impl EventRow {
             subject: self.subject,
             time: self.time,
             data: self.data,
+            sequence: 0,
         }
     }
 }
