@@ -230,6 +230,7 @@ mod tests {
 
     use super::*;
     use crate::domain::Status;
+    use crate::domain::fulfilment::FulfilmentStatus;
     use crate::domain::payment::OrderPaymentStatus;
 
     fn status(order: OrderId, version: i64) -> LiveStatus {
@@ -237,7 +238,7 @@ mod tests {
             id: order,
             status: Status::Placed,
             payment_status: OrderPaymentStatus::of(&[], 0),
-            fulfilment_status: "unfulfilled".to_owned(),
+            fulfilment_status: FulfilmentStatus::Unfulfilled,
             version,
             updated_at: Clock::system().now(),
         }
