@@ -431,7 +431,7 @@ mod tests {
         assert_eq!(surplus(100, &both), undo_promises);
         assert_eq!(surplus(150, &both), vec![(waiting.id, OperationKind::Void, 100)]);
         assert_eq!(
-            surplus(60, &[captured.clone()]),
+            surplus(60, std::slice::from_ref(&captured)),
             vec![(captured.id, OperationKind::Refund, 40)]
         );
         // Only a part of the promise is needed, and only that is taken later.
