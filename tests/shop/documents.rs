@@ -309,7 +309,8 @@ async fn each_refund_is_credited_once_and_only_as_far_as_something_is_left() {
     bill(&admin, &order).await.expect(201);
     let id = order["id"].as_str().unwrap();
     let refund = |refund: &str, amount: i64| {
-        json!({"order": id, "refund": refund, "amount": money(amount, "USD"), "granted": true,
+        json!({"order": id, "refund": refund, "amount": money(amount, "USD"),
+            "granted": money(amount, "USD"),
             "return_id": null})
     };
     let (first, second) = ("refund_01jd0000000000000000000000", "refund_01jd0000000000000000000001");

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::support::{Admin, ReadyCart, Store, eventually, manual, sandbox, unique, variant};
+use super::support::{Admin, ReadyCart, Store, address, eventually, manual, sandbox, unique, variant};
 
 fn usd(amount: i64) -> Value {
     json!({"amount": amount, "currency": "USD"})
@@ -317,9 +317,18 @@ async fn goods_come_back_are_counted_put_into_stock_and_paid_back() {
     decide("receive", came).await.expect(200);
     available_when(&store, &product, 8).await;
 
-    let refund = json!({"amount": received["returns"][0]["value"], "return_id": back});
-    let refunded = act(&admin, &order, "refunds", refund).await;
+    // A refund for a return gives back what was paid for what has come, once.
+    let refunds = format!("{}/refunds", path(&order));
+    let refund = async |body: Value| admin.once(unique("refund")).post(&refunds, body).await;
+    let other = json!({"return_id": "return_00000000000000000000000000"});
+    assert_eq!(refund(other).await.wrong_fields(), ["/return_id"]);
+    let more = json!({"return_id": back, "amount": usd(2001)});
+    assert_eq!(refund(more).await.wrong_fields(), ["/amount"]);
+    let refunded = refund(json!({"return_id": back})).await.expect(200);
     assert_eq!(refunded["totals"]["refunded"], usd(2000));
+    refund(json!({"return_id": back}))
+        .await
+        .problem(409, "no_suitable_payment");
     assert_eq!(refunded["refunds"][0]["return_id"], json!(back));
 
     // The last one is announced by staff, and then kept after all.
@@ -565,5 +574,240 @@ async fn several_ways_of_paying_together_pay_for_an_order() {
         .map(|payment| payment["status"].as_str().unwrap())
         .collect();
     assert_eq!(statuses, ["failed", "captured", "voided", "captured"]);
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn staff_prepare_an_order_and_its_buyer_pays_it_by_a_link() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(1000, 5).await;
+    let drafts = "/admin/draft-orders";
+    for (wrong, field) in [
+        (json!({"lines": []}), "/lines"),
+        (
+            json!({"lines": [{"variant_id": variant(&product), "quantity": 0}]}),
+            "/lines/0/quantity",
+        ),
+        (
+            json!({"lines": [{"variant_id": variant(&product), "quantity": 1, "unit_price": {"amount": 5, "currency": "EUR"}}]}),
+            "/lines/0/unit_price",
+        ),
+    ] {
+        assert_eq!(admin.post(drafts, wrong).await.wrong_fields(), [field]);
+    }
+    let lines = json!([{"variant_id": variant(&product), "quantity": 3, "unit_price": usd(800)}]);
+    let key = unique("draft");
+    let draft = admin.once(&key).post(drafts, json!({"lines": lines})).await.expect(201);
+    let again = admin.once(&key).post(drafts, json!({"lines": lines})).await.expect(201);
+    assert_eq!(draft["id"], again["id"]);
+    let one = format!("{drafts}/{}", draft["id"].as_str().unwrap());
+    let priced = admin.get(&one).await.expect(200);
+    assert_eq!(priced["totals"]["total"], usd(2400));
+    let place = async |body: Value| admin.once(unique("order")).post(&format!("{one}/order"), body).await;
+    let agreed = json!({"expected_total": usd(2400), "days": 3});
+    let missing = place(agreed.clone()).await.problem(422, "cart_not_ready");
+    assert_eq!(missing["problems"].as_array().unwrap().len(), 2);
+
+    let content = json!({"lines": lines, "email": "buyer@example.com", "shipping_address": address()});
+    admin
+        .put(&one, content.clone())
+        .await
+        .problem(428, "precondition_required");
+    admin.with("If-Match", "*").put(&one, content).await.expect(200);
+    let other = place(json!({"expected_total": usd(3000)}))
+        .await
+        .problem(409, "price_changed");
+    assert_eq!(other["new"], usd(2400));
+    available_when(&store, &product, 5).await;
+    assert_eq!(
+        place(json!({"expected_total": usd(2400), "days": 61}))
+            .await
+            .wrong_fields(),
+        ["/days"]
+    );
+
+    // Of many that make it an order at once, one does.
+    let placed = join_all((0..4).map(|_| place(agreed.clone()))).await;
+    assert_eq!(placed.iter().filter(|answer| answer.status == 201).count(), 1);
+    let order = &placed.iter().find(|answer| answer.status == 201).unwrap().json;
+    assert!(placed.iter().all(|answer| [201, 409].contains(&answer.status)));
+    assert_eq!(
+        (&order["status"], &order["totals"]["outstanding"]),
+        (&json!("pending_payment"), &usd(2400))
+    );
+    assert_eq!(
+        (&order["cart_id"], &order["lines"][0]["unit_price"]),
+        (&Value::Null, &usd(800))
+    );
+    available_when(&store, &product, 2).await;
+    let seen = admin.get(&one).await.expect(200);
+    assert_eq!(seen["order_id"], order["id"]);
+    admin.delete(&one).await.problem(404, "not_found");
+    assert_eq!(store.findings().await, [""; 0]);
+
+    let buyer = store
+        .anonymous()
+        .with("Order-Secret", order["secret"].as_str().unwrap());
+    let payments = format!("/orders/{}/payments", order["id"].as_str().unwrap());
+    store
+        .anonymous()
+        .once(unique("pay"))
+        .post(&payments, sandbox("tok_ok"))
+        .await
+        .problem(404, "not_found");
+    let paid = buyer
+        .once(unique("pay"))
+        .post(&payments, sandbox("tok_ok"))
+        .await
+        .expect(201);
+    assert_eq!(
+        (&paid["status"], &paid["payment_status"]),
+        (&json!("placed"), &json!("captured"))
+    );
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_order_that_staff_have_prepared_and_nobody_pays_gives_its_stock_back() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(1000, 5).await;
+    let content = json!({"lines": [{"variant_id": variant(&product), "quantity": 2}], "email": "buyer@example.com",
+        "shipping_address": address()});
+    let draft = admin.post("/admin/draft-orders", content).await.expect(201);
+    let place = format!("/admin/draft-orders/{}/order", draft["id"].as_str().unwrap());
+    let agreed = json!({"expected_total": usd(2000), "days": 1});
+    let order = admin
+        .once(unique("order"))
+        .post(&place, agreed.clone())
+        .await
+        .expect(201);
+    store.clock().advance(chrono::TimeDelta::hours(25));
+    let buyer = store
+        .anonymous()
+        .with("Order-Secret", order["secret"].as_str().unwrap());
+    let path = format!("/orders/{}", order["id"].as_str().unwrap());
+    eventually(
+        || async { buyer.get(&path).await.expect(200) },
+        |order| order["status"] == "cancelled",
+    )
+    .await;
+    available_when(&store, &product, 5).await;
+    // The draft is good for another order.
+    let admin = store.admin().await;
+    admin.once(unique("order")).post(&place, agreed).await.expect(201);
+    available_when(&store, &product, 3).await;
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn goods_are_exchanged_by_what_comes_back_and_what_is_sent_instead() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let small = admin.product(1000, 5).await;
+    let large = admin.product(1200, 5).await;
+    let (order, cart) = placed(&store, &small, 1, sandbox("tok_ok")).await;
+    let sent = act(&admin, &order, "fulfilments", json!({})).await;
+    assert_eq!(sent["status"], "completed");
+    let back = act(&admin, &order, "returns", json!({})).await["returns"][0]["id"].clone();
+    let receive = format!("{}/returns/{}/receive", path(&order), back.as_str().unwrap());
+    admin.post(&receive, json!({})).await.expect(200);
+    let instead = json!({"add": [{"variant_id": variant(&large), "quantity": 1}], "reason": "too small"});
+    let edits = format!("{}/edits", path(&order));
+    let exchanged = admin
+        .with("If-Match", "*")
+        .once(unique("edit"))
+        .post(&edits, instead)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&exchanged["status"], &exchanged["totals"]["outstanding"]),
+        (&json!("placed"), &usd(1200))
+    );
+    // What was paid for what came back is given back.
+    let refunded = act(&admin, &order, "refunds", json!({"return_id": back})).await;
+    assert_eq!(refunded["totals"]["outstanding"], usd(1200));
+    let buyer = cart.buyer.with("Order-Secret", order["secret"].as_str().unwrap());
+    let payments = format!("/orders/{}/payments", order["id"].as_str().unwrap());
+    buyer
+        .once(unique("pay"))
+        .post(&payments, sandbox("tok_ok"))
+        .await
+        .expect(201);
+    let done = act(&admin, &order, "fulfilments", json!({})).await;
+    assert_eq!(
+        (&done["status"], &done["fulfilment_status"]),
+        (&json!("completed"), &json!("fulfilled"))
+    );
+    available_when(&store, &small, 5).await;
+    available_when(&store, &large, 4).await;
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn staff_who_give_back_what_the_order_does_not_need_do_the_buyer_no_favour() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(1000, 10).await;
+    // The buyer has paid a part, gets it back, and owes the whole.
+    let cart = store.anonymous().ready_cart(&[(variant(&product), 1)]).await;
+    let declined = cart.buy(sandbox("tok_declined")).await.problem(402, "payment_declined");
+    let id = declined["order_id"].as_str().unwrap();
+    let buyer = cart.buyer.with("Order-Secret", declined["secret"].as_str().unwrap());
+    let mut part = sandbox("tok_ok");
+    part["amount"] = usd(600);
+    buyer
+        .once(unique("pay"))
+        .post(&format!("/orders/{id}/payments"), part)
+        .await
+        .expect(202);
+    let refunds = format!("/admin/orders/{id}/refunds");
+    let back = admin.once(unique("refund")).post(&refunds, json!({})).await.expect(200);
+    assert_eq!(
+        (&back["totals"]["refunded"], &back["totals"]["outstanding"]),
+        (&usd(600), &usd(1000))
+    );
+    let paid = buyer
+        .once(unique("pay"))
+        .post(&format!("/orders/{id}/payments"), sandbox("tok_ok"))
+        .await
+        .expect(201);
+    assert_eq!(
+        (&paid["status"], &paid["totals"]["paid"]),
+        (&json!("placed"), &usd(1000))
+    );
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn money_that_was_on_its_way_when_an_order_grew_cheaper_goes_back() {
+    let store = Store::start().await;
+    let admin = store.admin().await;
+    let product = admin.product(1000, 10).await;
+    let (order, _) = placed(&store, &product, 3, sandbox("tok_authorize_only")).await;
+    let line = order["lines"][0]["id"].clone();
+    // Taken and changed at the same moment: whichever is first, what is too much goes back.
+    let captures = format!("{}/captures", path(&order));
+    let edits = format!("{}/edits", path(&order));
+    let taking = admin.once(unique("capture"));
+    let changing = admin.with("If-Match", "*").once(unique("edit"));
+    let fewer = json!({"lines": [{"line_id": line, "quantity": 1}]});
+    let (taken, changed) = tokio::join!(taking.post(&captures, json!({})), changing.post(&edits, fewer.clone()));
+    assert!([200, 202].contains(&taken.status), "{}", taken.json);
+    if changed.status != 200 {
+        changed.problem(409, "payment_in_progress");
+        let again = admin.with("If-Match", "*").once(unique("edit"));
+        again.post(&edits, fewer).await.expect(200);
+    }
+    let seen = eventually(
+        || async { admin.get(&path(&order)).await.expect(200) },
+        |order| order["totals"]["paid"] == usd(1000),
+    )
+    .await;
+    assert_eq!(
+        (&seen["totals"]["total"], &seen["totals"]["outstanding"]),
+        (&usd(1000), &usd(0))
+    );
     assert_eq!(store.findings().await, [""; 0]);
 }

@@ -62,6 +62,7 @@ fn about_nothing(path: &str) -> String {
         "tax" => "taxzone",
         "customer-groups" => "group",
         "gift-cards" => "giftcard",
+        "draft-orders" => "draft",
         "payment-events" => "event",
         "store-credit" => "user",
         "webhook-endpoints" => "webhook",
@@ -71,6 +72,8 @@ fn about_nothing(path: &str) -> String {
     let id = format!("{kind}_01h455vb4pex5vsknk084sn02q");
     let segments = path.split('/').map(|segment| match segment {
         "{locale}" => "de",
+        "{fulfilment_id}" => "fulfilment_01h455vb4pex5vsknk084sn02q",
+        "{return_id}" => "return_01h455vb4pex5vsknk084sn02q",
         segment if segment.starts_with('{') => id.as_str(),
         segment => segment,
     });
@@ -112,6 +115,11 @@ fn body(path: &str) -> Value {
         "/admin/search/rules" => json!({"query": "tv", "match": "exact"}),
         "/admin/shipping/zones" => json!({"name": "A zone"}),
         "/admin/tax/zones" => json!({"name": "A zone", "prices_include_tax": true, "rates": []}),
+        "/admin/orders/{id}/notes" => json!({"text": "A note"}),
+        "/admin/draft-orders" | "/admin/draft-orders/{id}" => {
+            json!({"lines": [{"variant_id": "variant_01h455vb4pex5vsknk084sn02q", "quantity": 1}]})
+        }
+        "/admin/draft-orders/{id}/order" => json!({"expected_total": price}),
         "/admin/webhook-endpoints" => json!({"url": "https://erp.example/"}),
         "/admin/locations" => json!({"name": "A store"}),
         "/admin/exports" => json!({"format": "ndjson"}),

@@ -12,3 +12,14 @@ DROP FUNCTION refuse_illegal_payment_status;
 ALTER TABLE payments
     DROP CONSTRAINT payments_captured,
     ADD CONSTRAINT payments_check1 CHECK (captured = 0 OR status = 'captured');
+CREATE OR REPLACE FUNCTION refuse_illegal_status() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
+        ('placing', 'pending_payment'), ('placing', 'placed'), ('placing', 'cancelled'),
+        ('pending_payment', 'placed'), ('pending_payment', 'cancelled'),
+        ('placed', 'completed'), ('placed', 'cancelled')
+    ) THEN
+        RAISE EXCEPTION 'order % cannot go from % to %', OLD.id, OLD.status, NEW.status USING CONSTRAINT = 'orders_legal_status';
+    END IF;
+    RETURN NEW;
+END $$;

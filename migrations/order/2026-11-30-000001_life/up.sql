@@ -41,6 +41,14 @@ ALTER TABLE orders
     -- What was given back although the order was worth it, in minor units.
     ADD COLUMN granted BIGINT NOT NULL DEFAULT 0 CHECK (granted >= 0);
 
+-- What staff have given back so far was granted.
+UPDATE operations SET granted = TRUE WHERE kind = 'refund' AND actor = 'staff';
+UPDATE orders SET granted = least(orders.amount_due, refunded.amount)
+FROM (SELECT payments.order_id, sum(operations.amount)::bigint AS amount
+    FROM operations JOIN payments ON payments.id = operations.payment_id
+    WHERE operations.granted AND operations.status = 'succeeded' GROUP BY payments.order_id) AS refunded
+WHERE orders.id = refunded.order_id AND orders.status IN ('placed', 'completed');
+
 -- A line that is taken off an order stays, with nothing in it.
 ALTER TABLE lines
     DROP CONSTRAINT lines_quantity_check,
@@ -52,6 +60,19 @@ ALTER TABLE lines
     ADD CONSTRAINT lines_fulfilled CHECK (fulfilled BETWEEN 0 AND quantity),
     ADD CONSTRAINT lines_announced CHECK (announced BETWEEN 0 AND fulfilled),
     ADD CONSTRAINT lines_returned CHECK (returned BETWEEN 0 AND announced);
+
+-- What is exchanged makes a completed order one that something is left to do for.
+CREATE OR REPLACE FUNCTION refuse_illegal_status() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
+        ('placing', 'pending_payment'), ('placing', 'placed'), ('placing', 'cancelled'),
+        ('pending_payment', 'placed'), ('pending_payment', 'cancelled'),
+        ('placed', 'completed'), ('placed', 'cancelled'), ('completed', 'placed')
+    ) THEN
+        RAISE EXCEPTION 'order % cannot go from % to %', OLD.id, OLD.status, NEW.status USING CONSTRAINT = 'orders_legal_status';
+    END IF;
+    RETURN NEW;
+END $$;
 
 -- Parcels.
 CREATE TABLE fulfilments (

@@ -2,6 +2,7 @@
 
 pub(crate) mod books;
 pub(crate) mod documents;
+pub(crate) mod draft;
 pub(crate) mod edit;
 pub(crate) mod export;
 pub(crate) mod fulfilment;

@@ -54,12 +54,18 @@ pub(crate) enum OrderError {
         /// How the order stands.
         status: Status,
     },
+    /// The draft is an order already.
+    #[error("the draft is an order already")]
+    DraftOrdered(OrderId),
     /// The parcel is not in a state in which this can be done; how it is.
     #[error("the parcel is {0}")]
     ParcelIs(&'static str),
     /// The return is not in a state in which this can be done.
     #[error("the return is {}", .0.name())]
     ReturnIs(ReturnStatus),
+    /// Its buyer has asked to return goods of the order too often.
+    #[error("goods of this order were to be returned too often; ask the shop")]
+    TooManyReturns,
     /// Prices contain tax in another way than when the order was placed.
     #[error("prices contain tax in another way than when the order was placed; make a new order instead")]
     OtherTaxes,
@@ -154,7 +160,9 @@ impl From<OrderError> for Problem {
             OrderError::TooManyAttempts => Self::conflict("too_many_attempts", detail),
             OrderError::ReturnedByHand => Self::conflict("returned_by_hand", detail),
             OrderError::WrongState { status, .. } => Self::conflict("wrong_state", detail).with("order_status", status),
+            OrderError::DraftOrdered(order) => Self::conflict("draft_ordered", detail).with("order_id", order),
             OrderError::ParcelIs(_) | OrderError::ReturnIs(_) => Self::conflict("wrong_state", detail),
+            OrderError::TooManyReturns => Self::conflict("too_many_returns", detail),
             OrderError::OtherTaxes => Self::conflict("other_taxes", detail),
             OrderError::PaidByGiftCards => Self::conflict("paid_by_gift_cards", detail),
             OrderError::NoSuitablePayment(_) => Self::conflict("no_suitable_payment", detail),

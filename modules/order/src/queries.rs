@@ -3,6 +3,7 @@
 pub(crate) mod books;
 pub(crate) mod discrepancies;
 pub(crate) mod documents;
+pub(crate) mod drafts;
 pub(crate) mod edits;
 pub(crate) mod effects;
 pub(crate) mod export;
@@ -45,7 +46,7 @@ pub(crate) fn change_status(
 ) -> QueryResult<bool> {
     let expected = orders::table.find(order.uuid()).filter(orders::status.eq(from.name()));
     let changed = match to {
-        Status::Completed => diesel::update(expected)
+        _ if from == Status::Completed || to == Status::Completed => diesel::update(expected)
             .set((
                 orders::status.eq(to.name()),
                 orders::version.eq(orders::version + 1),

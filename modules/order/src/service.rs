@@ -3,6 +3,7 @@
 
 mod cancel;
 mod documents;
+mod drafts;
 mod edit;
 mod effects;
 mod export;
@@ -33,7 +34,7 @@ use kernel::job::Wake;
 use kernel::keys::SecretKey;
 use kernel::module::Context;
 use kernel::page::Cursors;
-use kernel::{Clock, Fault};
+use kernel::{Clock, Currency, Fault, Locale};
 use product_api::ProductApi;
 
 use crate::error::OrderError;
@@ -46,6 +47,7 @@ use crate::queries::placing::{self, Begin, TakeOver};
 use documents::Office;
 
 pub(crate) use documents::{Bookkeeper, CreditContent, ListDocuments};
+pub(crate) use drafts::OrderDraft;
 pub(crate) use edit::{Addition, EditRequest};
 pub(crate) use export::ExportPart;
 pub(crate) use fulfil::{NewFulfilment, Tracking};
@@ -77,6 +79,9 @@ struct Shared {
     secret: SecretKey,
     cursors: Cursors,
     settings: kernel::settings::Order,
+    /// The shop's own currency and language.
+    currency: Currency,
+    locale: Locale,
     office: Office,
     cart: Arc<dyn CartApi>,
     product: Arc<dyn ProductApi>,
@@ -125,6 +130,8 @@ impl Service {
                 secret: context.keys.secret.clone(),
                 cursors: Cursors::new(context.keys.secret.clone()),
                 settings,
+                currency: context.settings.shop.currency,
+                locale: context.settings.shop.locale.clone(),
                 cart,
                 product,
                 providers,

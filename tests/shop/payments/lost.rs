@@ -7,7 +7,7 @@ use super::super::support::Bridge;
 use super::*;
 
 /// A bridge that loses the first answer to a POST whose path ends like this.
-async fn losing(stripe_is: &LocalStripe, ending: &'static str) -> Bridge {
+pub(super) async fn losing(stripe_is: &LocalStripe, ending: &'static str) -> Bridge {
     let lost = Arc::new(AtomicBool::new(false));
     let bridge = Bridge::open(move |request, way| {
         let lost = Arc::clone(&lost);

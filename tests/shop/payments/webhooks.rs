@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 use super::super::support::Bridge;
+use super::lost::losing;
 use super::*;
 
 fn intent_event(kind: &str, intent: &str) -> String {
@@ -318,5 +319,32 @@ async fn a_refund_whose_answer_was_lost_is_resolved_by_what_stripe_tells() {
         .expect(200);
     order_when(&store, &order, |order| order["payment_status"] == "refunded").await;
     assert_eq!(all(&stripe_is, "refunds").await.len(), 1);
+    assert_eq!(store.findings().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_capture_whose_answer_was_lost_counts_once_though_stripe_tells_of_it_first() {
+    let stripe_is = LocalStripe::start().await;
+    let bridge = losing(&stripe_is, "/capture").await;
+    let settings = [("order.lease", "10m"), ("payments.stripe.capture", "manual")];
+    let store = store_at(&bridge.url(), settings).await;
+    let admin = store.admin().await;
+    let order = cart(&store, &admin).await.buy(stripe("pm_card_visa")).await.expect(201);
+    operate(&admin, &order, "captures").await.expect(202);
+    let intents = all(&stripe_is, "payment_intents").await;
+    tell(&store, &event("payment_intent.succeeded", intents[0].clone()))
+        .await
+        .expect(200);
+    order_when(&store, &order, |order| order["payment_status"] == "captured").await;
+    // Nothing is on its way any more: the money can go back.
+    let path = format!("/admin/orders/{}", order["id"].as_str().unwrap());
+    let give_back = || async {
+        let answer = operate(&admin, &order, "refunds").await;
+        json!({"status": answer.status, "order": answer.json})
+    };
+    let given = eventually(give_back, |answer| answer["status"] == 200).await;
+    assert_eq!(given["order"]["totals"]["refunded"], given["order"]["totals"]["total"]);
+    let seen = admin.get(&path).await.expect(200);
+    assert_eq!(seen["totals"]["paid"]["amount"], 0);
     assert_eq!(store.findings().await, [""; 0]);
 }

@@ -40,7 +40,8 @@ async fn no_request_reads_a_table_of_more_than_ten_thousand_rows_to_its_end() {
     let document = shop.anonymous().get("/openapi.json").await.expect(200);
     for (template, item) in document["paths"].as_object().unwrap() {
         let template = template.strip_prefix("/api/v1").unwrap_or("//.well-known/jwks.json");
-        if item["get"].is_null() || OF_EVERYTHING.contains(&template) {
+        // A stream does not end by itself, and begins with a ticket.
+        if item["get"].is_null() || OF_EVERYTHING.contains(&template) || template.ends_with("/stream") {
             continue;
         }
         let path = filled(template, &ids);
@@ -284,6 +285,10 @@ async fn things(store: &Store, admin: &Admin) -> HashMap<&'static str, String> {
         ("addresses", "address_none".to_owned()),
         ("authentications", "none".to_owned()),
         ("documents", "document_none".to_owned()),
+        ("draft-orders", "draft_none".to_owned()),
+        ("payment-events", "event_none".to_owned()),
+        ("webhook-deliveries", "delivery_none".to_owned()),
+        ("webhook-endpoints", "webhook_none".to_owned()),
         ("media", "none".to_owned()),
         ("shared-carts", "none".to_owned()),
         ("zones", "none".to_owned()),

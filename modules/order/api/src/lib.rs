@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The first segments of the module's public paths, under `/api/v1` and under `/api/v1/admin`.
 pub const PREFIXES: &[&str] = &[
     "documents",
+    "draft-orders",
     "orders",
     "payment-discrepancies",
     "payment-events",
@@ -84,8 +85,8 @@ pub struct OrderRefunded {
     pub refund: RefundId,
     /// How much.
     pub amount: Money,
-    /// Whether the order is worth less by it; otherwise it was money that the order does not need.
-    pub granted: bool,
+    /// By how much the order is worth less; the rest was money that the order does not need.
+    pub granted: Money,
     /// The return that it is for, where it is for one.
     pub return_id: Option<ReturnId>,
 }

@@ -1,5 +1,6 @@
 //! Orders for staff.
 
+mod drafts;
 mod edits;
 mod fulfilments;
 mod money;
@@ -36,7 +37,8 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .configure(money::routes)
         .configure(fulfilments::routes)
         .configure(returns::routes)
-        .configure(edits::routes);
+        .configure(edits::routes)
+        .configure(drafts::routes);
 }
 
 /// A page of all orders.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::json;
 use crate::domain::edit::Edited;
-use crate::domain::{Actor, Content, Line};
+use crate::domain::{Actor, Content, Line, Order};
 use crate::schema::{edits, lines, orders};
 
 /// A change of an order.
@@ -29,12 +29,13 @@ pub(crate) fn exists(connection: &mut PgConnection, id: OrderEditId) -> QueryRes
 /// Makes a change: the order is locked, and was `before`.
 pub(crate) fn make(
     connection: &mut PgConnection,
-    order: OrderId,
+    found: &Order,
     before: &Content,
     edit: &Edit,
     edited: &Edited,
     now: DateTime<Utc>,
 ) -> QueryResult<()> {
+    let order = found.id;
     let row = (
         edits::id.eq(edit.id.uuid()),
         edits::order_id.eq(order.uuid()),
@@ -59,6 +60,8 @@ pub(crate) fn make(
             orders::tax_included.eq(totals.tax_included.amount),
             orders::total.eq(totals.total.amount),
             orders::amount_due.eq(totals.amount_due.amount),
+            // More than the order costs cannot have been granted on it: what is added next is not paid by that.
+            orders::granted.eq(found.granted.min(totals.amount_due.amount)),
             orders::pricing.eq(json(&edited.content.pricing)?),
             orders::shipping_address.eq(edited.content.shipping_address.as_ref().map(json).transpose()?),
         ))

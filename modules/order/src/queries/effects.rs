@@ -40,10 +40,12 @@ impl Effects {
     }
 }
 
-/// Asks for the effects of an order to be brought about, also where that was done before.
+/// Asks for the effects of an order to be brought about, also where that was done before; what failed before does not hold it
+/// up.
 pub(crate) fn ask(connection: &mut PgConnection, order: OrderId) -> QueryResult<()> {
     const SQL: &str = "INSERT INTO @.effects AS asked (order_id) VALUES (?) \
-        ON CONFLICT (order_id) DO UPDATE SET version = asked.version + 1";
+        ON CONFLICT (order_id) DO UPDATE SET version = asked.version + 1, failures = 0, \
+            leased_until = least(asked.leased_until, clock_timestamp() + interval '30 seconds')";
     Statement::new(SCHEMA, SQL, [Bind::Uuid(order.uuid())])
         .execute(connection)
         .map(drop)
@@ -59,6 +61,9 @@ pub(crate) fn take(connection: &mut PgConnection, limit: i64, lease: Duration) -
         SELECT orders.id, orders.cart_id, orders.status = 'cancelled' AS cancelled, taken.version, \
             orders.status = 'placed' AND orders.cart_id IS NOT NULL \
                 AND (SELECT count(*) FROM @.payments WHERE order_id = orders.id) <= 1 \
+                AND (SELECT coalesce(sum(CASE status WHEN 'authorized' THEN amount - refunded ELSE captured - refunded END), 0) \
+                    FROM @.payments WHERE order_id = orders.id AND status IN ('authorized', 'captured')) \
+                    <= greatest(orders.amount_due - orders.granted, 0) \
                 AND NOT EXISTS (SELECT FROM @.restocks WHERE order_id = orders.id AND NOT told) \
                 AND NOT EXISTS (SELECT FROM @.extra_reservations WHERE order_id = orders.id AND NOT told) AS simple \
         FROM taken JOIN @.orders AS orders ON orders.id = taken.order_id";
@@ -77,6 +82,9 @@ pub(crate) fn take_of(connection: &mut PgConnection, order: OrderId, lease: Dura
         SELECT orders.id, orders.cart_id, orders.status = 'cancelled' AS cancelled, taken.version, \
             orders.status = 'placed' AND orders.cart_id IS NOT NULL \
                 AND (SELECT count(*) FROM @.payments WHERE order_id = orders.id) <= 1 \
+                AND (SELECT coalesce(sum(CASE status WHEN 'authorized' THEN amount - refunded ELSE captured - refunded END), 0) \
+                    FROM @.payments WHERE order_id = orders.id AND status IN ('authorized', 'captured')) \
+                    <= greatest(orders.amount_due - orders.granted, 0) \
                 AND NOT EXISTS (SELECT FROM @.restocks WHERE order_id = orders.id AND NOT told) \
                 AND NOT EXISTS (SELECT FROM @.extra_reservations WHERE order_id = orders.id AND NOT told) AS simple \
         FROM taken JOIN @.orders AS orders ON orders.id = taken.order_id";

@@ -138,12 +138,12 @@ pub(crate) fn change(
 }
 
 /// Adds to what was given back; refused by a check where it would be more than was taken. Where it was `granted`, the order
-/// is worth less from then on.
+/// is worth less from then on: `granted` minor units of it.
 pub(crate) fn add_refund(
     connection: &mut PgConnection,
     payment: &Payment,
     amount: i64,
-    granted: bool,
+    granted: i64,
     now: DateTime<Utc>,
 ) -> QueryResult<()> {
     diesel::update(payments::table.find(payment.id.uuid()))
@@ -152,12 +152,33 @@ pub(crate) fn add_refund(
             payments::updated_at.eq(now),
         ))
         .execute(connection)?;
-    if granted {
+    if granted > 0 {
         diesel::update(orders::table.find(payment.order.uuid()))
-            .set(orders::granted.eq(orders::granted + amount))
+            .set(orders::granted.eq(orders::granted + granted))
             .execute(connection)?;
     }
     Ok(())
+}
+
+/// Minor units that are given back for a return, or on their way.
+pub(crate) fn refunded_for(connection: &mut PgConnection, id: ReturnId) -> QueryResult<i64> {
+    let amounts: Vec<i64> = operations::table
+        .filter(operations::return_id.eq(id.uuid()))
+        .filter(operations::status.ne(OperationStatus::Failed.name()))
+        .select(operations::amount)
+        .load(connection)?;
+    Ok(amounts.into_iter().sum())
+}
+
+/// How often the shop itself was refused this by the payment's provider.
+pub(crate) fn refusals(connection: &mut PgConnection, payment: PaymentId, kind: OperationKind) -> QueryResult<i64> {
+    operations::table
+        .filter(operations::payment_id.eq(payment.uuid()))
+        .filter(operations::kind.eq(kind.name()))
+        .filter(operations::actor.eq(Actor::System.name()))
+        .filter(operations::status.eq(OperationStatus::Failed.name()))
+        .count()
+        .get_result(connection)
 }
 
 /// The refunds of the payments of orders, oldest first.

@@ -34,6 +34,14 @@ pub(crate) fn find(connection: &mut PgConnection, id: ReturnId) -> QueryResult<O
     Ok(with_lines(connection, rows)?.pop())
 }
 
+/// How many returns an order has.
+pub(crate) fn count(connection: &mut PgConnection, order: OrderId) -> QueryResult<i64> {
+    returns::table
+        .filter(returns::order_id.eq(order.uuid()))
+        .count()
+        .get_result(connection)
+}
+
 /// Writes a return down.
 pub(crate) fn insert(connection: &mut PgConnection, order: OrderId, new: &Return) -> QueryResult<()> {
     let row = (

@@ -2,12 +2,12 @@
 //! one transaction, and stock and money hear of it as effects.
 
 use cart_api::{DraftLine, PriceRequest, PricedDraft};
-use database::{OrRefuse, refuse};
+use database::{Failure, OrRefuse, refuse};
 use kernel::address::Address;
 use kernel::http::{Call, IfMatch};
 use kernel::id::{OrderEditId, OrderId, ReservationId, RestockId, VariantId};
 use kernel::text::Email;
-use kernel::{FieldErrors, Money, Text};
+use kernel::{Currency, Fault, FieldErrors, Money, Text};
 use order_api::{OrderEdited, OrderPaymentRequested};
 use product_api::Demand;
 use serde::Serialize;
@@ -19,11 +19,11 @@ use super::reply::Reply;
 use crate::domain::edit::{Reduction, apply};
 use crate::domain::payment::outstanding;
 use crate::domain::view::Audience;
-use crate::domain::{Actor, Content, Order, Status};
+use crate::domain::{Actor, Order, Status};
 use crate::error::OrderError;
 use crate::queries::edits::{self, Edit};
 use crate::queries::stock::{self, Restock};
-use crate::queries::{self, Entry, publish, reading};
+use crate::queries::{self, Entry, payments, publish, reading};
 
 /// How a placed order is to be changed.
 #[derive(Clone, Debug, Serialize)]
@@ -86,20 +86,16 @@ impl Service {
             true => None,
             false => Some(self.price_addition(&found, &request).await?),
         };
-        // The same number as the change: a repeat asks for the same reservation again.
-        let reservation: ReservationId = id.uuid().into();
+        // Stock remembers what was given up: each try asks under a name of its own.
+        let reservation = ReservationId::generate();
         if draft.is_some() {
             self.set_aside(order, reservation, &request.add).await?;
         }
-        let made = self.make_edit(order, id, request, draft, actor, condition).await;
+        let made = self
+            .make_edit(order, id, reservation, request, draft, actor, condition)
+            .await;
         if made.is_err() {
-            let given_up = self
-                .query(move |connection| stock::give_up(connection, reservation))
-                .await?;
-            if given_up {
-                self.query(move |connection| queries::effects::ask(connection, order))
-                    .await?;
-            }
+            self.give_up_stock(order, reservation).await?;
         }
         self.bring_about_now(order).await;
         made?;
@@ -165,28 +161,37 @@ impl Service {
             .reserve(reservation, additions.iter().map(demand).collect())
             .await;
         if let Err(error) = reserved {
-            let given_up = move |connection: &mut diesel::PgConnection| {
-                stock::give_up(connection, reservation)?;
-                queries::effects::ask(connection, order)
-            };
-            self.query(given_up).await?;
+            self.give_up_stock(order, reservation).await?;
             self.bring_about_now(order).await;
             return Err(error.into());
         }
         Ok(())
     }
 
+    /// The order does without what was asked for, and stock will hear of it.
+    async fn give_up_stock(&self, order: OrderId, reservation: ReservationId) -> Result<(), Fault> {
+        self.shared
+            .db
+            .transaction(move |connection| {
+                if stock::give_up(connection, reservation)? {
+                    queries::effects::ask(connection, order)?;
+                }
+                Ok::<_, Failure<Fault>>(())
+            })
+            .await
+    }
+
     async fn make_edit(
         &self,
         order: OrderId,
         id: OrderEditId,
+        reservation: ReservationId,
         request: EditRequest,
         draft: Option<PricedDraft>,
         actor: Actor,
         condition: IfMatch,
     ) -> Result<(), OrderError> {
         let now = self.shared.clock.now();
-        let reservation: ReservationId = id.uuid().into();
         self.shared
             .db
             .transaction(move |connection| {
@@ -195,6 +200,12 @@ impl Service {
                     return Ok(());
                 }
                 may_edit(&found, &condition).or_refuse()?;
+                // What is on its way decides what is missing.
+                for payment in reading::payments_of(connection, order)? {
+                    if payments::operation_on_its_way(connection, payment.id)?.is_some() {
+                        return refuse(OrderError::PaymentInProgress);
+                    }
+                }
                 let Some(before) = found.content.clone() else {
                     return refuse(OrderError::NotFound("order"));
                 };
@@ -214,9 +225,12 @@ impl Service {
                     actor,
                     changes: serde_json::to_value(&request).unwrap_or_default(),
                 };
-                edits::make(connection, order, &before, &edit, &edited, now)?;
+                edits::make(connection, &found, &before, &edit, &edited, now)?;
                 for restock in freed(&found, &edited.freed) {
                     stock::insert_restock(connection, order, &restock, now)?;
+                }
+                if found.status == Status::Completed && !edited.added.is_empty() {
+                    queries::change_status(connection, order, Status::Completed, Status::Placed, now)?;
                 }
                 note_progress(connection, &found)?;
                 queries::touch(connection, order, now)?;
@@ -232,7 +246,7 @@ impl Service {
                     internal: false,
                 };
                 queries::write_down(connection, order, entry, now)?;
-                let missing = missing(connection, &found, &edited.content)?;
+                let missing = missing(connection, order, edited.content.currency)?;
                 let told = OrderEdited {
                     order,
                     edit: id,
@@ -249,11 +263,11 @@ impl Service {
     }
 }
 
-/// What has to be paid for an order with this content, beyond what is held for it.
-fn missing(connection: &mut diesel::PgConnection, order: &Order, content: &Content) -> diesel::QueryResult<Money> {
-    let payments = reading::payments_of(connection, order.id)?;
-    let worth = (content.totals.amount_due.amount - order.granted).max(0);
-    Ok(Money::new(outstanding(worth, &payments), content.currency))
+/// What has to be paid for an order beyond what is held for it.
+fn missing(connection: &mut diesel::PgConnection, order: OrderId, currency: Currency) -> diesel::QueryResult<Money> {
+    let payments = reading::payments_of(connection, order)?;
+    let worth = reading::order(connection, order)?.map_or(0, |order| order.worth());
+    Ok(Money::new(outstanding(worth, &payments), currency))
 }
 
 fn may_edit(order: &Order, condition: &IfMatch) -> Result<(), OrderError> {
@@ -261,7 +275,8 @@ fn may_edit(order: &Order, condition: &IfMatch) -> Result<(), OrderError> {
         return Err(OrderError::VersionMismatch(order.version));
     }
     match order.status {
-        Status::Placed => Ok(()),
+        // Something may be sent instead of what comes back, also when all has been sent.
+        Status::Placed | Status::Completed => Ok(()),
         status => Err(OrderError::WrongState {
             action: "changed",
             status,

@@ -6,22 +6,24 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use kernel::Fault;
 use kernel::id::{OrderId, VariantId};
 use kernel::job::Round;
-use kernel::{Fault, Money};
 use product_api::Demand;
 use uuid::Uuid;
 
 use super::Service;
 use super::operate::Asked;
-use crate::domain::payment::{OperationKind, surplus};
-use crate::domain::{Actor, Status, reservation_of};
+use crate::domain::payment::surplus;
+use crate::domain::{Status, reservation_of};
 use crate::error::OrderError;
 use crate::queries::effects::{self, Effects};
-use crate::queries::{reading, stock};
+use crate::queries::{payments, reading, stock};
 
 /// How many orders one round takes of those that nobody has.
 const BATCH: i64 = 100;
+/// How often a provider is asked to undo a payment that it refuses to undo; `bodega verify` tells of what is left then.
+const MAX_REFUSALS: i64 = 5;
 /// How long a round waits for company: orders that are placed at the same time are told to stock and cart together.
 const GATHERING: Duration = Duration::from_millis(10);
 
@@ -140,13 +142,15 @@ impl Service {
             true => self.shared.product.release(reservation_of(effects.order)).await?,
             false => self.shared.product.commit(reservation_of(effects.order)).await?,
         }
-        self.tell_stock_of_changes(effects).await?;
+        let told = self.tell_stock_of_changes(effects).await;
         match (effects.cart, effects.cancelled) {
             (Some(cart), true) => self.shared.cart.unfreeze(cart, effects.order).await?,
             (Some(cart), false) => self.shared.cart.complete(cart, effects.order).await?,
             (None, _) => (),
         }
-        self.undo_surplus(effects).await
+        // Money does not wait for goods that stock will not take.
+        let undone = self.undo_surplus(effects).await;
+        told.and(undone)
     }
 
     /// What was set aside after the order was placed is sold or given back, and what came back goes into stock.
@@ -200,17 +204,15 @@ impl Service {
         if found.status == Status::Cancelled && payments.iter().any(|payment| payment.status.is_unresolved()) {
             return Err(OrderError::PaymentInProgress);
         }
-        for (payment, kind, amount) in surplus(found.worth(), &payments) {
-            let currency = payments
-                .iter()
-                .find(|other| other.id == payment)
-                .map(|other| other.amount.currency);
-            // A promise is let go as a whole.
-            let amount = currency
-                .map(|currency| Money::new(amount, currency))
-                .filter(|_| kind == OperationKind::Refund);
-            let asked = Asked::to_undo(kind, amount, Actor::System);
-            match self.operate(Uuid::now_v7(), payment, asked).await {
+        for (payment, kind, _) in surplus(found.worth(), &payments) {
+            let refusals = self
+                .query(move |connection| payments::refusals(connection, payment, kind))
+                .await?;
+            if refusals >= MAX_REFUSALS {
+                tracing::error!(%order, %payment, "the provider keeps refusing to take money back: somebody has to look");
+                continue;
+            }
+            match self.operate(Uuid::now_v7(), payment, Asked::of_surplus(kind)).await {
                 Ok(true) => (),
                 Ok(false) => return Err(OrderError::PaymentInProgress),
                 Err(refused @ OrderError::ProviderRefused(_)) => {

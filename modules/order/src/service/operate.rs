@@ -13,13 +13,14 @@ use uuid::Uuid;
 
 use super::Service;
 use super::reply::Reply;
-use crate::domain::payment::{OperationKind, Payment};
+use crate::domain::payment::{OperationKind, Payment, PaymentStatus, surplus};
+use crate::domain::returning::ReturnStatus;
 use crate::domain::view::Audience;
 use crate::domain::{Actor, Order, Status};
 use crate::error::OrderError;
 use crate::providers::ProviderFailure;
 use crate::queries::payments::{NewState, Operation, OperationStatus};
-use crate::queries::{self, Entry, payments, publish, reading};
+use crate::queries::{self, Entry, payments, publish, reading, returns};
 
 /// What staff ask about the money of an order.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub(super) struct Asked {
     pub(super) is_final: bool,
     /// Of a refund: the order is worth less by it.
     pub(super) granted: bool,
+    /// Only as far as the order does not need the money, which is looked at once more.
+    pub(super) is_surplus: bool,
     pub(super) reason: Option<String>,
     pub(super) return_id: Option<ReturnId>,
     pub(super) actor: Actor,
@@ -51,12 +54,22 @@ pub(super) struct Asked {
 
 impl Asked {
     /// What an order does not need is undone.
-    pub(super) fn to_undo(kind: OperationKind, amount: Option<Money>, actor: Actor) -> Self {
+    pub(super) fn of_surplus(kind: OperationKind) -> Self {
         Self {
             kind,
-            amount,
+            is_surplus: true,
+            ..Self::to_void(Actor::System)
+        }
+    }
+
+    /// An attempt is given up.
+    pub(super) fn to_void(actor: Actor) -> Self {
+        Self {
+            kind: OperationKind::Void,
+            amount: None,
             is_final: false,
             granted: false,
+            is_surplus: false,
             reason: None,
             return_id: None,
             actor,
@@ -96,6 +109,7 @@ impl Service {
             amount: request.amount,
             is_final: request.is_final,
             granted: request.kind == OperationKind::Refund,
+            is_surplus: false,
             reason: request.reason,
             return_id: request.return_id,
             actor,
@@ -146,7 +160,9 @@ impl Service {
     /// Carries one operation out: true where it is done, false where the provider has not answered; then the recovery
     /// job asks again.
     pub(super) async fn operate(&self, id: Uuid, payment: PaymentId, asked: Asked) -> Result<bool, OrderError> {
-        let operation = self.begin_operation(id, payment, asked).await?;
+        let Some(operation) = self.begin_operation(id, payment, asked).await? else {
+            return Ok(true);
+        };
         match operation.status {
             OperationStatus::Succeeded => Ok(true),
             OperationStatus::Failed => Err(OrderError::ProviderRefused("it was refused before".to_owned())),
@@ -154,7 +170,13 @@ impl Service {
         }
     }
 
-    async fn begin_operation(&self, id: Uuid, payment: PaymentId, asked: Asked) -> Result<Operation, OrderError> {
+    /// `None` where surplus is to be undone and there is none any more.
+    async fn begin_operation(
+        &self,
+        id: Uuid,
+        payment: PaymentId,
+        asked: Asked,
+    ) -> Result<Option<Operation>, OrderError> {
         let (lease, now) = (self.lease(), self.shared.clock.now());
         let providers = self.shared.providers.clone();
         self.shared
@@ -170,7 +192,7 @@ impl Service {
                     return refuse(OrderError::NotFound("payment"));
                 };
                 if let Some(begun) = payments::operation(connection, id)? {
-                    return Ok(begun);
+                    return Ok(Some(begun));
                 }
                 if payments::operation_on_its_way(connection, payment)?.is_some() {
                     return refuse(OrderError::PaymentInProgress);
@@ -182,7 +204,23 @@ impl Service {
                     });
                 }
                 let attempts = reading::payments_of(connection, order.id)?;
-                let amount = amount_of(&asked, &order, &found, &attempts).or_refuse()?;
+                let amount = match asked.is_surplus {
+                    true => {
+                        let undone = surplus(order.worth(), &attempts);
+                        let still = undone
+                            .iter()
+                            .find(|(of, kind, _)| (*of, *kind) == (payment, asked.kind));
+                        let Some((.., amount)) = still else { return Ok(None) };
+                        Money::new(*amount, found.amount.currency)
+                    }
+                    false => {
+                        let left = match asked.return_id {
+                            Some(id) => Some(left_of_return(connection, order.id, id)?.or_refuse()?),
+                            None => None,
+                        };
+                        amount_of(&asked, &order, &found, &attempts, left).or_refuse()?
+                    }
+                };
                 let takes_parts = providers
                     .known(&found.provider)
                     .is_some_and(|provider| provider.captures_in_parts());
@@ -194,14 +232,13 @@ impl Service {
                     status: OperationStatus::Sent,
                     actor: asked.actor,
                     is_final: asked.is_final || (asked.kind == OperationKind::Capture && !takes_parts),
-                    // Nothing is granted where nothing is left of the order.
-                    granted: asked.granted && order.status != Status::Cancelled,
+                    granted: asked.granted,
                     reason: asked.reason,
                     return_id: asked.return_id,
                 };
                 payments::insert_operation(connection, &operation, lease, now)
                     .on_violation("operations_one_at_a_time", || OrderError::PaymentInProgress)?;
-                Ok(operation)
+                Ok(Some(operation))
             })
             .await
     }
@@ -269,14 +306,21 @@ impl Service {
 
 /// How much is moved: what was asked for, or all that there is; never more than that, and never more of a promise than the
 /// order needs.
-fn amount_of(asked: &Asked, order: &Order, payment: &Payment, attempts: &[Payment]) -> Result<Money, OrderError> {
+fn amount_of(
+    asked: &Asked,
+    order: &Order,
+    payment: &Payment,
+    attempts: &[Payment],
+    left_of_return: Option<i64>,
+) -> Result<Money, OrderError> {
     let most = match asked.kind.most_for(payment) {
         Some(most) if asked.kind == OperationKind::Capture => {
             let taken: i64 = attempts.iter().map(|other| other.captured - other.refunded).sum();
             Some(most.min(order.worth() - taken)).filter(|most| *most > 0)
         }
-        most => most,
+        most => most.map(|most| left_of_return.map_or(most, |left| most.min(left))),
     };
+    let most = most.filter(|most| *most > 0);
     let Some(most) = most else {
         return Err(OrderError::NoSuitablePayment(participle(asked.kind)));
     };
@@ -307,7 +351,9 @@ fn end_operation(
     let Some(order) = payments::order_of(connection, operation.payment)? else {
         return Ok(());
     };
-    reading::lock(connection, order)?;
+    let Some(found) = reading::lock(connection, order)? else {
+        return Ok(());
+    };
     let Some(payment) = payments::lock(connection, operation.payment)? else {
         return Ok(());
     };
@@ -331,9 +377,18 @@ fn end_operation(
         return queries::write_down(connection, order, entry(failed(operation.kind)), now);
     }
     let amount = operation.amount.amount;
+    // What the provider has told meanwhile counts already.
+    let is_news = payment.status == PaymentStatus::Authorized || operation.kind == OperationKind::Refund;
     let (status, captured) = payment.after(operation.kind, amount, operation.is_final);
+    let before = reading::payments_of(connection, order)?;
+    let granted = match operation.granted {
+        true => granted(&found, &before, amount),
+        false => 0,
+    };
     match operation.kind {
-        OperationKind::Refund => payments::add_refund(connection, &payment, amount, operation.granted, now)?,
+        OperationKind::Refund => payments::add_refund(connection, &payment, amount, granted, now)?,
+        OperationKind::Void if payment.status == PaymentStatus::Voided => (),
+        OperationKind::Capture if !is_news => (),
         OperationKind::Capture | OperationKind::Void => {
             let new = NewState {
                 status,
@@ -349,6 +404,7 @@ fn end_operation(
     queries::write_down(connection, order, entry(past_tense(operation.kind)), now)?;
     match operation.kind {
         OperationKind::Void => (),
+        OperationKind::Capture if !is_news => (),
         OperationKind::Capture => {
             let captured = OrderCaptured {
                 order,
@@ -356,6 +412,11 @@ fn end_operation(
                 amount: operation.amount,
             };
             publish(connection, &captured, now)?;
+            // The order may be worth less than when the money was asked for.
+            let taken: i64 = before.iter().map(|other| other.captured - other.refunded).sum();
+            if taken + amount > found.worth() {
+                queries::effects::ask(connection, order)?;
+            }
             queries::complete_if_done(connection, order, now)?;
         }
         OperationKind::Refund => {
@@ -363,13 +424,37 @@ fn end_operation(
                 order,
                 refund: operation.id.into(),
                 amount: operation.amount,
-                granted: operation.granted,
+                granted: Money::new(granted, operation.amount.currency),
                 return_id: operation.return_id,
             };
             publish(connection, &refunded, now)?;
         }
     }
     Ok(())
+}
+
+/// By how much an order is worth less when staff give `amount` back: what it does not need anyway is no favour, and an order
+/// that is not placed gets none.
+fn granted(order: &Order, payments: &[Payment], amount: i64) -> i64 {
+    if !matches!(order.status, Status::Placed | Status::Completed) {
+        return 0;
+    }
+    let taken: i64 = payments.iter().map(|payment| payment.captured - payment.refunded).sum();
+    let surplus = (taken - order.worth()).max(0);
+    amount - amount.min(surplus)
+}
+
+/// What is left to be paid back of the goods that have come with a return of an order.
+fn left_of_return(connection: &mut PgConnection, order: OrderId, id: ReturnId) -> QueryResult<Result<i64, OrderError>> {
+    let found = returns::find(connection, id)?.filter(|(of, _)| *of == order);
+    let Some((_, found)) = found else {
+        let unknown = FieldErrors::one("/return_id", "unknown", "the order has no such return");
+        return Ok(Err(OrderError::Invalid(unknown)));
+    };
+    if found.status != ReturnStatus::Received {
+        return Ok(Err(OrderError::ReturnIs(found.status)));
+    }
+    Ok(Ok(found.value.amount - payments::refunded_for(connection, id)?))
 }
 
 fn failed(kind: OperationKind) -> &'static str {

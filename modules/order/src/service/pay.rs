@@ -13,7 +13,7 @@ use super::Service;
 use super::operate::Asked;
 use super::reply::Reply;
 use super::settle::News;
-use crate::domain::payment::{OperationKind, Payment, PaymentStatus, outstanding};
+use crate::domain::payment::{Payment, PaymentStatus, outstanding};
 use crate::domain::{Actor, Status};
 use crate::error::OrderError;
 use crate::providers::{Charge, Outcome, Provider, ProviderFailure};
@@ -144,11 +144,7 @@ impl Service {
             .find(|attempt| attempt.status == PaymentStatus::RequiresAction);
         let Some(waiting) = waiting else { return Ok(()) };
         match self
-            .operate(
-                Uuid::now_v7(),
-                waiting.id,
-                Asked::to_undo(OperationKind::Void, None, Actor::Customer),
-            )
+            .operate(Uuid::now_v7(), waiting.id, Asked::to_void(Actor::Customer))
             .await
         {
             Ok(true) => Ok(()),

@@ -76,7 +76,9 @@ impl Service {
             // What a look at the charge settles is no discrepancy: late money is returned by the order's effects.
             let payments: HashSet<PaymentId> = found.differences.iter().filter_map(|one| one.payment).collect();
             for payment in payments {
-                self.resolve(payment).await?;
+                if let Err(fault) = self.resolve(payment).await {
+                    tracing::warn!(%payment, %fault, "what became of a payment is not known; it counts as it stands in the books");
+                }
             }
             let first = found.differences;
             found = self.compare_books(provider, Some(since), &known).await?;

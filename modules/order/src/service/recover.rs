@@ -1,6 +1,7 @@
 //! The recovery jobs: whatever stopped half-way is taken up by whoever comes first, this or another process.
 
 use chrono::TimeDelta;
+use database::Failure;
 use futures_util::future::join_all;
 use kernel::Fault;
 use kernel::id::PaymentId;
@@ -38,12 +39,14 @@ impl Service {
         }
         // Stock that was asked for by somebody who has died since.
         let changed = self
-            .query(move |connection| {
+            .shared
+            .db
+            .transaction(move |connection| {
                 let orders = stock::give_up_dead(connection, BATCH)?;
                 for order in &orders {
                     effects::ask(connection, *order)?;
                 }
-                Ok(orders.len())
+                Ok::<_, Failure<Fault>>(orders.len())
             })
             .await?;
         if changed > 0 {

@@ -19,6 +19,9 @@ use crate::error::OrderError;
 use crate::queries::stock::{self, Restock};
 use crate::queries::{self, Entry, publish, reading, returns};
 
+/// How many returns of an order its buyer can ask for.
+const MAX_RETURNS: i64 = 20;
+
 /// Goods that are announced to come back.
 #[derive(Clone, Debug)]
 pub(crate) struct NewReturn {
@@ -82,6 +85,9 @@ impl Service {
                     return refuse(OrderError::NotFound("order"));
                 };
                 let lines = reading::lines_of(connection, order, content.currency)?;
+                if actor == Actor::Customer && returns::count(connection, order)? >= MAX_RETURNS {
+                    return refuse(OrderError::TooManyReturns);
+                }
                 let wanted: Vec<(LineId, i64)> = new.lines.iter().map(|(line, count, _)| (*line, *count)).collect();
                 let chosen = choose(&lines, &wanted, "/lines", |line| {
                     line.fulfilled_quantity - line.announced_quantity

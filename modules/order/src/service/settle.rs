@@ -205,6 +205,14 @@ fn settle(
         }
         // Paid for already, or over: the money goes back.
         (status, _) if status.is_success() => {
+            if status == PaymentStatus::Captured && matches!(order.status, Status::Placed | Status::Completed) {
+                let captured = OrderCaptured {
+                    order: order.id,
+                    payment: id,
+                    amount: Money::new(captured, payment.amount.currency),
+                };
+                queries::publish(connection, &captured, now)?;
+            }
             tracing::warn!(order = %order.id, payment = %id, "money arrived for an order that does not need it; it will be returned");
             queries::touch(connection, order.id, now)?;
             queries::effects::ask(connection, order.id)?;

@@ -172,14 +172,19 @@ fn put_back(
     let mut parts = Demands::new();
     for (variant, quantity) in demands {
         let of_bundle = components.iter().filter(|(bundle, ..)| bundle == variant);
+        let out = |component: &Uuid| {
+            let taken = sold.iter().filter(|line| line.variant == *component);
+            let taken: i64 = taken.map(|line| line.quantity - line.returned).sum();
+            taken - parts.get(component).copied().unwrap_or_default()
+        };
         let of_bundle: Vec<(Uuid, i64)> = of_bundle
-            .map(|(_, component, each)| (*component, each * quantity))
+            .map(|(_, component, each)| (*component, (each * quantity).min(out(component))))
             .collect();
         let wanted = match of_bundle.is_empty() {
             true => vec![(*variant, *quantity)],
             false => of_bundle,
         };
-        for (variant, quantity) in wanted {
+        for (variant, quantity) in wanted.into_iter().filter(|(_, quantity)| *quantity > 0) {
             *parts.entry(variant).or_default() += quantity;
         }
     }

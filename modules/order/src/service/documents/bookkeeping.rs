@@ -36,16 +36,18 @@ impl Digest for Bookkeeper {
             return self.credit(cancelled.order, Credit::Rest, "cancelled".to_owned()).await;
         }
         if let Some(edited) = read::<OrderEdited>(event)? {
-            return self.bill_anew(edited.order, format!("edit:{}", edited.edit)).await;
+            self.bill_anew(edited.order, format!("edit:{}", edited.edit)).await?;
         }
         if let Some(refunded) = read::<OrderRefunded>(event)? {
-            // Otherwise it is money that the order did not need, or that of an order that is over, which was credited whole.
-            if !refunded.granted {
+            // The rest is money that the order did not need, or that of an order that is over, which was credited whole.
+            if refunded.granted.amount == 0 {
                 return Ok(());
             }
             let key = format!("refund:{}", refunded.refund);
-            return self.credit(refunded.order, Credit::UpTo(refunded.amount), key).await;
+            return self.credit(refunded.order, Credit::UpTo(refunded.granted), key).await;
         }
+        // Something that was still missing may be missing no more.
+        let changed = read::<OrderEdited>(event)?.map(|edited| edited.order);
         match self.service.shared.office.settings.issue {
             IssueInvoices::Manual => Ok(()),
             IssueInvoices::Placed => match read::<OrderPlaced>(event)? {
@@ -57,12 +59,15 @@ impl Digest for Bookkeeper {
                     Some(placed) => Some(placed.order),
                     None => read::<OrderCaptured>(event)?.map(|captured| captured.order),
                 };
-                self.bill_where(paid, is_paid).await
+                self.bill_where(paid.or(changed), is_paid).await
             }
             IssueInvoices::Fulfilled => {
                 let left_the_house = read::<OrderFulfilled>(event)?.map(|fulfilled| fulfilled.order);
-                self.bill_where(left_the_house, |order| {
-                    order.fulfilment_status == FulfilmentStatus::Fulfilled
+                self.bill_where(left_the_house.or(changed), |order| {
+                    matches!(
+                        order.fulfilment_status,
+                        FulfilmentStatus::Fulfilled | FulfilmentStatus::Returned
+                    )
                 })
                 .await
             }
