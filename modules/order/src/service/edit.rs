@@ -92,7 +92,14 @@ impl Service {
             self.set_aside(order, reservation, &request.add).await?;
         }
         let made = self
-            .make_edit(order, id, reservation, request, draft, actor, condition)
+            .make_edit(
+                order,
+                id,
+                request,
+                draft.map(|draft| (draft, reservation)),
+                actor,
+                condition,
+            )
             .await;
         if made.is_err() {
             self.give_up_stock(order, reservation).await?;
@@ -185,9 +192,8 @@ impl Service {
         &self,
         order: OrderId,
         id: OrderEditId,
-        reservation: ReservationId,
         request: EditRequest,
-        draft: Option<PricedDraft>,
+        addition: Option<(PricedDraft, ReservationId)>,
         actor: Actor,
         condition: IfMatch,
     ) -> Result<(), OrderError> {
@@ -210,14 +216,16 @@ impl Service {
                     return refuse(OrderError::NotFound("order"));
                 };
                 let lines = reading::lines_of(connection, order, before.currency)?;
-                let addition = draft.as_ref().map(|draft| (draft, reservation));
+                let addition = addition.as_ref().map(|(draft, reservation)| (draft, *reservation));
                 let edited = apply(&before, &lines, &request.lines, addition);
                 let mut edited = edited.map_err(OrderError::from).or_refuse()?;
                 if let Some(address) = &request.shipping_address {
                     edited.content.shipping_address = Some(address.clone());
                 }
-                if addition.is_some() && !stock::keep(connection, reservation)? {
-                    return refuse(OrderError::PaymentInProgress);
+                if let Some((_, reservation)) = addition
+                    && !stock::keep(connection, reservation)?
+                {
+                    return refuse(Fault::unavailable("the order took too long to change").into());
                 }
                 let edit = Edit {
                     id,
