@@ -86,7 +86,7 @@ async fn every_step_of_an_order_is_told_of() {
     let steps = [
         (
             "order.refunded",
-            json!({"order": id, "refund": "refund_01jd0000000000000000000000", "amount": money(550, "USD"), "granted": true, "return_id": null}),
+            json!({"order": id, "refund": "refund_01jd0000000000000000000000", "amount": money(550, "USD"), "granted": money(550, "USD"), "return_id": null}),
             "We have refunded 5.50 USD".to_owned(),
         ),
         (
