@@ -187,20 +187,23 @@ impl Payment {
     }
 
     /// What becomes of the payment when an operation on it has succeeded: its status, and how much of it is taken.
-    /// `is_final` of a capture after which nothing more can be taken.
-    pub(crate) fn after(&self, kind: OperationKind, amount: i64, is_final: bool) -> (PaymentStatus, i64) {
-        match kind {
+    /// `is_final` of a capture after which nothing more can be taken. `None` where news of the provider have come first:
+    /// then the payment is what they have made of it.
+    pub(crate) fn after(&self, kind: OperationKind, amount: i64, is_final: bool) -> Option<(PaymentStatus, i64)> {
+        let after = match kind {
+            OperationKind::Refund => return Some((self.status, self.captured)),
+            OperationKind::Capture if self.status != PaymentStatus::Authorized => return None,
             OperationKind::Capture => {
                 let captured = self.captured + amount;
                 match is_final || captured >= self.amount.amount {
                     true => (PaymentStatus::Captured, captured),
-                    false => (PaymentStatus::Authorized, captured),
+                    false => return Some((PaymentStatus::Authorized, captured)),
                 }
             }
             OperationKind::Void if self.captured > 0 => (PaymentStatus::Captured, self.captured),
             OperationKind::Void => (PaymentStatus::Voided, 0),
-            OperationKind::Refund => (self.status, self.captured),
-        }
+        };
+        self.status.may_become(after.0).then_some(after)
     }
 }
 
@@ -356,7 +359,7 @@ mod tests {
             if *kind == OperationKind::Refund {
                 payment.refunded += amount;
             }
-            (payment.status, payment.captured) = payment.after(*kind, *amount, false);
+            (payment.status, payment.captured) = payment.after(*kind, *amount, false).unwrap();
         }
         payments
     }
@@ -392,7 +395,7 @@ mod tests {
                 if kind == OperationKind::Refund {
                     payment.refunded += amount;
                 }
-                let (status, captured) = payment.after(kind, amount, is_final);
+                let (status, captured) = payment.after(kind, amount, is_final).unwrap();
                 prop_assert!(payment.status == status || payment.status.may_become(status) || kind == OperationKind::Void);
                 (payment.status, payment.captured) = (status, captured);
                 prop_assert!(0 <= payment.refunded && payment.refunded <= payment.captured);
@@ -400,6 +403,16 @@ mod tests {
                 prop_assert!(payment.captured == 0 || matches!(status, PaymentStatus::Authorized | PaymentStatus::Captured));
             }
         }
+    }
+
+    #[test]
+    fn what_the_provider_has_told_before_its_answer_stands() {
+        let declined = payment(PaymentStatus::Failed, 0, 0);
+        assert_eq!(declined.after(OperationKind::Void, 100, false), None);
+        let voided = payment(PaymentStatus::Voided, 0, 0);
+        assert_eq!(voided.after(OperationKind::Void, 100, false), None);
+        let captured = payment(PaymentStatus::Captured, 100, 0);
+        assert_eq!(captured.after(OperationKind::Capture, 100, true), None);
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Numbering {
         }
     }
 
-    /// What an order that is begun is to be numbered with, for [`NUMBERED`].
+    /// What an order that is begun is to be numbered with.
     pub(super) fn at_beginning(&self) -> Beginning {
         match self.numbers {
             OrderNumbers::Sequence => Beginning::Sequence,

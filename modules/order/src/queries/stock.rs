@@ -22,6 +22,28 @@ pub(crate) struct Restock {
     pub(crate) goods: Vec<(VariantId, i64)>,
 }
 
+impl Restock {
+    /// Goods by the reservation that they were sold under: `own` where nothing else is said.
+    pub(crate) fn by_reservation(
+        own: ReservationId,
+        goods: impl IntoIterator<Item = (Option<ReservationId>, VariantId, i64)>,
+    ) -> Vec<Self> {
+        let mut restocks: Vec<Self> = Vec::new();
+        for (reservation, variant, count) in goods {
+            let reservation = reservation.unwrap_or(own);
+            match restocks.iter_mut().find(|restock| restock.reservation == reservation) {
+                Some(restock) => restock.goods.push((variant, count)),
+                None => restocks.push(Self {
+                    id: RestockId::generate(),
+                    reservation,
+                    goods: vec![(variant, count)],
+                }),
+            }
+        }
+        restocks
+    }
+}
+
 /// Writes down that goods go back.
 pub(crate) fn insert_restock(
     connection: &mut PgConnection,

@@ -5,7 +5,7 @@ use cart_api::{DraftLine, PriceRequest, PricedDraft};
 use database::{Failure, OrRefuse, refuse};
 use kernel::address::Address;
 use kernel::http::{Call, IfMatch};
-use kernel::id::{OrderEditId, OrderId, ReservationId, RestockId, VariantId};
+use kernel::id::{OrderEditId, OrderId, ReservationId, VariantId};
 use kernel::text::Email;
 use kernel::{Currency, Fault, FieldErrors, Money, Text};
 use order_api::{OrderEdited, OrderPaymentRequested};
@@ -234,7 +234,7 @@ impl Service {
                     changes: serde_json::to_value(&request).unwrap_or_default(),
                 };
                 edits::make(connection, &found, &before, &edit, &edited, now)?;
-                for restock in freed(&found, &edited.freed) {
+                for restock in Restock::by_reservation(found.reservation(), edited.freed.iter().copied()) {
                     stock::insert_restock(connection, order, &restock, now)?;
                 }
                 if found.status == Status::Completed && !edited.added.is_empty() {
@@ -290,23 +290,6 @@ fn may_edit(order: &Order, condition: &IfMatch) -> Result<(), OrderError> {
             status,
         }),
     }
-}
-
-/// What goes back into stock, by the reservation that it is of.
-fn freed(order: &Order, goods: &[(Option<ReservationId>, VariantId, i64)]) -> Vec<Restock> {
-    let mut restocks: Vec<Restock> = Vec::new();
-    for (reservation, variant, count) in goods {
-        let reservation = reservation.unwrap_or_else(|| order.reservation());
-        match restocks.iter_mut().find(|restock| restock.reservation == reservation) {
-            Some(restock) => restock.goods.push((*variant, *count)),
-            None => restocks.push(Restock {
-                id: RestockId::generate(),
-                reservation,
-                goods: vec![(*variant, *count)],
-            }),
-        }
-    }
-    restocks
 }
 
 /// What a cart calls its lines is what a change adds.

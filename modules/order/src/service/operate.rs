@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Service;
 use super::reply::Reply;
-use crate::domain::payment::{OperationKind, Payment, PaymentStatus, surplus};
+use crate::domain::payment::{OperationKind, Payment, surplus};
 use crate::domain::returning::ReturnStatus;
 use crate::domain::view::Audience;
 use crate::domain::{Actor, Order, Status};
@@ -377,19 +377,16 @@ fn end_operation(
         return queries::write_down(connection, order, entry(failed(operation.kind)), now);
     }
     let amount = operation.amount.amount;
-    // What the provider has told meanwhile counts already.
-    let is_news = payment.status == PaymentStatus::Authorized || operation.kind == OperationKind::Refund;
-    let (status, captured) = payment.after(operation.kind, amount, operation.is_final);
+    // Nothing where the provider has told of it meanwhile: that counts already.
+    let after = payment.after(operation.kind, amount, operation.is_final);
     let before = reading::payments_of(connection, order)?;
     let granted = match operation.granted {
         true => granted(&found, &before, amount),
         false => 0,
     };
-    match operation.kind {
-        OperationKind::Refund => payments::add_refund(connection, &payment, amount, granted, now)?,
-        OperationKind::Void if payment.status == PaymentStatus::Voided => (),
-        OperationKind::Capture if !is_news => (),
-        OperationKind::Capture | OperationKind::Void => {
+    match (operation.kind, after) {
+        (OperationKind::Refund, _) => payments::add_refund(connection, &payment, amount, granted, now)?,
+        (OperationKind::Capture | OperationKind::Void, Some((status, captured))) => {
             let new = NewState {
                 status,
                 captured,
@@ -399,12 +396,13 @@ fn end_operation(
             };
             payments::change(connection, &payment, &new, now)?;
         }
+        (OperationKind::Capture | OperationKind::Void, None) => (),
     }
     queries::touch(connection, order, now)?;
     queries::write_down(connection, order, entry(past_tense(operation.kind)), now)?;
     match operation.kind {
         OperationKind::Void => (),
-        OperationKind::Capture if !is_news => (),
+        OperationKind::Capture if after.is_none() => (),
         OperationKind::Capture => {
             let captured = OrderCaptured {
                 order,

@@ -68,12 +68,9 @@ impl Service {
                     return Ok(Err(attempt.status));
                 }
                 let missing = outstanding(found.worth(), &attempts);
-                let content = found.content.filter(|_| match found.status {
-                    Status::PendingPayment => true,
-                    // Its price has grown since it was placed.
-                    Status::Placed => missing > 0,
-                    _ => false,
-                });
+                // Something is missing for a placed order, too, where its price has grown since.
+                let can_be_paid = missing > 0 && matches!(found.status, Status::PendingPayment | Status::Placed);
+                let content = found.content.filter(|_| can_be_paid);
                 let Some(content) = content else {
                     return refuse(OrderError::WrongState {
                         action: "paid",

@@ -3,7 +3,7 @@
 use database::{OnViolation, OrRefuse, refuse};
 use diesel::prelude::*;
 use kernel::http::{Call, IfMatch};
-use kernel::id::{LineId, OrderId, RestockId, ReturnId};
+use kernel::id::{LineId, OrderId, ReservationId, ReturnId, VariantId};
 use kernel::{FieldErrors, Money};
 use order_api::OrderReturned;
 use serde_json::json;
@@ -197,7 +197,7 @@ impl Service {
                 returns::receive(connection, id, &came)
                     .on_violation("lines_returned", || OrderError::NotFound("return"))?;
                 returns::change_status(connection, id, ReturnStatus::Received, now)?;
-                for restock in restocks(&order, &lines, &came) {
+                for restock in Restock::by_reservation(order.reservation(), sellable(&lines, &came)) {
                     stock::insert_restock(connection, order.id, &restock, now)?;
                 }
                 note_progress(connection, &order)?;
@@ -283,25 +283,13 @@ fn came(found: &Return, received: &Received) -> Result<Vec<ReturnLine>, FieldErr
     Ok(found.lines.iter().map(line).collect())
 }
 
-/// What goes back into stock, by the reservation that it was sold under.
-fn restocks(order: &Order, lines: &[Line], came: &[ReturnLine]) -> Vec<Restock> {
-    let mut restocks: Vec<Restock> = Vec::new();
-    for line in came.iter().filter(|line| line.restocked > 0) {
-        let Some(bought) = lines.iter().find(|bought| bought.id == line.line_id) else {
-            continue;
-        };
-        let reservation = bought.reservation.unwrap_or_else(|| order.reservation());
-        let goods = (bought.variant_id, line.restocked);
-        match restocks.iter_mut().find(|restock| restock.reservation == reservation) {
-            Some(restock) => restock.goods.push(goods),
-            None => restocks.push(Restock {
-                id: RestockId::generate(),
-                reservation,
-                goods: vec![goods],
-            }),
-        }
-    }
-    restocks
+/// What of a return can be sold again, and the reservation that it was sold under, where that is not the order's own.
+fn sellable(lines: &[Line], came: &[ReturnLine]) -> Vec<(Option<ReservationId>, VariantId, i64)> {
+    let goods = came.iter().filter(|line| line.restocked > 0).filter_map(|line| {
+        let bought = lines.iter().find(|bought| bought.id == line.line_id)?;
+        Some((bought.reservation, bought.variant_id, line.restocked))
+    });
+    goods.collect()
 }
 
 fn note(
